@@ -1,0 +1,58 @@
+"""What the services ask of a language model, whichever way it runs."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. ``content`` is plain text: nothing in it can become a special token."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class GenerationOptions:
+    """How to generate; picklable, because on ZeroGPU it travels to another process.
+
+    ``grammar`` is a llguidance Lark grammar the output must match; ``adapter`` names a loaded LoRA adapter
+    (None: the base model); ``temperature`` 0 is greedy.
+    """
+
+    max_new_tokens: int = 384
+    temperature: float = 0.0
+    adapter: str | None = None
+    grammar: str | None = None
+
+
+class LanguageModel(Protocol):
+    """A chat model that streams text.
+
+    Attributes:
+        name: what to show to users.
+        context_tokens: prompt plus answer must fit in this many tokens.
+        adapters: names that ``GenerationOptions.adapter`` may take.
+        supports_grammar: whether ``GenerationOptions.grammar`` is enforced token by token.
+    """
+
+    name: str
+    context_tokens: int
+    adapters: tuple[str, ...]
+    supports_grammar: bool
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens of the whole rendered prompt (an upper estimate where the tokenizer is elsewhere)."""
+        ...
+
+    def stream(
+        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+    ) -> Iterator[str]:
+        """Yield pieces of the answer. Closing the iterator or setting ``stop`` frees the model within one token.
+
+        Raises:
+            ModelError: the prompt does not fit, the grammar is wrong, or the server fails.
+        """
+        ...
