@@ -1,0 +1,147 @@
+"""The decoding loop: a generator of tokens, so that whoever stops reading frees the model.
+
+``model.generate`` needs a thread and a streamer to be read piecemeal, cannot be left while a long prompt is
+prefilled, and runs the model for every token a grammar has already decided. This loop commits forced tokens without
+the model, drafts copied passages by prompt lookup (https://github.com/apoorvumang/prompt-lookup-decoding) and
+checks a draft in one forward pass; greedy output is the same as without drafts.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from transformers import DynamicCache
+
+PREFILL_TOKENS = 256
+LOOKUP_TOKENS = 8
+LOOKUP_NGRAMS = (3, 2)
+# A small model decoding greedily can fall into a loop; this many equal blocks in a row end the answer.
+LOOP_REPEATS = 4
+LOOP_MAX_PERIOD = 48
+
+
+class Constraint(Protocol):
+    """Which token may come next."""
+
+    def allowed(self) -> torch.Tensor | None:
+        """Boolean mask (vocabulary,), or None where everything is allowed."""
+        ...
+
+    def forced(self) -> list[int]:
+        """Tokens that must come next whatever the model says."""
+        ...
+
+    def accept(self, token: int) -> None:
+        """Move on by one token."""
+        ...
+
+
+@torch.inference_mode()
+def decode(
+    model: Any,
+    prompt: Sequence[int],
+    *,
+    end_tokens: frozenset[int],
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    constraint: Constraint | None = None,
+    lookup: bool = True,
+) -> Iterator[list[int]]:
+    """Yield newly decided tokens, several at once where they were forced or drafted; end tokens are not yielded.
+
+    An empty list is yielded between pieces of a long prompt, so that a reader can stop there too.
+    """
+    ids = list(prompt)
+    limit = len(ids) + max_new_tokens
+    cache = DynamicCache(config=model.config)
+    lookup = lookup and temperature == 0 and constraint is None
+    if lookup and hasattr(cache, "activate_past_recording"):
+        cache.activate_past_recording()
+    for start in range(0, len(ids) - 1, PREFILL_TOKENS):
+        piece = ids[start : min(start + PREFILL_TOKENS, len(ids) - 1)]
+        _forward(model, cache, piece, keep=1)
+        yield []
+    while len(ids) < limit:
+        new = _forced(constraint, end_tokens, limit - len(ids))
+        if new is None:
+            return
+        if new:
+            ids += new
+            yield new
+            continue
+        draft = _lookup(ids)[: limit - len(ids) - 1] if lookup else []
+        pending = ids[cache.get_seq_length() :]
+        logits = _forward(model, cache, pending + draft, keep=len(draft) + 1)
+        for i, scores in enumerate(logits):
+            token = _choose(scores, temperature, constraint.allowed() if constraint else None)
+            new.append(token)
+            if constraint:
+                constraint.accept(token)
+            if token in end_tokens or i == len(draft) or token != draft[i]:
+                break
+        if surplus := len(draft) + 1 - len(new):
+            cache.crop(-surplus)
+        ended = new[-1] in end_tokens
+        if ended:
+            new.pop()
+        ids += new
+        if new:
+            yield new
+        if ended or (constraint is None and _is_looping(ids, len(prompt))):
+            return
+
+
+def _forward(model: Any, cache: DynamicCache, ids: list[int], keep: int) -> torch.Tensor:
+    """Logits of the last ``keep`` positions, float32 (keep, vocabulary)."""
+    tokens = torch.tensor([ids], device=model.device)
+    output = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=keep)
+    return output.logits[0].float()  # type: ignore[no-any-return]
+
+
+def _forced(constraint: Constraint | None, end_tokens: frozenset[int], room: int) -> list[int] | None:
+    """Tokens the grammar has decided; None when it has decided that this is the end."""
+    if constraint is None:
+        return []
+    new: list[int] = []
+    for token in constraint.forced():
+        if token in end_tokens:
+            return new or None
+        if len(new) == room:
+            break
+        constraint.accept(token)
+        new.append(token)
+    return new
+
+
+def _choose(scores: torch.Tensor, temperature: float, allowed: torch.Tensor | None) -> int:
+    if allowed is not None:
+        mask = torch.zeros_like(scores, dtype=torch.bool)
+        shared = min(len(mask), len(allowed))
+        mask[:shared] = allowed[:shared].to(mask.device)
+        scores = scores.masked_fill(~mask, -torch.inf)
+    if temperature > 0:
+        return int(torch.multinomial(torch.softmax(scores / temperature, dim=-1), 1))
+    return int(scores.argmax())
+
+
+def _lookup(ids: list[int]) -> list[int]:
+    """What followed the latest earlier occurrence of the last n-gram; empty when there was none."""
+    for n in LOOKUP_NGRAMS:
+        tail = ids[-n:]
+        for start in range(len(ids) - n - 1, -1, -1):
+            if ids[start] == tail[0] and ids[start : start + n] == tail:
+                return ids[start + n : start + n + LOOKUP_TOKENS]
+    return []
+
+
+def _is_looping(ids: list[int], prompt_length: int) -> bool:
+    generated = len(ids) - prompt_length
+    for period in range(1, min(LOOP_MAX_PERIOD, generated // LOOP_REPEATS) + 1):
+        # Short periods may be a ruled line or an ellipsis: ask for more of them.
+        repeats = LOOP_REPEATS if period >= 8 else max(LOOP_REPEATS, 32 // period)
+        if generated < repeats * period:
+            continue
+        block = ids[-period:]
+        if all(ids[-(k + 1) * period : -k * period] == block for k in range(1, repeats)):
+            return True
+    return False

@@ -1,0 +1,211 @@
+"""A causal language model in this process, through transformers."""
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers.decoders import DecodeStream
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from src.errors import ModelError
+from src.language.base import GenerationOptions, Message
+from src.language.decode import decode
+from src.language.formats import ChatTemplateFormat, PromptFormat
+from src.language.gguf import FINGERPRINT_FILE
+from src.language.grammar import GrammarConstraint, grammar_tokenizer
+
+log = logging.getLogger(__name__)
+
+_LOCK_POLL_S = 0.05
+TokenStream = Callable[[list[int], GenerationOptions], Iterator[list[int]]]
+
+
+@dataclass
+class LocalModel:
+    """One model, one lock: adapter switching in PEFT is not thread-safe, and two answers at once on the same
+    cores are slower than one after the other.
+
+    ``gpu`` wraps the function that computes; on ZeroGPU it is ``spaces.GPU``, so everything that passes through it
+    (token ids, options) is picklable and the lock stays outside.
+    """
+
+    name: str
+    model: Any
+    tokenizer: Any
+    prompt_format: PromptFormat
+    context_tokens: int
+    adapters: tuple[str, ...] = ()
+    supports_grammar: bool = True
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens: TokenStream = self._compute
+        self._grammar_tokenizer: Any = None
+        ends = self.model.generation_config.eos_token_id
+        ends = [self.tokenizer.eos_token_id] if ends is None else ends
+        self._end_tokens = frozenset([ends] if isinstance(ends, int) else ends)
+
+    def run_on(self, gpu: Callable[[TokenStream], TokenStream]) -> None:
+        """Compute through ``gpu(function)`` from now on."""
+        self._tokens = gpu(self._compute)
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return len(self.prompt_format(messages))
+
+    def stream(
+        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+    ) -> Iterator[str]:
+        prompt = self.prompt_format(messages)
+        if len(prompt) + options.max_new_tokens > self.context_tokens:
+            raise ModelError(
+                f"提示词有 {len(prompt)} 个 token，加上回答的 {options.max_new_tokens} 个超出模型的"
+                f" {self.context_tokens} 个：请缩短输入"
+            )
+        if options.adapter is not None and options.adapter not in self.adapters:
+            raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
+        text = DecodeStream(skip_special_tokens=True)
+        with self._turn(stop) as mine:
+            if not mine:
+                return
+            tokens = self._tokens(prompt, options)
+            try:
+                for new in tokens:
+                    if stop is not None and stop.is_set():
+                        return
+                    piece = "".join(filter(None, (text.step(self._backend, token) for token in new)))
+                    if piece:
+                        yield piece
+            finally:
+                close = getattr(tokens, "close", None)
+                if close is not None:
+                    close()
+
+    @property
+    def _backend(self) -> Any:
+        return self.tokenizer.backend_tokenizer
+
+    @contextmanager
+    def _turn(self, stop: threading.Event | None) -> Iterator[bool]:
+        """Hold the model; False when the asker gave up while waiting."""
+        while not self._lock.acquire(timeout=_LOCK_POLL_S):
+            if stop is not None and stop.is_set():
+                yield False
+                return
+        try:
+            yield True
+        finally:
+            self._lock.release()
+
+    def _compute(self, prompt: list[int], options: GenerationOptions) -> Iterator[list[int]]:
+        constraint = None
+        if options.grammar is not None:
+            constraint = GrammarConstraint(self._llguidance_tokenizer(), options.grammar)
+        with self._adapter(options.adapter):
+            yield from decode(
+                self.model,
+                prompt,
+                end_tokens=self._end_tokens,
+                max_new_tokens=options.max_new_tokens,
+                temperature=options.temperature,
+                constraint=constraint,
+            )
+
+    def _llguidance_tokenizer(self) -> Any:
+        if self._grammar_tokenizer is None:
+            self._grammar_tokenizer = grammar_tokenizer(self.tokenizer, self.model.config.vocab_size)
+        return self._grammar_tokenizer
+
+    @contextmanager
+    def _adapter(self, name: str | None) -> Iterator[None]:
+        if not self.adapters:
+            yield
+        elif name is None:
+            with self.model.disable_adapter():
+                yield
+        else:
+            self.model.set_adapter(name)
+            yield
+
+    def add_adapter(self, name: str, path: Path) -> None:
+        """Load a LoRA adapter beside the base weights; the base model stays as it was.
+
+        Raises:
+            ModelError: the folder holds no adapter, or one that was trained on another base.
+        """
+        from peft import PeftModel  # noqa: PLC0415 (slow import, only with an adapter)
+
+        if not (path / "adapter_config.json").is_file():
+            raise ModelError(f"{path} 里没有 LoRA 适配器（缺少 adapter_config.json）")
+        try:
+            if self.adapters:
+                self.model.load_adapter(str(path), adapter_name=name)
+            else:
+                self.model = PeftModel.from_pretrained(self.model, str(path), adapter_name=name)
+        except (ValueError, RuntimeError, OSError, KeyError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"适配器 {path} 与模型 {self.name} 不匹配：{reason}") from error
+        self.model.eval()
+        self.adapters = (*self.adapters, name)
+
+
+def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> LocalModel:
+    """Load the checkpoint in folder ``path`` onto the GPU if there is one, else the CPU.
+
+    Raises:
+        ModelError: the folder holds no model, or it does not fit into memory.
+    """
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path} 不是模型目录（缺少 config.json）。请用 --llm 指向一个完整的模型目录或 .gguf 文件")
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = getattr(torch, best_dtype(device) if dtype == "auto" else dtype)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=chosen).to(device).eval()
+    except (OSError, ValueError, KeyError, RuntimeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"载入模型 {path} 失败：{type(error).__name__} {reason}") from error
+    limit = getattr(model.config, "max_position_embeddings", context_tokens)
+    name = str(getattr(model.config, "name_or_path", "") or path.name)
+    log.info("语言模型 %s：%s，%s，%d 线程", path.name, device, chosen, threads)
+    return LocalModel(
+        name=_display_name(path, name),
+        model=model,
+        tokenizer=tokenizer,
+        prompt_format=ChatTemplateFormat(tokenizer),
+        context_tokens=min(context_tokens, limit),
+    )
+
+
+def _display_name(path: Path, fallback: str) -> str:
+    source = path / FINGERPRINT_FILE
+    if source.is_file():
+        return str(Path(json.loads(source.read_text(encoding="utf-8"))["file"]).stem)
+    return Path(fallback).name
+
+
+def best_dtype(device: str) -> str:
+    """The fastest dtype that this machine computes natively."""
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if native else "float32"
+
+
+def model_fingerprint(path: Path) -> str:
+    """A short hash that tells two base models apart: of the source file where there is one, else of the weights."""
+    source = path / FINGERPRINT_FILE
+    if source.is_file():
+        return str(json.loads(source.read_text(encoding="utf-8"))["sha256"])[:16]
+    digest = hashlib.sha256()
+    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.bin")]):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
