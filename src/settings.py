@@ -50,9 +50,7 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto", description="语言模型的数值精度；auto 按机器选"
     )
-    threads: int = Field(
-        default_factory=_available_cores, ge=1, le=256, description="计算线程数，默认等于可用核数"
-    )
+    threads: int = Field(default_factory=_available_cores, ge=1, le=256, description="计算线程数，默认等于可用核数")
     max_new_tokens: int = Field(384, ge=1, le=4096, description="一次回答最多生成的 token 数")
     context_tokens: int = Field(4096, ge=512, le=32768, description="提示词加回答最多占的 token 数")
     hub_timeout_s: float = Field(4.0, gt=0, le=60, description="等模型站答复的秒数，超过就换下一个来源")

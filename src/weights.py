@@ -176,7 +176,9 @@ def building(target: Path) -> Iterator[Path | None]:
                 f"磁盘满了：{target.parent} 只剩 {free / 1e9:.1f} GB。请腾出空间，或用 --cache-dir 换一个目录"
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
-            raise WeightsError(f"缓存目录 {target.parent} 不能写入：请改权限，或用 --cache-dir 换一个目录") from error
+            raise WeightsError(
+                f"缓存目录 {target.parent} 不能写入：请改权限，或用 --cache-dir 换一个目录"
+            ) from error
         raise
 
 
@@ -218,9 +220,7 @@ def _from_hugging_face(repository: Repository, downloads: Path, partial: Path) -
 
     folder = downloads / "huggingface" / repository.hugging_face.replace("/", "--")
     patterns = [repository.filename] if repository.filename else None
-    snapshot_download(
-        repository.hugging_face, local_dir=folder, allow_patterns=patterns, ignore_patterns=_IGNORED
-    )
+    snapshot_download(repository.hugging_face, local_dir=folder, allow_patterns=patterns, ignore_patterns=_IGNORED)
     files = HfApi().model_info(repository.hugging_face, files_metadata=True).siblings or []
     for file in files:
         path = folder / file.rfilename

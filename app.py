@@ -1,0 +1,13 @@
+"""源知 YuanZhi as a Space: ``python app.py`` (``--help`` lists the settings)."""
+
+import sys
+
+try:
+    import spaces  # noqa: F401 (ZeroGPU: must come before anything touches CUDA)
+except ImportError:
+    pass
+
+from src.__main__ import main
+
+if __name__ == "__main__":
+    sys.exit(main(["serve", *sys.argv[1:]], program="app.py"))

@@ -1,0 +1,162 @@
+"""RAG chat: standalone question -> retrieve -> prompt -> stream -> support of each sentence."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from src.chat.prompt import build_messages
+from src.chat.question import standalone_question
+from src.chat.support import support_of
+from src.chat.types import Answer, Comparison
+from src.errors import InputError
+from src.language.base import GenerationOptions, LanguageModel, Message
+from src.retrieval.index import KnowledgeIndex
+from src.retrieval.search import Retriever
+
+MAX_MESSAGE_CHARS = 2000
+MAX_HISTORY_TURNS = 100
+MAX_TOP_K = 20
+REFUSAL = "知识库里没有找到与这个问题相关的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
+
+
+class ChatService:
+    """Answers questions; holds no conversation: history comes with every call.
+
+    Args:
+        min_score: when no passage scores at least this (in [0, 1]), nothing relevant was found.
+        max_new_tokens: longest answer.
+    """
+
+    def __init__(
+        self, model: LanguageModel, retriever: Retriever, *, min_score: float, max_new_tokens: int
+    ) -> None:
+        self._model = model
+        self._retriever = retriever
+        self._min_score = min_score
+        self._options = GenerationOptions(max_new_tokens=max_new_tokens)
+
+    def stream(
+        self,
+        message: str,
+        history: Sequence[Message] = (),
+        *,
+        use_knowledge: bool = True,
+        top_k: int = 4,
+        extra: KnowledgeIndex | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Answer]:
+        """Yield the answer as it grows; the last item is ``done`` unless ``stop`` was set.
+
+        ``extra`` is the asker's own documents, searched together with the knowledge base.
+
+        Raises:
+            InputError: the message is empty or too long, or ``top_k`` is out of range.
+            ModelError: the model cannot answer.
+        """
+        question = check_message(message)
+        check_top_k(top_k)
+        started = time.perf_counter()
+        answer = Answer(text="", question=question)
+        if use_knowledge:
+            search_for = standalone_question(question, history)[:MAX_MESSAGE_CHARS]
+            hits = tuple(self._retriever.search(search_for, top_k=top_k, extra=extra))
+            timings = {"retrieve": _since(started)}
+            answer = replace(answer, question=search_for, hits=hits, timings_ms=timings)
+            if not any(hit.score >= self._min_score for hit in hits):
+                yield replace(answer, text=REFUSAL, refused=True, done=True)
+                return
+            question = search_for
+        yield answer
+        yield from self._generate(answer, question, history, started, stop)
+
+    def compare(
+        self,
+        message: str,
+        *,
+        top_k: int = 4,
+        extra: KnowledgeIndex | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Comparison]:
+        """Yield both answers as they grow: first without knowledge, then with it."""
+        waiting = Answer(text="", question=check_message(message))
+        check_top_k(top_k)
+        without = waiting
+        for without in self.stream(message, use_knowledge=False, stop=stop):
+            yield Comparison(without.text, waiting)
+        if not without.done:
+            return
+        for grounded in self.stream(message, top_k=top_k, extra=extra, stop=stop):
+            yield Comparison(without.text, grounded)
+
+    def _generate(
+        self,
+        answer: Answer,
+        question: str,
+        history: Sequence[Message],
+        started: float,
+        stop: threading.Event | None,
+    ) -> Iterator[Answer]:
+        relevant = [hit for hit in answer.hits if hit.score >= self._min_score]
+        messages = build_messages(self._model, question, relevant, history, self._options.max_new_tokens)
+        text, timings = "", dict(answer.timings_ms)
+        for piece in self._model.stream(messages, self._options, stop):
+            timings.setdefault("first_token", _since(started))
+            text += piece
+            yield replace(answer, text=text.lstrip(), timings_ms=timings)
+        if stop is not None and stop.is_set():
+            return
+        timings["total"] = _since(started)
+        support = support_of(text, answer.hits) if answer.hits else ()
+        yield replace(answer, text=text.strip(), support=support, timings_ms=timings, done=True)
+
+
+def check_message(message: object) -> str:
+    """The question, stripped.
+
+    Raises:
+        InputError: not a string, empty, or longer than ``MAX_MESSAGE_CHARS``.
+    """
+    if not isinstance(message, str):
+        raise InputError(f"问题应为文字，收到的是 {type(message).__name__}")
+    text = "".join(c for c in message if c in "\n\t" or c.isprintable()).strip()
+    if not text:
+        raise InputError("请输入问题：收到的内容是空的")
+    if len(text) > MAX_MESSAGE_CHARS:
+        raise InputError(
+            f"问题太长：{len(text)} 个字，最多 {MAX_MESSAGE_CHARS} 个字。长文可以作为文档加入知识库再提问"
+        )
+    return text
+
+
+def check_top_k(top_k: object) -> int:
+    """Raises InputError unless ``top_k`` is a whole number in 1…``MAX_TOP_K``."""
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
+        raise InputError(f"top_k 应为 1 到 {MAX_TOP_K} 的整数，收到 {str(top_k)[:40]}")
+    return top_k
+
+
+def parse_history(history: object) -> list[Message]:
+    """``[{"role", "content"}, …]`` as it comes from a client.
+
+    Raises:
+        InputError: it has another shape.
+    """
+    if history is None:
+        return []
+    if not isinstance(history, list):
+        raise InputError(f"history 应为消息列表，收到的是 {type(history).__name__}")
+    return [_turn(turn) for turn in history[-MAX_HISTORY_TURNS:]]
+
+
+def _turn(turn: Any) -> Message:
+    role = turn.get("role") if isinstance(turn, dict) else None
+    content = turn.get("content") if isinstance(turn, dict) else None
+    if role not in ("user", "assistant") or not isinstance(content, str):
+        raise InputError('history 的每一项应为 {"role": "user" 或 "assistant", "content": "文字"}')
+    return Message(role, content[:MAX_MESSAGE_CHARS])
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,56 @@
+"""What a question gets back."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from src.retrieval.types import Hit
+
+
+@dataclass(frozen=True)
+class Support:
+    """One sentence of the answer and the passage it rests on; ``rank`` None where no passage carries it."""
+
+    sentence: str
+    rank: int | None
+    score: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer so far, or the whole of it once ``done``.
+
+    ``question`` is what was searched for; ``refused`` says that the knowledge base holds nothing relevant and the
+    model was not asked.
+    """
+
+    text: str
+    question: str
+    done: bool = False
+    hits: tuple[Hit, ...] = ()
+    support: tuple[Support, ...] = ()
+    refused: bool = False
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of ``/chat`` in DESIGN.md."""
+        return {
+            "answer": self.text,
+            "done": self.done,
+            "question": self.question,
+            "hits": [hit.to_json() for hit in self.hits],
+            "support": [asdict(support) for support in self.support],
+            "refused": self.refused,
+            "timings_ms": {name: round(ms, 1) for name, ms in self.timings_ms.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same question without and with knowledge, as the course prints it."""
+
+    without: str
+    with_knowledge: Answer
+
+    def to_json(self) -> dict[str, Any]:
+        """The value of ``/compare`` in DESIGN.md."""
+        return {"without": self.without, "with": self.with_knowledge.to_json()}

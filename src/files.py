@@ -1,0 +1,56 @@
+"""JSON lines in, JSON lines out: a bad line is named by its number, an output file is whole or untouched."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from src.errors import InputError
+
+
+def read_jsonl(path: Path, required: dict[str, type]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) for every non-empty line.
+
+    Raises:
+        InputError: the file cannot be read, or a line is not an object with the ``required`` fields.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} 不是 UTF-8 文件（第 {error.start} 字节）") from error
+    except OSError as error:
+        raise InputError(f"读不了 {path}：{error.strerror}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path} 第 {number} 行不是 JSON：{error}") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{path} 第 {number} 行应为 JSON 对象，得到 {type(row).__name__}")
+        for name, kind in required.items():
+            if not isinstance(row.get(name), kind):
+                raise InputError(f"{path} 第 {number} 行缺少 {kind.__name__} 类型的字段 {name}")
+        yield number, row
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]], *, total: int, description: str) -> None:
+    """Write all rows with a progress bar; on any error an existing ``path`` stays as it was.
+
+    Raises:
+        InputError: ``path`` cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            for row in tqdm(rows, total=total, desc=description):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"写不了 {path}：{error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""Documents that one visitor has added: a small index of their own, gone when the session ends."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.embedding.base import Embedder
+from src.errors import InputError, KnowledgeError
+from src.knowledge.parse import parse_file
+from src.knowledge.types import Document
+from src.retrieval.index import KnowledgeIndex
+
+log = logging.getLogger(__name__)
+
+MAX_FILES = 20
+MAX_FILE_BYTES = 20_000_000
+MAX_CHARACTERS = 2_000_000
+MAX_SESSIONS = 200
+IDLE_S = 3600.0
+
+
+@dataclass
+class _Session:
+    documents: list[Document] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    index: KnowledgeIndex | None = None
+    used: float = field(default_factory=time.monotonic)
+
+
+class SessionDocuments:
+    """Every session's own documents; safe to call from several threads.
+
+    At most ``MAX_SESSIONS`` are kept, the longest unused go first; one that was not used for ``IDLE_S`` is dropped.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, session_id: str, paths: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
+        """Read files into the session's index and delete them from disk, whatever came of them.
+
+        Returns:
+            ``{"added": [{"source", "chunks"}], "rejected": [{"source", "reason"}]}``; one bad file does not
+            keep the others out.
+
+        Raises:
+            InputError: the client has no session, so its files could not be kept apart from others'.
+        """
+        if not session_id:
+            raise InputError("这次调用没有会话，无法保存文档：请用浏览器或 gradio_client")
+        added: list[dict[str, Any]] = []
+        rejected: list[dict[str, Any]] = []
+        files = [Path(path) for path in paths]
+        try:
+            with self._lock:
+                session = self._session(session_id)
+                for path in files:
+                    try:
+                        added.append({"source": path.name, "chunks": self._add_one(session, path)})
+                    except KnowledgeError as error:
+                        rejected.append({"source": path.name, "reason": str(error)})
+        finally:
+            for path in files:
+                path.unlink(missing_ok=True)
+        return {"added": added, "rejected": rejected}
+
+    def _add_one(self, session: _Session, path: Path) -> int:
+        if len(session.files) >= MAX_FILES:
+            raise KnowledgeError(f"一次会话最多加入 {MAX_FILES} 个文件")
+        if path.name in session.files:
+            raise KnowledgeError("这个文件名已经加入过了")
+        documents = parse_file(path, max_bytes=MAX_FILE_BYTES)
+        total = sum(len(document.text) for document in [*session.documents, *documents])
+        if total > MAX_CHARACTERS:
+            raise KnowledgeError(f"文字太多：加入后共 {total} 个字，一次会话最多 {MAX_CHARACTERS} 个")
+        index = KnowledgeIndex.build([*session.documents, *documents], self._embedder)
+        before = session.index.stats()["chunks"] if session.index else 0
+        session.documents += documents
+        session.files.append(path.name)
+        session.index = index
+        return int(index.stats()["chunks"]) - before
+
+    def index(self, session_id: str) -> KnowledgeIndex | None:
+        """The session's own index; None where it has added nothing."""
+        with self._lock:
+            return self._session(session_id).index if session_id in self._sessions else None
+
+    def drop(self, session_id: str) -> None:
+        """Forget everything of a session."""
+        with self._lock:
+            self._sessions.pop(session_id, None)
+
+    def _session(self, session_id: str) -> _Session:
+        now = time.monotonic()
+        for old in [key for key, session in self._sessions.items() if now - session.used > IDLE_S]:
+            del self._sessions[old]
+        session = self._sessions.setdefault(session_id, _Session())
+        session.used = now
+        self._sessions.move_to_end(session_id)
+        while len(self._sessions) > MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return session

@@ -1,0 +1,140 @@
+"""Loads every part once and wires them; the only place that knows which implementation is used."""
+
+import logging
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from src.chat.service import ChatService
+from src.embedding.base import Embedder
+from src.errors import InputError, ModelError
+from src.extraction.service import ExtractionService
+from src.language.base import LanguageModel
+from src.retrieval.index import KnowledgeIndex, open_or_build
+from src.retrieval.search import Retriever
+from src.retrieval.sessions import SessionDocuments
+from src.settings import Settings
+from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
+
+log = logging.getLogger(__name__)
+
+RESUME_ADAPTER = "resume"
+# A hybrid score below this means that nothing relevant was found; see NOTES.md for how it was chosen.
+MIN_SCORE = 0.30
+
+
+class Runtime:
+    """Everything the three ways in share. Parts are made when first used; ``load`` makes them all."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.weights = Weights(settings.cache_dir, settings.hub_timeout_s)
+
+    def load(self) -> None:
+        """Load models and index now, so that the first visitor does not wait for them."""
+        started = time.perf_counter()
+        _ = self.retriever, self.chat, self.extraction, self.sessions
+        log.info("准备好了，用时 %.1f 秒", time.perf_counter() - started)
+
+    @cached_property
+    def profile(self) -> Literal["yuan", "embedded"]:
+        if self.settings.profile != "auto":
+            return self.settings.profile
+        import torch  # noqa: PLC0415 (slow import that an explicit profile does not need)
+
+        return "yuan" if torch.cuda.is_available() else "embedded"
+
+    @cached_property
+    def model(self) -> LanguageModel:
+        settings = self.settings
+        if settings.llm_url:
+            from src.language.server import ServerModel  # noqa: PLC0415 (only the chosen implementation)
+
+            key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
+            return ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
+        path = self._llm_path()
+        from src.language.local import load_local  # noqa: PLC0415 (only the chosen implementation)
+
+        model = load_local(
+            path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
+        )
+        if settings.adapter:
+            model.add_adapter(RESUME_ADAPTER, Path(settings.adapter).expanduser())
+        model.run_on(_gpu_decorator())
+        return model
+
+    def _llm_path(self) -> Path:
+        llm = self.settings.llm
+        if llm is None and self.profile == "yuan":
+            return self.weights.find(YUAN2)
+        if llm is None:
+            path = self.weights.find(EMBEDDED_LLM, EMBEDDED_LLM_WHEELS)
+        else:
+            path = self._local_or_hub(llm, "--llm")
+        if path.suffix == ".gguf":
+            from src.language.gguf import dense_checkpoint  # noqa: PLC0415 (only for a GGUF)
+
+            return dense_checkpoint(path, self.settings.cache_dir)
+        return path
+
+    def _local_or_hub(self, name: str, option: str) -> Path:
+        path = Path(name).expanduser()
+        if path.exists():
+            return path
+        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+            return self.weights.find(Repository(name, name))
+        raise ModelError(f"{option} 指向的 {name} 不存在：应为本地目录、文件，或模型站上的“作者/模型”")
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        choice = self.settings.embedder or ("bge" if self.profile == "yuan" else "use")
+        if choice == "use":
+            from src.embedding.use import UniversalSentenceEncoder  # noqa: PLC0415 (only the chosen one)
+
+            return UniversalSentenceEncoder(threads=self.settings.threads)
+        from src.embedding.bge import BgeEmbedder  # noqa: PLC0415 (only the chosen one)
+
+        path = self.weights.find(BGE) if choice == "bge" else self._local_or_hub(choice, "--embedder")
+        return BgeEmbedder(path, device="cpu", threads=self.settings.threads)
+
+    @cached_property
+    def index(self) -> KnowledgeIndex:
+        return open_or_build(self.settings.knowledge, self.embedder, self.weights.cache_dir / "index")
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        return Retriever(self.index, self.embedder)
+
+    @cached_property
+    def sessions(self) -> SessionDocuments:
+        return SessionDocuments(self.embedder)
+
+    @cached_property
+    def chat(self) -> ChatService:
+        return ChatService(
+            self.model, self.retriever, min_score=MIN_SCORE, max_new_tokens=self.settings.max_new_tokens
+        )
+
+    @cached_property
+    def extraction(self) -> ExtractionService:
+        adapter = RESUME_ADAPTER if RESUME_ADAPTER in self.model.adapters else None
+        return ExtractionService(self.model, adapter)
+
+    def rebuild_index(self) -> KnowledgeIndex:
+        """Embed the knowledge again whatever the cache holds."""
+        if "index" in self.__dict__:
+            raise InputError("索引已经载入，不能在运行中重建")
+        self.__dict__["index"] = open_or_build(
+            self.settings.knowledge, self.embedder, self.weights.cache_dir / "index", rebuild=True
+        )
+        return self.index
+
+
+def _gpu_decorator():  # type: ignore[no-untyped-def]
+    """``spaces.GPU``, which does nothing off ZeroGPU, or the identity where the package is missing."""
+    try:
+        from spaces import GPU  # noqa: PLC0415 (optional off Spaces)
+    except ImportError:
+        return lambda function: function
+    return GPU(duration=120)

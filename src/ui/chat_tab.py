@@ -1,0 +1,199 @@
+"""Tab 1: RAG chat with its sources, and the same question without and with knowledge."""
+
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, check_message
+from src.language.base import Message
+from src.runtime import Runtime
+from src.ui import render
+from src.ui.guard import MODEL_SLOT, SEARCH_SLOT, guarded
+
+Turns = list[dict[str, Any]]
+_CITATION = re.compile(r" \[\d+\]")
+EXAMPLES = ["介绍一下广州大学", "广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？"]
+
+
+def build(runtime: Runtime) -> None:
+    """Draw the tab inside the current Blocks."""
+    with gr.Tabs():
+        with gr.Tab("对话 Chat", id="chat"):
+            _build_chat(runtime)
+        with gr.Tab("有无知识对照 Compare", id="compare"):
+            _build_compare(runtime)
+
+
+def _build_chat(runtime: Runtime) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            chatbot = gr.Chatbot(
+                label="对话",
+                height=460,
+                # Plain text: what documents and models say is never rendered as HTML, and no image is fetched.
+                render_markdown=False,
+                buttons=["copy", "copy_all"],
+                placeholder="问一个知识库里的问题，回答会附上来源。",
+                elem_id="chatbot",
+            )
+            box = gr.Textbox(
+                placeholder="输入问题，回车发送",
+                show_label=False,
+                label="问题",
+                max_length=MAX_MESSAGE_CHARS,
+                submit_btn="发送",
+                stop_btn=False,
+                autofocus=True,
+                elem_id="chat-input",
+            )
+            with gr.Row():
+                stop_button = gr.Button("■ 停止", variant="stop", size="sm", elem_id="chat-stop")
+                retry_button = gr.Button("↻ 重答", size="sm", elem_id="chat-retry")
+                undo_button = gr.Button("↶ 撤回", size="sm", elem_id="chat-undo")
+                clear_button = gr.Button("✕ 清空", size="sm", elem_id="chat-clear")
+            gr.Examples([[example] for example in EXAMPLES], inputs=box, label="试试这些问题")
+        with gr.Column(scale=2, min_width=280):
+            with gr.Row():
+                use_knowledge = gr.Checkbox(True, label="使用知识库", elem_id="use-knowledge")
+                top_k = gr.Slider(1, MAX_TOP_K, value=4, step=1, label="资料条数", elem_id="top-k")
+            with gr.Accordion("加入我的文档（只有这次会话看得到）", open=False):
+                upload = gr.File(
+                    label="txt、md、jsonl", file_count="multiple", file_types=[".txt", ".md", ".jsonl"], height=120
+                )
+                upload_result = gr.HTML(render.note("尚未加入文档。"))
+            status = gr.HTML(render.note("回答后这里会说明依据。"), elem_id="chat-status")
+            sources = gr.HTML(render.sources(()), elem_id="sources")
+
+    @guarded
+    def submit(message: str, turns: Turns) -> tuple[str, Turns]:
+        return "", [*turns, {"role": "user", "content": check_message(message)}]
+
+    @guarded
+    def answer(turns: Turns, use: bool, k: int, request: gr.Request) -> Iterator[tuple[Turns, str, str]]:
+        yield from stream_turn(runtime, turns, use, k, str(request.session_hash))
+
+    def undo(turns: Turns) -> tuple[Turns, str, str, str]:
+        kept, message = without_last_exchange(turns)
+        return kept, message, render.note("已撤回。"), render.sources(())
+
+    def clear() -> tuple[Turns, str, str]:
+        return [], render.note("对话已清空。"), render.sources(())
+
+    def add(paths: list[str] | None, request: gr.Request) -> tuple[str, None]:
+        result = runtime.sessions.add(str(request.session_hash), paths or [])
+        return upload_summary(result), None
+
+    quiet: dict[str, Any] = {"api_visibility": "private"}
+    outputs = [chatbot, status, sources]
+    inputs = [chatbot, use_knowledge, top_k]
+    asked = box.submit(submit, [box, chatbot], [box, chatbot], queue=False, **quiet)
+    running = asked.success(answer, inputs, outputs, show_progress="minimal", **MODEL_SLOT, **quiet)
+    again = [
+        gr.on(
+            [retry_button.click, chatbot.retry], before_last_answer, chatbot, chatbot, queue=False, **quiet
+        ).success(answer, inputs, outputs, show_progress="minimal", **MODEL_SLOT, **quiet)
+    ]
+    active = [running, *again]
+    stop_button.click(None, cancels=active, **quiet)
+    gr.on(
+        [undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources],
+        cancels=active, queue=False, **quiet,
+    )  # fmt: skip
+    gr.on([clear_button.click, chatbot.clear], clear, None, outputs, cancels=active, queue=False, **quiet)
+    upload.upload(guarded(add), upload, [upload_result, upload], **SEARCH_SLOT, **quiet)
+
+
+def _build_compare(runtime: Runtime) -> None:
+    with gr.Row():
+        box = gr.Textbox(
+            value=EXAMPLES[0], label="问题", max_length=MAX_MESSAGE_CHARS, submit_btn="对照", scale=4,
+            elem_id="compare-input",
+        )  # fmt: skip
+        stop_button = gr.Button("■ 停止", variant="stop", scale=0, min_width=90)
+    with gr.Row(equal_height=True):
+        with gr.Column(min_width=280):
+            gr.Markdown("#### 不用知识库 Without knowledge")
+            without = gr.HTML(elem_id="compare-without", container=True)
+        with gr.Column(min_width=280):
+            gr.Markdown("#### 用知识库 With knowledge")
+            grounded = gr.HTML(elem_id="compare-with", container=True)
+    sources = gr.HTML(render.sources(()))
+
+    @guarded
+    def compare(message: str, request: gr.Request) -> Iterator[tuple[str, str, str]]:
+        stop = threading.Event()
+        extra = runtime.sessions.index(str(request.session_hash))
+        try:
+            for both in runtime.chat.compare(message, extra=extra, stop=stop):
+                answer = both.with_knowledge
+                yield (
+                    render.plain(both.without),
+                    render.plain(render.cited_text(answer)),
+                    render.sources(answer.hits, {s.rank for s in answer.support if s.rank}),
+                )
+        finally:
+            stop.set()
+
+    event = box.submit(
+        compare, box, [without, grounded, sources], show_progress="minimal", api_visibility="private", **MODEL_SLOT
+    )
+    stop_button.click(None, cancels=[event], api_visibility="private")
+
+
+def stream_turn(
+    runtime: Runtime, turns: Turns, use_knowledge: bool, top_k: int, session: str
+) -> Iterator[tuple[Turns, str, str]]:
+    """Answer the last turn: the conversation with the growing answer, a status line, the sources."""
+    history = [Message(turn["role"], plain_content(turn)) for turn in turns]
+    stop = threading.Event()
+    stream = runtime.chat.stream(
+        history[-1].content,
+        history[:-1],
+        use_knowledge=use_knowledge,
+        top_k=top_k,
+        extra=runtime.sessions.index(session),
+        stop=stop,
+    )
+    try:
+        for answer in stream:
+            supported = {support.rank for support in answer.support if support.rank is not None}
+            reply = {"role": "assistant", "content": render.cited_text(answer) or "…"}
+            yield [*turns, reply], render.support_note(answer), render.sources(answer.hits, supported)
+    finally:
+        stop.set()
+
+
+def plain_content(turn: dict[str, Any]) -> str:
+    """The text of a turn as gradio hands it over (a string or a list of parts), our citation marks removed."""
+    content = turn["content"]
+    parts = content if isinstance(content, list) else [content]
+    text = "".join(part.get("text") or "" if isinstance(part, dict) else str(part) for part in parts)
+    return _CITATION.sub("", text) if turn["role"] == "assistant" else text
+
+
+def before_last_answer(turns: Turns) -> Turns:
+    """The conversation up to and including the last question."""
+    last = _last_question(turns)
+    if last is None:
+        raise gr.Error("还没有可以重答的问题", title="提示", print_exception=False)
+    return turns[: last + 1]
+
+
+def without_last_exchange(turns: Turns) -> tuple[Turns, str]:
+    """The conversation before the last question, and that question."""
+    last = _last_question(turns)
+    return (turns[:last], plain_content(turns[last])) if last is not None else (turns, "")
+
+
+def _last_question(turns: Turns) -> int | None:
+    return next((i for i in range(len(turns) - 1, -1, -1) if turns[i]["role"] == "user"), None)
+
+
+def upload_summary(result: dict[str, list[dict[str, Any]]]) -> str:
+    """What became of the uploaded files, one line each."""
+    lines = [f"已加入 {item['source']}：{item['chunks']} 段" for item in result["added"]]
+    lines += [f"未加入 {item['source']}：{item['reason']}" for item in result["rejected"]]
+    return "".join(render.note(line) for line in lines) or render.note("没有收到文件。")

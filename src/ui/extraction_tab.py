@@ -1,0 +1,121 @@
+"""Tab 2: a resume in, entities out: highlighted, as a table, as JSON."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from src.extraction.schema import LABELS, Extraction, Span
+from src.runtime import Runtime
+from src.settings import ROOT
+from src.ui import render
+from src.ui.guard import MODEL_SLOT, guarded
+
+# One colour a label, apart in hue and readable on light and dark.
+COLOURS = dict(
+    zip(LABELS, ("#e5484d", "#f76b15", "#d4a017", "#30a46c", "#12a594", "#0090ff", "#8e4ec6", "#d6409f"), strict=True)
+)  # fmt: skip
+_DOWNLOAD_JS = """(value) => {
+  if (!value || !value.text) return;
+  const blob = new Blob([JSON.stringify(value, null, 2)], {type: "application/json"});
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = "extraction.json";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}"""
+
+
+def build(runtime: Runtime) -> None:
+    """Draw the tab inside the current Blocks."""
+    service = runtime.extraction
+    if service.has_adapter:
+        about = "已载入简历适配器。取消勾选可看基座模型的结果。"
+    else:
+        about = "尚未载入简历适配器（LoRA）：下面是基座模型用课程提示词抽取的结果，会有遗漏和错类。可用 --adapter 指定适配器。"
+    gr.HTML(render.note(about + "简历属于个人信息：文字只在内存里处理，不落盘、不写日志。"))
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            box = gr.Textbox(
+                label="简历 Resume", lines=9, max_lines=18, placeholder="把一段简历贴到这里", elem_id="resume-input"
+            )
+            use_adapter = gr.Checkbox(service.has_adapter, label="使用简历适配器", interactive=service.has_adapter)
+            with gr.Row():
+                run_button = gr.Button("抽取 Extract", variant="primary", elem_id="extract-run")
+                stop_button = gr.Button("■ 停止", variant="stop", elem_id="extract-stop")
+            gr.Examples(
+                [[text] for text in _example_resumes()], inputs=box, label="示例（虚构人物）", examples_per_page=6
+            )
+        with gr.Column(scale=3, min_width=320):
+            status = gr.HTML(render.note("抽取结果会显示在这里。"), elem_id="extract-status")
+            highlighted = gr.HighlightedText(
+                label="原文标注",
+                color_map=COLOURS,
+                show_legend=True,
+                combine_adjacent=False,
+                elem_id="extract-text",
+            )
+            table = gr.Dataframe(
+                headers=["类别", "文字", "起", "止"], label="实体", interactive=False, wrap=True, elem_id="extract-table",
+                datatype=["str", "str", "number", "number"],
+            )  # fmt: skip
+            with gr.Accordion("JSON", open=False):
+                result = gr.JSON(show_label=False, elem_id="extract-json")
+            download = gr.Button("下载 JSON", size="sm", elem_id="extract-download")
+
+    @guarded
+    def extract(text: str, adapter: bool) -> Iterator[tuple[Any, ...]]:
+        stop = threading.Event()
+        try:
+            for progress in service.extract_stream(text, use_adapter=adapter, stop=stop):
+                yield view(progress.extraction, progress.done, progress.total)
+        finally:
+            stop.set()
+
+    running = run_button.click(
+        extract, [box, use_adapter], [status, highlighted, table, result], show_progress="minimal",
+        api_visibility="private", **MODEL_SLOT,
+    )  # fmt: skip
+    stop_button.click(None, cancels=[running], api_visibility="private")
+    # The browser makes the file from what it already shows: no copy of a resume is left on the server.
+    download.click(None, result, None, js=_DOWNLOAD_JS, api_visibility="private")
+
+
+def view(extraction: Extraction, done: int, total: int) -> tuple[Any, ...]:
+    """Status, highlighted text, table rows and JSON of a result so far."""
+    if done < total:
+        status = f"正在抽取：第 {done + 1} 段，共 {total} 段……已找到 {len(extraction.spans)} 个实体。"
+    else:
+        seconds = extraction.timings_ms.get("total", 0) / 1000
+        status = f"找到 {len(extraction.spans)} 个实体，用时 {seconds:.1f} 秒。每个实体都是原文里的一段。"
+    rows = [[span.label, span.text, span.start, span.end] for span in extraction.spans]
+    return render.note(status), highlight(extraction), rows, extraction.to_json()
+
+
+def highlight(extraction: Extraction) -> list[tuple[str, str | None]]:
+    """The text in pieces, each with its label or None; where two entities overlap, the first one is shown."""
+    pieces: list[tuple[str, str | None]] = []
+    position = 0
+    for span in _without_overlap(extraction.spans):
+        if span.start > position:
+            pieces.append((extraction.text[position : span.start], None))
+        pieces.append((span.text, span.label))
+        position = span.end
+    if position < len(extraction.text):
+        pieces.append((extraction.text[position:], None))
+    return pieces
+
+
+def _without_overlap(spans: Sequence[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
+        if not kept or span.start >= kept[-1].end:
+            kept.append(span)
+    return kept
+
+
+def _example_resumes() -> list[str]:
+    folder = ROOT / "examples" / "resumes"
+    texts = [path.read_text(encoding="utf-8").strip() for path in sorted(folder.glob("*.txt"))]
+    return sorted(texts, key=len)

@@ -1,0 +1,56 @@
+"""What every handler and endpoint is wrapped in: our errors become messages, others never reach a user."""
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from src.errors import YuanZhiError
+
+log = logging.getLogger(__name__)
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+# Work that needs the language model shares one slot: a second answer at once would slow both down.
+MODEL_SLOT: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+SEARCH_SLOT: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": 4}
+
+
+def guarded(handler: Handler) -> Handler:
+    """Turn a handler's errors into ``gr.Error``; keeps its signature, from which gradio reads the interface."""
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            with _mapped_errors():
+                yield from handler(*args, **kwargs)
+
+        return stream  # type: ignore[return-value]
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with _mapped_errors():
+            return handler(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except YuanZhiError as error:
+        raise gr.Error(str(error), title="提示", print_exception=False) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        # The text of a foreign error may hold what a user typed: only its type and place are logged.
+        log.error("未预料的错误 %s", type(error).__name__, exc_info=_without_message(error))
+        raise gr.Error("出了意料之外的错误，已记入日志。请重试", title="提示", print_exception=False) from None
+
+
+def _without_message(error: Exception) -> tuple[type[BaseException], BaseException, Any]:
+    return RuntimeError, RuntimeError(type(error).__name__), error.__traceback__

@@ -1,0 +1,62 @@
+"""The page: three tabs and the endpoints."""
+
+import gradio as gr
+
+from src.errors import SettingsError
+from src.runtime import Runtime
+from src.settings import Settings
+from src.ui import api, chat_tab, extraction_tab, index_tab, render
+
+MAX_UPLOAD = "20mb"
+SESSION_LIFE_S = 3600
+INTRO = """# 源知 YuanZhi
+中文知识问答 · 简历信息抽取 · 索引检视　
+
+Ask a knowledge base · extract from resumes · look into the index"""
+
+
+def create_page(runtime: Runtime) -> gr.Blocks:
+    """Build the Blocks; nothing listens yet."""
+    # Uploaded files are parsed and removed at once; what a crash leaves behind goes within the hour.
+    page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(SESSION_LIFE_S, SESSION_LIFE_S))
+    with page:
+        gr.Markdown(INTRO)
+        with gr.Tabs():
+            with gr.Tab("知识问答 RAG chat", id="rag"):
+                chat_tab.build(runtime)
+            with gr.Tab("信息抽取 Extraction", id="extraction"):
+                extraction_tab.build(runtime)
+            with gr.Tab("索引检视 Index", id="index"):
+                index_tab.build(runtime)
+        gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
+        api.build(runtime)
+        page.unload(lambda request: runtime.sessions.drop(str(request.session_hash)))
+    # api_open=False: otherwise calls that skip the queue skip its limits and validators too.
+    return page.queue(api_open=False, max_size=runtime.settings.queue_size)
+
+
+def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
+    """Serve the page and return its address; ``block`` stays until interrupted.
+
+    Raises:
+        SettingsError: the port is taken.
+    """
+    try:
+        _, address, _ = page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            share=settings.share,
+            max_file_size=MAX_UPLOAD,
+            # Off: it would keep resumes and questions in the visitor's browser.
+            run_history=False,
+            theme=gr.themes.Soft(),
+            css=render.CSS,
+            show_error=True,
+            prevent_thread_lock=True,
+            ssr_mode=False,
+        )
+    except OSError as error:
+        raise SettingsError(f"端口 {settings.port or 7860} 起没有空闲的：请用 --port 换一个（{error}）") from error
+    if block:
+        page.block_thread()
+    return str(address)

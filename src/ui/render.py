@@ -1,0 +1,110 @@
+"""Small pieces of HTML; every text from a user, a document or a model is escaped here and nowhere else."""
+
+import re
+from collections.abc import Collection, Sequence
+from html import escape
+from typing import Any
+
+from src.chat.types import Answer
+from src.retrieval.types import Hit
+
+CSS = """
+.yz-card {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 10px 14px; margin: 8px 0;
+  background: var(--block-background-fill);}
+.yz-card summary {cursor: pointer; font-weight: 600; overflow-wrap: anywhere;}
+.yz-card .yz-text {white-space: pre-wrap; overflow-wrap: anywhere; margin-top: 6px; line-height: 1.6;}
+.yz-meta {color: var(--body-text-color-subdued); font-size: .85em;}
+.yz-bar {height: 6px; border-radius: 3px; background: var(--border-color-primary); margin-top: 6px;}
+.yz-bar > span {display: block; height: 100%; border-radius: 3px; background: var(--color-accent);}
+.yz-note {color: var(--body-text-color-subdued); padding: 6px 2px; overflow-wrap: anywhere;}
+.yz-answer {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.7; min-height: 6em;}
+.yz-unsupported {text-decoration: underline dotted; text-underline-offset: 4px;}
+.yz-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px;}
+.yz-facts > div {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 8px 12px;
+  background: var(--block-background-fill); overflow-wrap: anywhere;}
+.yz-facts b {display: block; font-size: 1.15em;}
+mark {background: color-mix(in srgb, var(--color-accent) 30%, transparent); color: inherit; border-radius: 3px;}
+.prose, .prose * {overflow-wrap: anywhere;}
+"""
+
+
+def note(text: str) -> str:
+    """One line of quiet text."""
+    return f'<p class="yz-note">{escape(text)}</p>'
+
+
+def sources(hits: Sequence[Hit], supported: Collection[int] = ()) -> str:
+    """Cards of the passages, those that carry a sentence of the answer opened."""
+    if not hits:
+        return note("这里会列出回答所依据的资料。")
+    return "".join(_source_card(hit, open_=hit.rank in supported or hit.rank == 1) for hit in hits)
+
+
+def _source_card(hit: Hit, open_: bool) -> str:
+    title = hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else "")
+    place = f"{hit.chunk.source} · {hit.chunk.doc_id} · 第 {hit.chunk.start}–{hit.chunk.end} 字"
+    return (
+        f'<details class="yz-card"{" open" if open_ else ""}><summary>[{hit.rank}] {escape(title)}'
+        f' <span class="yz-meta">相关度 {hit.score:.2f}</span></summary>'
+        f'<div class="yz-bar" aria-hidden="true"><span style="width:{100 * hit.score:.0f}%"></span></div>'
+        f'<div class="yz-text">{escape(hit.chunk.text)}</div>'
+        f'<div class="yz-meta">{escape(place)}</div></details>'
+    )
+
+
+def cited_text(answer: Answer) -> str:
+    """The answer as plain text, ``[n]`` after each sentence that passage n supports."""
+    if not answer.done or not answer.support:
+        return answer.text
+    pieces, position = [], 0
+    for support in answer.support:
+        start = answer.text.find(support.sentence, position)
+        if start < 0:
+            continue
+        end = start + len(support.sentence)
+        pieces.append(answer.text[position:end])
+        if support.rank is not None:
+            pieces.append(f" [{support.rank}]")
+        position = end
+    return "".join(pieces) + answer.text[position:]
+
+
+def support_note(answer: Answer) -> str:
+    """What the reader should know about the answer that has just ended."""
+    if not answer.done:
+        return note("正在回答…")
+    seconds = answer.timings_ms.get("total", 0) / 1000
+    if answer.refused:
+        return note("没有相关度足够的资料，下面是最接近的几条。")
+    if not answer.hits:
+        return note(f"未使用知识库：这是模型自己的回答，可能有误。用时 {seconds:.1f} 秒。")
+    unsupported = sum(support.rank is None for support in answer.support)
+    text = f"检索的问题：{answer.question}　用时 {seconds:.1f} 秒。"
+    if unsupported:
+        text += f"有 {unsupported} 句没有在资料里找到依据，请自行核对。"
+    return note(text)
+
+
+def marked(text: str, terms: Sequence[str]) -> str:
+    """Escaped text with every term in <mark>."""
+    pattern = "|".join(re.escape(term) for term in sorted(set(terms), key=len, reverse=True) if term)
+    if not pattern:
+        return escape(text)
+    pieces, position = [], 0
+    for match in re.finditer(pattern, text, re.IGNORECASE):
+        pieces += [escape(text[position : match.start()]), f"<mark>{escape(match.group())}</mark>"]
+        position = match.end()
+    return "".join(pieces) + escape(text[position:])
+
+
+def facts(values: dict[str, Any]) -> str:
+    """A grid of name and value."""
+    cells = "".join(
+        f"<div><span class='yz-meta'>{escape(k)}</span><b>{escape(str(v))}</b></div>" for k, v in values.items()
+    )
+    return f'<div class="yz-facts">{cells}</div>'
+
+
+def plain(text: str) -> str:
+    """Text as it is, line breaks kept."""
+    return f'<div class="yz-answer">{escape(text)}</div>'
