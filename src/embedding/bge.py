@@ -1,0 +1,113 @@
+"""bge (BERT) sentence vectors over plain transformers."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModel, AutoTokenizer
+
+from src.errors import ModelError
+
+QUERY_PREFIX = "为这个句子生成表示以用于检索相关文章："
+MAX_TOKENS = 512
+BATCH_TEXTS = 32
+# A token is at least one character here, so what lies behind this can never be among the 512.
+_MAX_CHARS = 16 * MAX_TOKENS
+_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+
+
+class BgeEmbedder:
+    """The normalised [CLS] vector, fp32; loaded at the first text.
+
+    Args:
+        path: local directory with config.json, tokenizer and weights.
+        device: a torch device, ``cpu`` or ``cuda``.
+        threads: torch's CPU threads (one setting for the whole process); ignored on other devices.
+
+    Raises:
+        ModelError: the directory lacks a file that is needed, or the model cannot be loaded.
+    """
+
+    def __init__(self, path: Path | str, device: str, threads: int) -> None:
+        self._path = Path(path)
+        self._device = device
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self.name = self._path.name
+        self.dimension, self._max_tokens = _read_config(self._path)
+        self.fingerprint = _fingerprint(self._path)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Passages -> float32 (len(texts), dimension), L2-normalised; 512 tokens of each count."""
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        # Neighbours of one length share a batch: little of it is padding.
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), BATCH_TEXTS):
+            rows = order[start : start + BATCH_TEXTS]
+            with self._lock:
+                vectors[rows] = self._forward([_encodable(texts[i]) for i in rows])
+        return vectors
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Questions -> float32 (len(texts), dimension), each behind the model's query prefix."""
+        return self.encode([QUERY_PREFIX + text for text in texts])
+
+    def _forward(self, texts: list[str]) -> np.ndarray:
+        self._load()
+        inputs = self._tokenizer(
+            texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
+        ).to(self._device)
+        with torch.inference_mode():
+            states = self._model(**inputs).last_hidden_state  # (B, T, H)
+            cls = torch.nn.functional.normalize(states[:, 0].float(), dim=-1)  # (B, H)
+        return np.asarray(cls.cpu().numpy(), dtype=np.float32)
+
+    def _load(self) -> None:
+        if self._model is not None:
+            return
+        if self._device == "cpu":
+            torch.set_num_threads(self._threads)
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(self._path, local_files_only=True)
+            model = AutoModel.from_pretrained(self._path, local_files_only=True, dtype=torch.float32)
+            self._model = model.to(self._device).eval()
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"向量模型 {self._path} 读不进来：{error}；请重新下载该目录") from error
+
+
+def _encodable(text: str) -> str:
+    return text[:_MAX_CHARS].encode("utf-8", "replace").decode("utf-8")
+
+
+def _read_config(path: Path) -> tuple[int, int]:
+    """config.json -> (hidden size, most tokens the positions allow)."""
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8"))
+        return int(config["hidden_size"]), min(MAX_TOKENS, int(config.get("max_position_embeddings", MAX_TOKENS)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"向量模型目录 {path} 里没有可用的 config.json（{error}）；请给出完整的模型目录"
+        ) from error
+
+
+def _fingerprint(path: Path) -> str:
+    """sha256 over configuration, tokenizer and whole weights: 95 MB take a tenth of a second."""
+    weights = next((found for pattern in _WEIGHT_PATTERNS if (found := sorted(path.glob(pattern)))), [])
+    if not weights:
+        raise ModelError(f"向量模型目录 {path} 里没有权重文件（*.safetensors）；请重新下载该目录")
+    digest = hashlib.sha256(f"cls|{MAX_TOKENS}|{QUERY_PREFIX}".encode())
+    for file in [path / "config.json", *(path / name for name in _TOKENIZER_FILES), *weights]:
+        if file.is_file():
+            digest.update(f"|{file.name}|{file.stat().st_size}|".encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"bge:{digest.hexdigest()[:32]}"
