@@ -175,7 +175,7 @@ def building(target: Path) -> Iterator[Path | None]:
             raise WeightsError(
                 f"磁盘满了：{target.parent} 只剩 {free / 1e9:.1f} GB。请腾出空间，或用 --cache-dir 换一个目录"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise WeightsError(
                 f"缓存目录 {target.parent} 不能写入：请改权限，或用 --cache-dir 换一个目录"
             ) from error

@@ -31,9 +31,7 @@ class PlainEncoder:
         cuts = [match.start() + 1 for match in self._added.finditer(text)] if self._added else []
         ids: list[int] = []
         for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
-            ids += self._tokenizer(
-                text[start:end], add_special_tokens=False, split_special_tokens=True
-            ).input_ids
+            ids += self._tokenizer(text[start:end], add_special_tokens=False, split_special_tokens=True).input_ids
         return ids
 
 
@@ -45,9 +43,7 @@ class ChatTemplateFormat:
         self._plain = PlainEncoder(tokenizer)
 
     def __call__(self, messages: Sequence[Message]) -> list[int]:
-        slots = [
-            {"role": message.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, message in enumerate(messages)
-        ]
+        slots = [{"role": message.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, message in enumerate(messages)]
         rendered = self._tokenizer.apply_chat_template(slots, tokenize=False, add_generation_prompt=True)
         ids: list[int] = []
         # re.split with one group alternates template text and slot numbers.

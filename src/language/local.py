@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -168,8 +169,12 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
     chosen = getattr(torch, best_dtype(device) if dtype == "auto" else dtype)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=chosen).to(device).eval()
-    except (OSError, ValueError, KeyError, RuntimeError, MemoryError) as error:
+        model, report = AutoModelForCausalLM.from_pretrained(path, dtype=chosen, output_loading_info=True)
+        # transformers fills what is missing with random numbers and only warns.
+        if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
+            raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")
+        model = model.to(device).eval()
+    except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"载入模型 {path} 失败：{type(error).__name__} {reason}") from error
     limit = getattr(model.config, "max_position_embeddings", context_tokens)

@@ -1,0 +1,165 @@
+"""A local model: streaming, stopping, one at a time, adapters per call."""
+
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from src.errors import ModelError
+from src.language.base import GenerationOptions, Message
+from src.language.local import LocalModel, load_local
+from tests.tiny import tiny_checkpoint
+
+ASK = [Message("user", "你好")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def model(folder: Path) -> LocalModel:
+    return load_local(folder, dtype="float32", threads=1, context_tokens=600)
+
+
+def options(count: int = 30, **more: object) -> GenerationOptions:
+    return GenerationOptions(max_new_tokens=count, **more)
+
+
+def text(model: LocalModel, **more: object) -> str:
+    return "".join(model.stream(ASK, options(**more)))
+
+
+def random_adapter(base: Path, folder: Path, seed: int) -> Path:
+    import torch
+
+    torch.manual_seed(seed)
+    config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=1.0)
+    adapted.save_pretrained(folder)
+    return folder
+
+
+def test_the_same_question_gets_the_same_answer(model: LocalModel) -> None:
+    assert text(model) == text(model) != ""
+
+
+def test_a_stop_frees_the_model_within_a_token(model: LocalModel) -> None:
+    stop = threading.Event()
+    pieces = model.stream(ASK, options(500), stop)
+    next(pieces)
+    stop.set()
+    assert list(pieces) == []
+    assert text(model)
+
+
+def test_leaving_frees_the_model(model: LocalModel) -> None:
+    pieces = model.stream(ASK, options(500))
+    next(pieces)
+    pieces.close()
+    assert text(model)
+
+
+def test_who_gives_up_waiting_never_gets_a_turn(model: LocalModel) -> None:
+    first = model.stream(ASK, options(500))
+    next(first)
+    stop = threading.Event()
+    got: list[str] = []
+    waiting = threading.Thread(target=lambda: got.extend(model.stream(ASK, options(), stop)))
+    waiting.start()
+    time.sleep(0.2)
+    stop.set()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert got == []
+    first.close()
+    assert text(model)
+
+
+def test_many_askers_at_once_each_get_their_own_answer(model: LocalModel) -> None:
+    asked = [[Message("user", f"问题{i}")] for i in range(6)]
+    alone = ["".join(model.stream(ask, options())) for ask in asked]
+    together: dict[int, str] = {}
+    threads = [
+        threading.Thread(target=lambda i=i: together.update({i: "".join(model.stream(asked[i], options()))}))
+        for i in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [together[i] for i in range(6)] == alone
+
+
+def test_a_prompt_that_does_not_fit_says_so(model: LocalModel) -> None:
+    with pytest.raises(ModelError, match="600"):
+        next(model.stream([Message("user", "长" * 600)], options()))
+
+
+def test_adapters_switch_per_call_and_leave_the_base_alone(model: LocalModel, folder: Path, tmp_path: Path) -> None:
+    base = text(model)
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    model.add_adapter("two", random_adapter(folder, tmp_path / "two", 2))
+    one, two = text(model, adapter="one"), text(model, adapter="two")
+    assert len({base, one, two}) == 3
+    assert text(model) == base
+    assert text(model, adapter="one") == one
+    with pytest.raises(ModelError, match="three"):
+        text(model, adapter="three")
+
+
+def test_an_adapter_of_another_base_is_refused(model: LocalModel, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"adapter_config\.json"):
+        model.add_adapter("none", tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load_local(tmp_path, dtype="auto", threads=1, context_tokens=512)
+
+
+def test_a_broken_weights_file_is_refused(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[: 400 if file.suffix == ".safetensors" else None])
+    with pytest.raises(ModelError, match="载入模型"):
+        load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+
+
+def test_a_missing_tensor_is_refused_not_made_up(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tensors = load_file(folder / "model.safetensors")
+    removed = next(name for name in tensors if "q_proj.weight" in name)
+    del tensors[removed]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=removed):
+        load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+
+
+def test_what_crosses_to_another_process_is_picklable(model: LocalModel) -> None:
+    """On ZeroGPU the computing function runs in a forked process: arguments and results are pickled."""
+    expected = text(model)
+    crossed: list[object] = []
+
+    def gpu(function):  # noqa: ANN001, ANN202
+        def remote(*arguments: object) -> Iterator[list[int]]:
+            arguments = pickle.loads(pickle.dumps(arguments))
+            for item in function(*arguments):
+                crossed.append(pickle.loads(pickle.dumps(item)))
+                yield crossed[-1]
+
+        return remote
+
+    model.run_on(gpu)
+    assert text(model) == expected
+    assert crossed

@@ -1,0 +1,63 @@
+"""One definition of every setting."""
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from src.errors import SettingsError
+from src.settings import Settings, add_settings_arguments, load_settings
+
+PROMISED = (
+    "profile llm embedder reranker adapter knowledge cache-dir llm-url vector-store host port share"
+).split()
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_settings_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_every_promised_setting_has_an_option_and_a_variable(monkeypatch) -> None:
+    parser = argparse.ArgumentParser()
+    add_settings_arguments(parser)
+    help_text = parser.format_help()
+    for name in PROMISED:
+        assert f"--{name}" in help_text
+        assert f"YUAN_{name.replace('-', '_').upper()}" in help_text
+
+
+def test_the_command_line_wins_over_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("YUAN_PORT", "7000")
+    assert load_settings().port == 7000
+    assert load_settings(parse("--port", "8000")).port == 8000
+
+
+def test_knowledge_is_repeatable_and_a_path_list_in_the_environment(monkeypatch) -> None:
+    assert load_settings(parse("--knowledge", "a b", "--knowledge", "c")).knowledge == [Path("a b"), Path("c")]
+    monkeypatch.setenv("YUAN_KNOWLEDGE", os.pathsep.join(["x", "y"]))
+    assert load_settings().knowledge == [Path("x"), Path("y")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--port", "http"], "YUAN_PORT"),
+        (["--port", "70000"], "YUAN_PORT"),
+        (["--profile", "gpt"], "YUAN_PROFILE"),
+        (["--threads", "0"], "YUAN_THREADS"),
+        (["--hub-timeout-s", "nan"], "YUAN_HUB_TIMEOUT_S"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_setting(arguments: list[str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as caught:
+        load_settings(parse(*arguments))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_secret_shows_nowhere() -> None:
+    settings = Settings(llm_api_key="sk-hidden")
+    assert "sk-hidden" not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.llm_api_key.get_secret_value() == "sk-hidden"
