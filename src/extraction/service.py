@@ -1,0 +1,173 @@
+"""Resume in, entities with their places out."""
+
+import threading
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+
+from src.errors import InputError, Stopped
+from src.extraction.align import align_output
+from src.extraction.grammar import build_grammar
+from src.extraction.prompt import adapter_messages, instruction_messages
+from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
+from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
+from src.language.base import GenerationOptions, LanguageModel
+
+# Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
+# character and two for the quotes around each value. A server may add a code fence and line breaks.
+_TOKENS_BASE = 128
+_TOKENS_PER_CHAR = 2
+_TOKENS_CAP = 1024
+
+
+@dataclass(frozen=True)
+class ExtractionProgress:
+    """How far an extraction is.
+
+    Attributes:
+        windows_done, windows_total: the text is worked through in windows.
+        partial: what is certain to be written so far; spans may still move while a window is worked on.
+        raw: what the model has written about the current window.
+        done: this is the last item and ``partial`` the result.
+    """
+
+    windows_done: int
+    windows_total: int
+    partial: Extraction
+    raw: str = ""
+    done: bool = False
+
+
+class ExtractionService:
+    """Extracts the eight labels with one language model, with or without its resume adapter.
+
+    Args:
+        adapter: the name among ``model.adapters`` of the adapter trained for this; None: there is none.
+        max_chars: longest text taken, in characters.
+        window_chars: longest piece given to the model at once, in characters; at most ``MAX_WINDOW_CHARS``,
+            beyond which grammars of unusual texts become too large.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        adapter: str | None = None,
+        max_chars: int = 5000,
+        window_chars: int = MAX_WINDOW_CHARS,
+    ) -> None:
+        assert 0 < window_chars <= MAX_WINDOW_CHARS, window_chars
+        self._model = model
+        self._adapter = adapter
+        self.max_chars = max_chars
+        self._window_chars = window_chars
+
+    @property
+    def has_adapter(self) -> bool:
+        return self._adapter is not None
+
+    def extract(self, text: str, use_adapter: bool = True, stop: threading.Event | None = None) -> Extraction:
+        """The whole result at once.
+
+        Raises:
+            InputError: ``text`` is not a text, is empty or too long.
+            ModelError: the model cannot answer.
+            Stopped: ``stop`` was set.
+        """
+        run = _Run(self._checked(text))
+        for window in self._windows(run.text):
+            for _ in self._write(window, run, use_adapter, stop):
+                pass
+            run.finish(window)
+        return run.result()
+
+    def extract_stream(
+        self, text: str, use_adapter: bool = True, stop: threading.Event | None = None
+    ) -> Iterator[ExtractionProgress]:
+        """The same while it comes; the last item has ``done`` set. Closing the iterator frees the model.
+
+        Raises:
+            as ``extract``; an unusable text raises at the call, before the first item is asked for.
+        """
+        return self._stream(_Run(self._checked(text)), use_adapter, stop)
+
+    def _stream(self, run: "_Run", use_adapter: bool, stop: threading.Event | None) -> Iterator[ExtractionProgress]:
+        windows = self._windows(run.text)
+        yield ExtractionProgress(0, len(windows), run.result())
+        for number, window in enumerate(windows):
+            for _ in self._write(window, run, use_adapter, stop):
+                yield ExtractionProgress(number, len(windows), run.result(window), run.raw)
+            run.finish(window)
+            yield ExtractionProgress(number + 1, len(windows), run.result())
+        yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
+
+    def _checked(self, text: object) -> str:
+        if not isinstance(text, str):
+            raise InputError(f"要抽取的内容应当是一段文字，收到的是 {type(text).__name__}")
+        if not text.strip():
+            raise InputError("要抽取的文字是空的，请粘贴一段简历")
+        if len(text) > self.max_chars:
+            raise InputError(
+                f"这段文字有 {len(text)} 个字符，超过上限 {self.max_chars}；请删减，或分成几段分别抽取"
+            )
+        return replace_surrogates(text)
+
+    def _windows(self, text: str) -> list[Window]:
+        """The windows worth showing to the model."""
+        return [window for window in split_windows(text, self._window_chars) if has_words(window.text)]
+
+    def _write(
+        self, window: Window, run: "_Run", use_adapter: bool, stop: threading.Event | None
+    ) -> Iterator[None]:
+        """Let the model write about ``window`` into ``run.raw``, one step for each piece."""
+        adapter = self._adapter if use_adapter else None
+        messages = adapter_messages(window.text) if adapter else instruction_messages(window.text)
+        room = self._model.context_tokens - self._model.count_tokens(messages)
+        budget = min(_TOKENS_BASE + _TOKENS_PER_CHAR * len(window.text), _TOKENS_CAP, max(room, 1))
+        grammar = build_grammar(window.text) if self._model.supports_grammar else None
+        options = GenerationOptions(max_new_tokens=budget, adapter=adapter, grammar=grammar)
+        _check(stop)
+        pieces = self._model.stream(messages, options, stop)
+        started = time.perf_counter()
+        try:
+            for piece in pieces:
+                run.model_s += time.perf_counter() - started
+                run.raw += piece
+                yield
+                started = time.perf_counter()
+            run.model_s += time.perf_counter() - started
+        finally:
+            if isinstance(pieces, Generator):  # what frees the model when the reader leaves
+                pieces.close()
+        _check(stop)
+
+
+class _Run:
+    """What one extraction has gathered: spans of finished windows, the raw answer about the current one."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.raw = ""
+        self.model_s = 0.0
+        self._spans: list[Span] = []
+        self._started = time.perf_counter()
+
+    def finish(self, window: Window) -> None:
+        self._spans += self._aligned(window)
+        self.raw = ""
+
+    def result(self, current: Window | None = None) -> Extraction:
+        """Everything so far; of ``current``, the window worked on, the values that are closed."""
+        spans = self._spans + (self._aligned(current) if current else [])
+        total_s = time.perf_counter() - self._started
+        timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
+        return Extraction.of(self.text, spans, timings_ms)
+
+    def _aligned(self, window: Window) -> list[Span]:
+        at = window.start
+        spans = align_output(self.raw, window.text).spans
+        return [replace(span, start=span.start + at, end=span.end + at) for span in spans]
+
+
+def _check(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Stopped("抽取已停止")
