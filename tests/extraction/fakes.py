@@ -1,0 +1,55 @@
+"""A language model that says what it is told to."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from src.extraction.schema import render_entities
+from src.language.base import GenerationOptions, Message
+
+RESUME = "王小明，中国国籍，汉族，任蓝天公司经理、董事；后任白云公司经理。"
+VALUES = {
+    "姓名": ["王小明"],
+    "国籍": ["中国国籍"],
+    "种族": ["汉族"],
+    "职位": ["经理", "董事", "经理"],
+    "组织名": ["蓝天公司", "白云公司"],
+}
+
+
+class ScriptedModel:
+    """Streams ``answer`` (or what ``answer`` makes of the prompt) in pieces and keeps what it was asked."""
+
+    name = "scripted"
+    context_tokens = 4096
+    adapters: tuple[str, ...] = ("resume",)
+
+    def __init__(
+        self,
+        answer: str | Callable[[str], str] | None = None,
+        supports_grammar: bool = True,
+        piece_chars: int = 3,
+    ) -> None:
+        self.answer = render_entities(VALUES) if answer is None else answer
+        self.supports_grammar = supports_grammar
+        self.piece_chars = piece_chars
+        self.prompts: list[str] = []
+        self.options: list[GenerationOptions] = []
+        self.closed = 0
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content) for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+    ) -> Iterator[str]:
+        prompt = messages[-1].content
+        self.prompts.append(prompt)
+        self.options.append(options)
+        answer = self.answer if isinstance(self.answer, str) else self.answer(prompt)
+        try:
+            for at in range(0, len(answer), self.piece_chars):
+                if stop is not None and stop.is_set():
+                    return
+                yield answer[at : at + self.piece_chars]
+        finally:
+            self.closed += 1

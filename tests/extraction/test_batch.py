@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.errors import InputError, ModelError
+from src.extraction.batch import BatchCounts, extract_jsonl
+from src.extraction.schema import LABELS
+from src.extraction.service import ExtractionService
+from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "in.jsonl"
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+def write(path: Path, *records: Any) -> None:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().decode().split("\n")[:-1]]
+
+
+def test_lines_come_out_in_order_with_ids(source: Path, target: Path) -> None:
+    write(source, {"id": "a", "text": RESUME}, {"text": "\u2028😀" + RESUME}, {"id": 7, "text": "😀"})
+    calls: list[tuple[int, int]] = []
+    counts = extract_jsonl(
+        ExtractionService(ScriptedModel()), source, target, progress=lambda *call: calls.append(call)
+    )
+    assert counts == BatchCounts(total=3, skipped=0, extracted=3, failed=0)
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    lines = read(target)
+    assert [line["id"] for line in lines] == ["a", 2, 7]
+    assert all(list(line) == ["id", "text", "entities", "spans"] for line in lines)
+    assert lines[0]["entities"]["职位"] == VALUES["职位"]
+    assert all(line["text"][s["start"] : s["end"]] == s["text"] for line in lines for s in line["spans"])
+
+
+def test_resumes_after_a_kill(source: Path, target: Path) -> None:
+    write(source, *({"id": f"r{n}", "text": RESUME} for n in range(5)))
+    service = ExtractionService(ScriptedModel())
+    extract_jsonl(service, source, target)
+    whole = target.read_bytes()
+    second = whole.index(b"\n", whole.index(b"\n") + 1) + 1
+    for end in (0, 3, second - 1, second, second + 1, second + 30, len(whole) - 1, len(whole)):
+        target.write_bytes(whole[:end])
+        kept = whole[:end].count(b"\n")
+        model = ScriptedModel()
+        counts = extract_jsonl(ExtractionService(model), source, target)
+        assert (counts.skipped, counts.extracted, len(model.prompts)) == (kept, 5 - kept, 5 - kept)
+        assert target.read_bytes() == whole
+
+
+def test_each_line_is_on_disk_before_the_next(source: Path, target: Path) -> None:
+    write(source, {"text": RESUME}, {"text": RESUME})
+
+    def answer(prompt: str) -> str:
+        if target.exists() and target.read_bytes():
+            raise ModelError("服务断了")
+        return "{}"
+
+    with pytest.raises(ModelError):
+        extract_jsonl(ExtractionService(ScriptedModel(answer)), source, target)
+    assert [line["id"] for line in read(target)] == [1]
+
+
+def test_unusable_texts_get_an_error_line(source: Path, target: Path) -> None:
+    write(source, {"text": " "}, {"text": "中" * 50}, {"text": "王小明\ud83d"})
+    counts = extract_jsonl(ExtractionService(ScriptedModel(), max_chars=40), source, target)
+    assert counts == BatchCounts(total=3, skipped=0, extracted=1, failed=2)
+    empty, long, fine = read(target)
+    assert "空" in empty["error"]
+    assert "50" in long["error"]
+    assert "error" not in fine
+    assert (list(long["entities"]), long["spans"], long["text"]) == (list(LABELS), [], "中" * 50)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (b"not json", "第 3 行不是"),
+        (b"\xff\xfe{}", "第 3 行不是"),
+        (b"[1]", "第 3 行不是 JSON 对象"),
+        (b'{"id": 9}', "第 3 行没有 text"),
+        (b'{"text": 5}', "第 3 行没有 text"),
+        (b'{"id": true, "text": "a"}', "第 3 行的 id"),
+        (b'{"id": [1], "text": "a"}', "第 3 行的 id"),
+        (b'{"id": 1, "text": "a"}', "第 3 行的 id 1 与第 1 行重复"),
+    ],
+)
+def test_bad_lines_are_reported_before_any_work(source: Path, target: Path, row: bytes, problem: str) -> None:
+    source.write_bytes(b'\xef\xbb\xbf{"text": "abc"}\r\n\n' + row + b"\n")
+    model = ScriptedModel()
+    with pytest.raises(InputError, match=problem):
+        extract_jsonl(ExtractionService(model), source, target)
+    assert model.prompts == []
+    assert not target.exists()
+
+
+def test_output_must_not_be_the_input(source: Path) -> None:
+    write(source, {"text": RESUME})
+    before = source.read_bytes()
+    link = source.with_name("link.jsonl")
+    link.symlink_to(source)
+    for target in (source, source.parent / "." / source.name, link):
+        with pytest.raises(InputError, match="输入文件"):
+            extract_jsonl(ExtractionService(ScriptedModel()), source, target)
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"my diary", b"my diary\nsecond\n", b'{"id": 1}\n', b"[]\n"])
+def test_a_foreign_output_file_is_left_alone(source: Path, target: Path, content: bytes) -> None:
+    write(source, {"text": RESUME})
+    target.write_bytes(content)
+    with pytest.raises(InputError, match="不是抽取的结果"):
+        extract_jsonl(ExtractionService(ScriptedModel()), source, target)
+    assert target.read_bytes() == content
+
+
+def test_files_that_cannot_be_opened(source: Path, tmp_path: Path) -> None:
+    service = ExtractionService(ScriptedModel())
+    with pytest.raises(InputError, match="读不了"):
+        extract_jsonl(service, source, tmp_path / "out")
+    write(source, {"text": RESUME})
+    with pytest.raises(InputError, match="写不了"):
+        extract_jsonl(service, source, tmp_path / "no" / "out")
+
+
+def test_an_id_with_a_lone_surrogate_survives_a_resume(source: Path, target: Path) -> None:
+    write(source, {"id": "\ud800", "text": RESUME})
+    extract_jsonl(ExtractionService(ScriptedModel()), source, target)
+    assert extract_jsonl(ExtractionService(ScriptedModel()), source, target).skipped == 1
