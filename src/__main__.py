@@ -164,9 +164,7 @@ def _extract(given: argparse.Namespace, settings: Settings) -> None:
 def _index(given: argparse.Namespace, settings: Settings) -> None:
     from src.runtime import Runtime  # noqa: PLC0415
 
-    runtime = Runtime(settings)
-    index = runtime.rebuild_index() if given.rebuild else runtime.index
-    _print_json(index.stats())
+    _print_json(Runtime(settings).open_index(rebuild=given.rebuild).stats())
 
 
 def _print_json(value: Any) -> None:

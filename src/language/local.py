@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
@@ -165,6 +166,7 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
     if not (path / "config.json").is_file():
         raise ModelError(f"{path} 不是模型目录（缺少 config.json）。请用 --llm 指向一个完整的模型目录或 .gguf 文件")
     torch.set_num_threads(threads)
+    transformers_logging.disable_progress_bar()  # a second of loading needs none
     device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = getattr(torch, best_dtype(device) if dtype == "auto" else dtype)
     try:

@@ -1,6 +1,5 @@
 """Documents that one visitor has added: a small index of their own, gone when the session ends."""
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -11,14 +10,11 @@ from typing import Any
 
 from src.embedding.base import Embedder
 from src.errors import InputError, KnowledgeError
-from src.knowledge.parse import parse_file
+from src.knowledge.parse import UPLOAD_LIMITS, read_file
 from src.knowledge.types import Document
 from src.retrieval.index import KnowledgeIndex
 
-log = logging.getLogger(__name__)
-
 MAX_FILES = 20
-MAX_FILE_BYTES = 20_000_000
 MAX_CHARACTERS = 2_000_000
 MAX_SESSIONS = 200
 IDLE_S = 3600.0
@@ -76,16 +72,16 @@ class SessionDocuments:
             raise KnowledgeError(f"一次会话最多加入 {MAX_FILES} 个文件")
         if path.name in session.files:
             raise KnowledgeError("这个文件名已经加入过了")
-        documents = parse_file(path, max_bytes=MAX_FILE_BYTES)
+        documents = read_file(path, limits=UPLOAD_LIMITS)
         total = sum(len(document.text) for document in [*session.documents, *documents])
         if total > MAX_CHARACTERS:
             raise KnowledgeError(f"文字太多：加入后共 {total} 个字，一次会话最多 {MAX_CHARACTERS} 个")
         index = KnowledgeIndex.build([*session.documents, *documents], self._embedder)
-        before = session.index.stats()["chunks"] if session.index else 0
+        before = len(session.index.chunks) if session.index else 0
         session.documents += documents
         session.files.append(path.name)
         session.index = index
-        return int(index.stats()["chunks"]) - before
+        return len(index.chunks) - before
 
     def index(self, session_id: str) -> KnowledgeIndex | None:
         """The session's own index; None where it has added nothing."""

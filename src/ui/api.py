@@ -59,8 +59,7 @@ def build(runtime: Runtime) -> None:
         flag = _flag(use_adapter, "use_adapter")
         try:
             for progress in runtime.extraction.extract_stream(text, use_adapter=flag, stop=stop):
-                if progress.done == progress.total:
-                    yield progress.extraction.to_json()
+                yield progress.partial.to_json()
         finally:
             stop.set()
 

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from src.extraction.schema import LABELS, Extraction, Span
+from src.extraction.service import ExtractionProgress
 from src.runtime import Runtime
 from src.settings import ROOT
 from src.ui import render
@@ -68,8 +69,7 @@ def build(runtime: Runtime) -> None:
     def extract(text: str, adapter: bool) -> Iterator[tuple[Any, ...]]:
         stop = threading.Event()
         try:
-            for progress in service.extract_stream(text, use_adapter=adapter, stop=stop):
-                yield view(progress.extraction, progress.done, progress.total)
+            yield from views(service.extract_stream(text, use_adapter=adapter, stop=stop))
         finally:
             stop.set()
 
@@ -82,13 +82,25 @@ def build(runtime: Runtime) -> None:
     download.click(None, result, None, js=_DOWNLOAD_JS, api_visibility="private")
 
 
-def view(extraction: Extraction, done: int, total: int) -> tuple[Any, ...]:
+def views(stream: Iterator[ExtractionProgress]) -> Iterator[tuple[Any, ...]]:
+    """One item for each of ``stream``, so that a reader who leaves frees the model at once; the page is only drawn
+    anew when there is something new on it."""
+    shown: tuple[int, int, bool] | None = None
+    for progress in stream:
+        state = (progress.windows_done, len(progress.partial.spans), progress.done)
+        yield view(progress) if state != shown else (gr.skip(),) * 4
+        shown = state
+
+
+def view(progress: ExtractionProgress) -> tuple[Any, ...]:
     """Status, highlighted text, table rows and JSON of a result so far."""
-    if done < total:
-        status = f"正在抽取：第 {done + 1} 段，共 {total} 段……已找到 {len(extraction.spans)} 个实体。"
-    else:
+    extraction = progress.partial
+    found = f"已找到 {len(extraction.spans)} 个实体"
+    if progress.done:
         seconds = extraction.timings_ms.get("total", 0) / 1000
-        status = f"找到 {len(extraction.spans)} 个实体，用时 {seconds:.1f} 秒。每个实体都是原文里的一段。"
+        status = f"{found}，用时 {seconds:.1f} 秒。每个实体都是原文里的一段。"
+    else:
+        status = f"正在抽取：{progress.windows_total} 段中的第 {progress.windows_done + 1} 段，{found}……"
     rows = [[span.label, span.text, span.start, span.end] for span in extraction.spans]
     return render.note(status), highlight(extraction), rows, extraction.to_json()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from src.retrieval.lexical import matched_terms
+from src.retrieval.terms import matched_terms
 from src.retrieval.types import Hit
 from src.runtime import Runtime
 from src.ui import render

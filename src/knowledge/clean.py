@@ -1,0 +1,79 @@
+"""Bytes to text that is fit to be shown, indexed and counted in characters."""
+
+import codecs
+import re
+import unicodedata
+
+from src.errors import KnowledgeError
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Control characters but tab and newline, lone surrogates, byte order marks, invisible marks that would
+# split a word for the index, and direction overrides that would show a text in another order than it is.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\ud800-\udfff\ufeff\ufffe\uffff\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069]"
+)
+_LINE_BREAKS = re.compile("\r\n?|\u2028|\u2029|\x85")
+_SPACES = re.compile(r"\s+")
+_PLAIN_CONTROLS = "\t\n\r\f\v"
+_SAMPLE_CHARS = 200_000
+
+
+def decode(data: bytes, name: str) -> str:
+    """UTF-8, UTF-16/32 by their mark, else GB18030.
+
+    Raises:
+        KnowledgeError: binary data, or UTF-8 with damaged bytes; ``name`` is the file in the message.
+    """
+    text = _decode_bytes(data, name)
+    sample = text[:_SAMPLE_CHARS]
+    odd = sum(unicodedata.category(c) in {"Cc", "Co", "Cn", "Cs"} and c not in _PLAIN_CONTROLS for c in sample)
+    if odd > max(8, len(sample) // 50):
+        raise KnowledgeError(_not_text(name))
+    return text
+
+
+def clean(text: str) -> str:
+    r"""Drop what cannot be shown, make every line break ``\n``, trim. Offsets are counted in the result."""
+    return _UNWANTED.sub("", _LINE_BREAKS.sub("\n", text)).strip()
+
+
+def squash(text: str) -> str:
+    """What two texts are compared by: NFKC, each run of white space one space."""
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text)).strip()
+
+
+def _decode_bytes(data: bytes, name: str) -> str:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise KnowledgeError(_not_text(name)) from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse_damaged_utf8(data, name, error.start)
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(_not_text(name)) from error
+
+
+def _refuse_damaged_utf8(data: bytes, name: str, position: int) -> None:
+    """GB18030 would read UTF-8 with one bad byte as nonsense without a complaint."""
+    replaced = data.decode("utf-8", "replace")
+    bad = replaced.count("\ufffd")
+    other = sum(c > "\x7f" for c in replaced[:_SAMPLE_CHARS]) - bad
+    if other > 20 * bad:
+        line = data.count(b"\n", 0, position) + 1
+        raise KnowledgeError(f"{name} 第 {line} 行有损坏的 UTF-8 字节；请用编辑器改好后另存为 UTF-8")
+
+
+def _not_text(name: str) -> str:
+    return f"{name} 不是文本文件（或编码无法识别）；请另存为 UTF-8 文本后再试"

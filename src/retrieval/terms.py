@@ -1,0 +1,103 @@
+"""Texts and questions to index terms."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# Scripts written without spaces: each character is a term, and each pair of neighbours.
+_UNSPACED = "\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_TOKEN = re.compile(rf"[{_UNSPACED}]+|\d+(?:\.\d+)+|(?:(?![{_UNSPACED}])[^\W_])+")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+
+# 几 and 何 are cut only before what they ask for: 几内亚 and 何其芳 are names.
+_UNITS = "年月日天个位岁次种条座所名部间项届个人国省市点米元張张個歲種條項屆間國點"
+_QUESTION = re.compile(
+    "请问一下|请问|請問|请介绍一下|介绍一下|介紹一下|请告诉我|告诉我|告訴我|"
+    "是什么时候|什么时候|什麼時候|是什么|什么是|什么|是什麼|什麼是|什麼|甚麼|"
+    f"是谁|谁是|谁|是誰|誰是|誰|(?:是|在)?哪(?:里|儿|裡|裏|兒|一?[{_UNITS}]|些|一|家)?|"
+    "为什么|為什麼|为何|為何|如何|怎么样|怎麼樣|怎样|怎樣|怎么|怎麼|"
+    f"何时|何時|何地|何人|何种|何種|何处|何處|多少|几[{_UNITS}]|幾[{_UNITS}]|"
+    "多长|多長|多大|多高|多久|多远|多遠|吗|嗎|呢"
+)
+# What stands in quotation or title marks is a name, whatever it looks like.
+_QUOTED = re.compile('《[^》]*》|〈[^〉]*〉|“[^”]*”|「[^」]*」|『[^』]*』|"[^"]*"')
+# Alone, these say nothing about a passage; highlighting them would light up every line.
+_FUNCTION = frozenset("的了是在和与與及或有为為以其之而于於就也都被把让讓对對从從到个個等这這那不一中上下")
+
+
+def text_terms(text: str) -> list[str]:
+    """Every term of a passage, repeated as often as it occurs, in reading order."""
+    return [term for term, _, _ in _terms(_fold(text))]
+
+
+def query_terms(query: str) -> list[str]:
+    """The distinct terms of a question without its question phrases, or with them if nothing else is there."""
+    folded = _fold(query)
+    return list(dict.fromkeys(text_terms(_without_question(folded)) or text_terms(folded)))
+
+
+def matched_terms(query: str, text: str) -> list[str]:
+    """Substrings of ``text`` (as written there) that share terms with ``query``, each once, in reading order.
+
+    Pairs of characters and whole words count, and overlapping ones are joined; a single character counts
+    where no pair covers it and it is not a function word.
+    """
+    wanted = set(query_terms(query))
+    folded, origins = _fold_with_origins(text)
+    covered: list[tuple[int, int]] = []
+    singles: list[tuple[int, int]] = []
+    for term, start, end in _terms(folded):
+        if term not in wanted or all(c in _FUNCTION for c in term):
+            continue
+        span = (origins[start], origins[end - 1] + 1)
+        (singles if len(term) == 1 and _IS_UNSPACED.match(term) else covered).append(span)
+    paired = {text[start:end] for start, end in covered}
+    singles = [s for s in singles if not any(text[s[0]] in pair for pair in paired)]
+    return list(dict.fromkeys(text[start:end] for start, end in _joined(covered + singles)))
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).lower()
+
+
+def _fold_with_origins(text: str) -> tuple[str, list[int]]:
+    """The folded text, character by character, and for each of its characters the index in ``text``."""
+    folded: list[str] = []
+    origins: list[int] = []
+    for i, character in enumerate(text):
+        part = _fold(character)
+        folded.append(part)
+        origins += [i] * len(part)
+    return "".join(folded), origins
+
+
+def _terms(folded: str) -> Iterator[tuple[str, int, int]]:
+    """(term, start, end) over folded text."""
+    for match in _TOKEN.finditer(folded):
+        run, start = match.group(), match.start()
+        if not _IS_UNSPACED.match(run):
+            yield run, start, match.end()
+            continue
+        for i, character in enumerate(run):
+            yield character, start + i, start + i + 1
+            if i + 1 < len(run):
+                yield run[i : i + 2], start + i, start + i + 2
+
+
+def _without_question(folded: str) -> str:
+    pieces, start = [], 0
+    for quoted in _QUOTED.finditer(folded):
+        pieces += [_QUESTION.sub(" ", folded[start : quoted.start()]), quoted.group()]
+        start = quoted.end()
+    return "".join([*pieces, _QUESTION.sub(" ", folded[start:])])
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Overlapping spans made one; neighbours that only touch stay apart."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return joined

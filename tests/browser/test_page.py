@@ -1,0 +1,163 @@
+"""A person at the page: headless Chromium on the real app, every tab used, screenshots kept in artifacts/."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.conftest import ARTIFACTS
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+PATIENCE_MS = 120_000
+QUESTION = "广州大学的办学历史可以追溯到哪一年？"
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[object]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+
+
+@pytest.fixture
+def page(browser: object, address: str) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(address)
+    expect(page.get_by_role("heading", name="源知 YuanZhi")).to_be_visible(timeout=PATIENCE_MS)
+    yield page
+    page.close()
+    assert errors == []
+
+
+def keep(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+
+
+def ask(page: Page, question: str) -> None:
+    box = page.locator("#chat-input textarea")
+    box.fill(question)
+    box.press("Enter")
+
+
+def answers(page: Page) -> object:
+    return page.locator("#chatbot .bot.message, #chatbot .message.bot")
+
+
+def finished(page: Page) -> None:
+    expect(page.locator("#chat-status")).to_contain_text("用时", timeout=PATIENCE_MS)
+
+
+def test_chat_answers_with_its_source(page: Page) -> None:
+    ask(page, QUESTION)
+    expect(answers(page).last).to_contain_text("1927", timeout=PATIENCE_MS)
+    finished(page)
+    expect(answers(page).last).to_contain_text("[1]")
+    first = page.locator("#sources details").first
+    expect(first).to_contain_text("1927")
+    expect(first).to_contain_text("knowledge.txt")
+    expect(first).to_contain_text("相关度")
+    keep(page, "chat")
+
+
+def test_retry_undo_and_clear(page: Page) -> None:
+    ask(page, QUESTION)
+    finished(page)
+    page.locator("#chat-retry").click()
+    expect(page.locator("#chat-status")).to_contain_text("正在回答")
+    finished(page)
+    expect(answers(page)).to_have_count(1)
+    page.locator("#chat-undo").click()
+    expect(answers(page)).to_have_count(0)
+    expect(page.locator("#chat-input textarea")).to_have_value(QUESTION)
+    ask(page, "你好")
+    expect(answers(page)).to_have_count(1)
+    page.locator("#chat-clear").click()
+    expect(answers(page)).to_have_count(0)
+
+
+def test_stop_stops_and_the_next_question_is_answered(page: Page) -> None:
+    page.locator("#use-knowledge input").uncheck()
+    ask(page, "请写一篇一千字的文章，介绍长江、黄河和珠江")
+    expect(answers(page).last).to_contain_text("长江", timeout=PATIENCE_MS)
+    page.locator("#chat-stop").click()
+    page.wait_for_timeout(1500)
+    stopped = answers(page).last.inner_text()
+    page.wait_for_timeout(1500)
+    assert answers(page).last.inner_text() == stopped
+    page.locator("#use-knowledge input").check()
+    ask(page, QUESTION)
+    expect(answers(page).last).to_contain_text("1927", timeout=PATIENCE_MS)
+
+
+def test_an_example_fills_the_box(page: Page) -> None:
+    page.get_by_text("介绍一下广州大学", exact=True).first.click()
+    expect(page.locator("#chat-input textarea")).to_have_value("介绍一下广州大学")
+
+
+def test_an_uploaded_document_is_used_and_its_html_stays_text(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "社团.txt"
+    hostile = "<img src=x onerror=\"document.title='hacked'\"><b>粗体</b>"
+    file.write_text(f"青柠社的社长是钱多多。{hostile}\n", encoding="utf-8")
+    page.get_by_text("加入我的文档").click()
+    page.locator("input[type=file]").first.set_input_files(file)
+    expect(page.get_by_text("已加入 社团.txt：1 段")).to_be_visible()
+    ask(page, f"青柠社的社长是谁？{hostile}")
+    expect(page.locator("#sources details").first).to_contain_text("钱多多", timeout=PATIENCE_MS)
+    finished(page)
+    assert page.title() != "hacked"
+    assert page.locator("#sources img, #sources b:has-text('粗体'), #chatbot img[src='x']").count() == 0
+    expect(page.locator("#sources details").first).to_contain_text("<b>粗体</b>")
+    keep(page, "chat-upload")
+
+
+def test_compare_shows_both_answers(page: Page) -> None:
+    page.get_by_role("tab", name="有无知识对照").click()
+    box = page.locator("#compare-input textarea")
+    box.fill(QUESTION)
+    box.press("Enter")
+    expect(page.locator("#compare-with")).to_contain_text("1927", timeout=PATIENCE_MS)
+    assert page.locator("#compare-without").inner_text().strip()
+    page.wait_for_timeout(1000)
+    keep(page, "compare")
+
+
+def test_extraction_highlights_and_downloads(page: Page) -> None:
+    page.get_by_role("tab", name="信息抽取").click()
+    text = "王建国，男，汉族，工商管理硕士，现任宏远科技股份有限公司董事长。"
+    page.locator("#resume-input textarea").fill(text)
+    page.locator("#extract-run").click()
+    expect(page.locator("#extract-status")).to_contain_text("用时", timeout=PATIENCE_MS)
+    expect(page.locator("#extract-text")).to_contain_text("王建国")
+    expect(page.locator("#extract-text")).to_contain_text("姓名")
+    expect(page.locator("#extract-table")).to_contain_text("王建国")
+    with page.expect_download() as download:
+        page.locator("#extract-download").click()
+    saved = Path(download.value.path()).read_text(encoding="utf-8")
+    assert '"王建国"' in saved
+    keep(page, "extraction")
+
+
+def test_an_empty_resume_gets_a_message_not_a_traceback(page: Page) -> None:
+    page.get_by_role("tab", name="信息抽取").click()
+    page.locator("#extract-run").click()
+    expect(page.get_by_text("要抽取的文字是空的", exact=False).first).to_be_visible()
+
+
+def test_the_inspector_explains_a_query_and_filters_chunks(page: Page) -> None:
+    page.get_by_role("tab", name="索引检视").click()
+    expect(page.locator("#index-stats")).to_contain_text("512")
+    page.locator("#probe-input textarea, #probe-input input").first.fill("羊城的大学")
+    page.locator("#probe-run").click()
+    expect(page.locator("#probe-hits .yz-card").first).to_be_visible()
+    expect(page.locator("#probe-hits mark").first).to_be_visible()
+    expect(page.locator("#probe-table")).to_contain_text("1")
+    keep(page, "inspector-probe")
+    page.get_by_role("tab", name="全部段落").click()
+    page.locator("#chunk-filter textarea, #chunk-filter input").first.fill("1927")
+    expect(page.get_by_text("1 / ", exact=False).first).to_be_visible()
+    expect(page.locator("#chunk-table")).to_contain_text("1927")
+    keep(page, "inspector-chunks")

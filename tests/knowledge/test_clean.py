@@ -1,0 +1,60 @@
+import codecs
+import random
+
+import pytest
+
+from src.errors import KnowledgeError
+from src.knowledge.clean import clean, decode, squash
+
+TEXT = "广州大学，简称广大。\nEmoji 🐑 也行"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        TEXT.encode(),
+        codecs.BOM_UTF8 + TEXT.encode(),
+        TEXT.encode("utf-16"),
+        codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-32"),
+        TEXT.encode("gb18030"),
+    ],
+)
+def test_encodings(data):
+    assert decode(data, "a.txt") == TEXT
+
+
+def test_empty_file_is_empty_text():
+    assert decode(b"", "a.txt") == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8,
+        random.Random(0).randbytes(5_000),
+        bytes(5_000),
+        b"\xff\xfe\x00",
+        b"PK\x03\x04" + bytes(64),
+    ],
+)
+def test_binary_is_refused_by_name(data):
+    with pytest.raises(KnowledgeError, match=r"照片\.txt"):
+        decode(data, "照片.txt")
+
+
+def test_damaged_utf8_names_the_line_and_is_not_read_as_gb18030():
+    data = bytearray(("一行正常的文字，很长很长的一行。\n" * 20).encode())
+    data[data.index(b"\n") + 4] = 0xFF
+    with pytest.raises(KnowledgeError, match="第 2 行"):
+        decode(bytes(data), "a.txt")
+
+
+def test_clean_removes_what_cannot_be_shown_and_keeps_the_rest():
+    assert clean("\ufeff 广\x00州\u200b大\x1b学\r\n第二\x85行\ud800\u202e \t") == "广州大学\n第二\n行"
+    assert clean("👨\u200d👩\u200d👧") == "👨\u200d👩\u200d👧"
+    assert clean("a\tb") == "a\tb"
+
+
+def test_squash():
+    assert squash(" ＡＢＣ　１２\n\n３ ") == "ABC 12 3"

@@ -1,0 +1,111 @@
+import json
+import logging
+
+import pytest
+
+from src.errors import KnowledgeError
+from src.knowledge.parse import Limits, load_documents, read_file
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_txt_one_document_a_line(tmp_path):
+    documents = read_file(write(tmp_path / "a.txt", "第一\r\n\r\n \n第\x0c四\x00\n"))
+    assert [(d.doc_id, d.source, d.title, d.text) for d in documents] == [
+        ("a.txt:1", "a.txt", "", "第一"),
+        ("a.txt:4", "a.txt", "", "第四"),
+    ]
+
+
+def test_jsonl(tmp_path):
+    lines = [
+        {"id": "x", "text": "甲\u0000乙", "title": "题", "source": "书"},
+        {"id": 7, "text": "丙", "title": None, "other": 1},
+        {"id": "blank", "text": "  "},
+    ]
+    path = write(tmp_path / "a.jsonl", "\n".join(json.dumps(line) for line in lines) + "\n\n")
+    assert [(d.doc_id, d.source, d.title, d.text) for d in read_file(path)] == [
+        ("x", "书", "题", "甲乙"),
+        ("7", "a.jsonl", "", "丙"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{bad", "JSON"),
+        ("[1]", "list"),
+        ('{"text": "甲"}', "id 缺少"),
+        ('{"id": true, "text": "甲"}', "id 是 bool"),
+        ('{"id": " ", "text": "甲"}', "id 是空的"),
+        ('{"id": "a"}', "text 缺少"),
+        ('{"id": "a", "text": 3}', "text 是 int"),
+        ('{"id": "a", "text": "甲", "title": ["题"]}', "title 是 list"),
+        ('{"id": "first", "text": "甲"}', "与第 1 行重复"),
+        ("[" * 100_000, "JSON"),
+    ],
+)
+def test_bad_jsonl_names_file_and_line(tmp_path, line, words):
+    path = write(tmp_path / "坏.jsonl", '{"id": "first", "text": "好"}\n' + line)
+    with pytest.raises(KnowledgeError, match=r"坏\.jsonl 第 2 行") as caught:
+        read_file(path)
+    assert words in str(caught.value)
+
+
+def test_markdown_sections_carry_their_path_of_headings(tmp_path):
+    text = "前言\n# 手册 #\n\n总则\n## 一、假期\n```\n# 不是标题\n```\n### 年假\n六天\n## 空章\n# 新书\n#标签\n"
+    documents = read_file(write(tmp_path / "m.md", text))
+    assert [(d.doc_id, d.title, d.text) for d in documents] == [
+        ("m.md:1", "", "前言"),
+        ("m.md:2", "手册", "总则"),
+        ("m.md:5", "手册 › 一、假期", "```\n# 不是标题\n```"),
+        ("m.md:9", "手册 › 一、假期 › 年假", "六天"),
+        ("m.md:11", "手册", "空章"),
+        ("m.md:12", "新书", "#标签"),
+    ]
+
+
+def test_refusals_say_what_came_and_what_is_read(tmp_path):
+    with pytest.raises(KnowledgeError, match=r"\.docx.*\.txt \.jsonl \.md"):
+        read_file(write(tmp_path / "a.docx", "x"))
+    with pytest.raises(KnowledgeError, match="没有可用的文字"):
+        read_file(write(tmp_path / "empty.txt", " \n"))
+    with pytest.raises(KnowledgeError, match="上限"):
+        read_file(write(tmp_path / "big.txt", "字" * 1000), limits=Limits(2_000, 9))
+    with pytest.raises(KnowledgeError, match="超过 2 篇"):
+        read_file(write(tmp_path / "many.txt", "一\n二\n三"), limits=Limits(9_000, 2))
+    with pytest.raises(KnowledgeError, match="打不开"):
+        read_file(tmp_path / "missing.txt")
+    with pytest.raises(KnowledgeError, match="不存在"):
+        load_documents([tmp_path / "missing"])
+
+
+def test_folder_is_read_in_order_and_skips_with_a_log(tmp_path, caplog):
+    for name in ("b.txt", "a/z.txt", "a/b.MD", ".hidden/x.txt", "pic.png", "empty.txt"):
+        write(tmp_path / name, "" if name == "empty.txt" else f"# t\n{name}")
+    with caplog.at_level(logging.INFO):
+        documents = load_documents([tmp_path])
+    assert list(dict.fromkeys(d.source for d in documents)) == ["a/b.MD", "a/z.txt", "b.txt"]
+    assert "pic.png" in caplog.text
+    assert "empty.txt" in caplog.text
+
+
+def test_one_name_in_two_places_and_one_file_twice(tmp_path):
+    first, second = write(tmp_path / "x/n.txt", "甲"), write(tmp_path / "y/n.txt", "乙")
+    assert [d.doc_id for d in load_documents([first, str(second), first])] == ["n.txt:1", "y/n.txt:1"]
+    assert [d.doc_id for d in load_documents([first, tmp_path / "x"])] == ["n.txt:1"]
+
+
+def test_one_id_in_two_files_is_refused(tmp_path):
+    paths = [write(tmp_path / name, '{"id": "same", "text": "甲"}') for name in ("a.jsonl", "b.jsonl")]
+    with pytest.raises(KnowledgeError, match=r"same.*a\.jsonl.*b\.jsonl"):
+        load_documents(paths)
+
+
+def test_nothing_at_all_is_refused(tmp_path):
+    with pytest.raises(KnowledgeError, match="没有可用的文字"):
+        load_documents([tmp_path])
