@@ -1,0 +1,86 @@
+"""recall@1/@5 and MRR of each mode on SQuAD-shaped files: every passage a document, no titles.
+
+python benchmarks/retrieval.py [FILE.json …] [--threads 2] [--questions 0]
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from src.embedding.use import UniversalSentenceEncoder  # noqa: E402
+from src.knowledge.types import Document  # noqa: E402
+from src.retrieval.index import KnowledgeIndex, open_or_build  # noqa: E402
+from src.retrieval.search import Retriever  # noqa: E402
+
+DATA = ROOT.parent / "shared" / "data" / "qa"
+WEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.5)
+
+
+def read(path: Path) -> tuple[list[Document], list[tuple[str, str]]]:
+    """Passages, and (question, doc_id of its passage)."""
+    documents: list[Document] = []
+    questions: list[tuple[str, str]] = []
+    for article in json.loads(path.read_text("utf-8"))["data"]:
+        for paragraph in article["paragraphs"]:
+            doc_id = str(len(documents))
+            documents.append(Document(doc_id, path.name, "", paragraph["context"]))
+            questions += [(qa["question"], doc_id) for qa in paragraph["qas"]]
+    return documents, questions
+
+
+def measure(retriever: Retriever, questions: list[tuple[str, str]], mode: str) -> str:
+    """One line: recall at 1 and 5 and MRR@10 over documents, median milliseconds a question."""
+    ranks: list[int] = []
+    times: list[float] = []
+    for question, doc_id in questions:
+        start = time.perf_counter()
+        hits = retriever.search(question, top_k=30, mode=mode)
+        times.append(1000 * (time.perf_counter() - start))
+        found = list(dict.fromkeys(hit.chunk.doc_id for hit in hits))[:10]
+        ranks.append(found.index(doc_id) + 1 if doc_id in found else 0)
+    at = [100 * sum(0 < rank <= k for rank in ranks) / len(ranks) for k in (1, 5)]
+    mrr = 100 * sum(1 / rank for rank in ranks if rank) / len(ranks)
+    return f"@1 {at[0]:5.1f}  @5 {at[1]:5.1f}  MRR {mrr:5.1f}  p50 {statistics.median(times):5.1f} ms"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, default=sorted(DATA.glob("*.json")))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--questions", type=int, default=0, help="only every n-th, so that this many are left; 0: all"
+    )
+    given = parser.parse_args()
+    embedder = UniversalSentenceEncoder(given.threads)
+    embedder.encode(["load"])
+    for path in given.files:
+        documents, questions = read(path)
+        if given.questions:
+            questions = questions[:: max(1, len(questions) // given.questions)]
+        start = time.perf_counter()
+        index = KnowledgeIndex.build(documents, embedder)
+        took = time.perf_counter() - start
+        stats = index.stats()
+        print(f"\n{path.name}: {len(questions)} questions, {len(documents)} passages, {stats['chunks']} chunks,")
+        print(f"  {stats['vectors']} vectors, {stats['bytes'] / 1e6:.1f} MB; built in {took:.1f} s", end="")
+        with tempfile.TemporaryDirectory() as cache:
+            open_or_build(documents, embedder, Path(cache))
+            start = time.perf_counter()
+            open_or_build(documents, embedder, Path(cache))
+            print(f", opened from the cache in {time.perf_counter() - start:.2f} s")
+        for mode in ("lexical", "dense"):
+            print(f"  {mode:12} {measure(Retriever(index, embedder), questions, mode)}")
+        for weight in WEIGHTS:
+            line = measure(Retriever(index, embedder, dense_weight=weight), questions, "hybrid")
+            print(f"  hybrid {weight:<5} {line}")
+
+
+if __name__ == "__main__":
+    main()
