@@ -23,8 +23,7 @@ def build(runtime: Runtime) -> None:
         history: list = [],  # noqa: B006 (the documented default; never changed)
         use_knowledge: bool = True,
         top_k: int = 4,
-        *,
-        request: gr.Request,
+        request: gr.Request = None,  # type: ignore[assignment] (gradio fills it by position)
     ) -> Iterator[dict]:
         """回答一个问题，边生成边返回；最后一个值的 done 为 true。"""
         stop = threading.Event()
@@ -42,7 +41,7 @@ def build(runtime: Runtime) -> None:
             stop.set()
 
     @guarded
-    def compare(message: str, top_k: int = 4, *, request: gr.Request) -> Iterator[dict]:
+    def compare(message: str, top_k: int = 4, request: gr.Request = None) -> Iterator[dict]:
         """同一个问题，不用和使用知识库的两个回答。"""
         stop = threading.Event()
         extra = runtime.sessions.index(_session(request))
@@ -64,7 +63,7 @@ def build(runtime: Runtime) -> None:
             stop.set()
 
     @guarded
-    def search(query: str, top_k: int = 10, mode: str = "hybrid", *, request: gr.Request) -> dict[str, Any]:
+    def search(query: str, top_k: int = 10, mode: str = "hybrid", request: gr.Request = None) -> dict[str, Any]:
         """只检索，不生成。mode：hybrid、dense 或 lexical。"""
         started = time.perf_counter()
         extra = runtime.sessions.index(_session(request))

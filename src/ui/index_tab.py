@@ -20,7 +20,7 @@ MAX_ROWS = 500
 def build(runtime: Runtime) -> None:
     """Draw the tab inside the current Blocks."""
     index = runtime.index
-    stats = gr.HTML(lambda: statistics(runtime), elem_id="index-stats")
+    gr.HTML(statistics(runtime), elem_id="index-stats")
     with gr.Tabs():
         with gr.Tab("检索探针 Probe"):
             with gr.Row():
@@ -66,7 +66,6 @@ def build(runtime: Runtime) -> None:
         trigger_mode="always_last",
         **quiet,
     )
-    del stats
 
 
 def statistics(runtime: Runtime) -> str:

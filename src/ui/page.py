@@ -20,6 +20,8 @@ def create_page(runtime: Runtime) -> gr.Blocks:
     # Uploaded files are parsed and removed at once; what a crash leaves behind goes within the hour.
     page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(SESSION_LIFE_S, SESSION_LIFE_S))
     with page:
+        # First, because gradio gives a name that is taken already another ending, even if a private handler took it.
+        api.build(runtime)
         gr.Markdown(INTRO)
         with gr.Tabs():
             with gr.Tab("知识问答 RAG chat", id="rag"):
@@ -29,8 +31,11 @@ def create_page(runtime: Runtime) -> gr.Blocks:
             with gr.Tab("索引检视 Index", id="index"):
                 index_tab.build(runtime)
         gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
-        api.build(runtime)
-        page.unload(lambda request: runtime.sessions.drop(str(request.session_hash)))
+
+        def forget(request: gr.Request) -> None:
+            runtime.sessions.drop(str(request.session_hash))
+
+        page.unload(forget)
     # api_open=False: otherwise calls that skip the queue skip its limits and validators too.
     return page.queue(api_open=False, max_size=runtime.settings.queue_size)
 
