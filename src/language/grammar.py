@@ -3,17 +3,21 @@
 from typing import Any
 
 import torch
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.hf import from_tokenizer
 
 from src.errors import ModelError
+
+
+# Ten times llguidance's default: a span grammar over 400 different characters needs up to three quarters of that.
+LEXER_FUEL = 2_000_000
 
 
 class GrammarConstraint:
     """One grammar followed through one answer."""
 
     def __init__(self, tokenizer: LLTokenizer, grammar: str) -> None:
-        self._matcher = LLMatcher(tokenizer, grammar)
+        self._matcher = LLMatcher(tokenizer, grammar, limits=LLParserLimits(step_lexer_fuel=LEXER_FUEL))
         self._check()
 
     def allowed(self) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from html import escape, unescape
 from typing import Any
 
 import gradio as gr
@@ -33,7 +34,7 @@ def _build_chat(runtime: Runtime) -> None:
             chatbot = gr.Chatbot(
                 label="对话",
                 height=460,
-                # Plain text: what documents and models say is never rendered as HTML, and no image is fetched.
+                # No Markdown, so that no image named by a document is fetched; HTML is escaped in _shown.
                 render_markdown=False,
                 buttons=["copy", "copy_all"],
                 placeholder="问一个知识库里的问题，回答会附上来源。",
@@ -69,7 +70,7 @@ def _build_chat(runtime: Runtime) -> None:
 
     @guarded
     def submit(message: str, turns: Turns) -> tuple[str, Turns]:
-        return "", [*turns, {"role": "user", "content": check_message(message)}]
+        return "", [*turns, _shown("user", check_message(message))]
 
     @guarded
     def answer(turns: Turns, use: bool, k: int, request: gr.Request) -> Iterator[tuple[Turns, str, str]]:
@@ -160,17 +161,22 @@ def stream_turn(
     try:
         for answer in stream:
             supported = {support.rank for support in answer.support if support.rank is not None}
-            reply = {"role": "assistant", "content": render.cited_text(answer) or "…"}
+            reply = _shown("assistant", render.cited_text(answer) or "…")
             yield [*turns, reply], render.support_note(answer), render.sources(answer.hits, supported)
     finally:
         stop.set()
 
 
+def _shown(role: str, text: str) -> dict[str, Any]:
+    """A turn for the Chatbot, which inserts its content as HTML even where it renders no Markdown."""
+    return {"role": role, "content": escape(text, quote=False)}
+
+
 def plain_content(turn: dict[str, Any]) -> str:
-    """The text of a turn as gradio hands it over (a string or a list of parts), our citation marks removed."""
+    """The text of a turn as gradio hands it back (a string or a list of parts), our escapes and citations removed."""
     content = turn["content"]
     parts = content if isinstance(content, list) else [content]
-    text = "".join(part.get("text") or "" if isinstance(part, dict) else str(part) for part in parts)
+    text = unescape("".join(part.get("text") or "" if isinstance(part, dict) else str(part) for part in parts))
     return _CITATION.sub("", text) if turn["role"] == "assistant" else text
 
 

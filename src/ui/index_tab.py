@@ -108,8 +108,11 @@ def probe_view(
     """The terms searched for, the ranking of every stage, and the passages with the matched terms marked."""
     extra = runtime.sessions.index(session)
     hits = runtime.retriever.search(query, top_k=top_k, mode=mode, extra=extra)
-    explained = runtime.retriever.explain(query)
-    ranks = {stage: {row["chunk_id"]: row["rank"] for row in explained[stage]} for stage in ("lexical", "dense")}
+    explained = runtime.retriever.explain(query, extra=extra)
+    ranks = {
+        stage: {row["chunk_id"]: row["rank"] for row in explained["stages"][stage]}
+        for stage in ("lexical", "dense")
+    }
     rows = [
         [
             hit.rank,

@@ -9,6 +9,8 @@ from src.ui import api, chat_tab, extraction_tab, index_tab, render
 
 MAX_UPLOAD = "20mb"
 SESSION_LIFE_S = 3600
+# Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
+FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 INTRO = """# 源知 YuanZhi
 中文知识问答 · 简历信息抽取 · 索引检视　
 
@@ -54,7 +56,7 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
             max_file_size=MAX_UPLOAD,
             # Off: it would keep resumes and questions in the visitor's browser.
             run_history=False,
-            theme=gr.themes.Soft(),
+            theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"]),
             css=render.CSS,
             show_error=True,
             prevent_thread_lock=True,

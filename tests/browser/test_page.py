@@ -109,8 +109,15 @@ def test_an_uploaded_document_is_used_and_its_html_stays_text(page: Page, tmp_pa
     expect(page.locator("#sources details").first).to_contain_text("钱多多", timeout=PATIENCE_MS)
     finished(page)
     assert page.title() != "hacked"
-    assert page.locator("#sources img, #sources b:has-text('粗体'), #chatbot img[src='x']").count() == 0
+    for rendered in (
+        "#sources img",
+        "#chatbot img[src='x']",
+        "#sources b:has-text('粗体')",
+        "#chatbot b:has-text('粗体')",
+    ):
+        assert page.locator(rendered).count() == 0, page.locator(rendered).first.evaluate("e => e.outerHTML")
     expect(page.locator("#sources details").first).to_contain_text("<b>粗体</b>")
+    expect(page.locator("#chatbot .user.message, #chatbot .message.user").first).to_contain_text(hostile)
     keep(page, "chat-upload")
 
 
