@@ -31,7 +31,7 @@ def read(path: Path) -> tuple[list[Document], list[tuple[str, str]]]:
         for paragraph in article["paragraphs"]:
             doc_id = str(len(documents))
             documents.append(Document(doc_id, path.name, "", paragraph["context"]))
-            questions += [(qa["question"], doc_id) for qa in paragraph["qas"]]
+            questions += [(qa["question"], doc_id) for qa in paragraph["qas"] if qa["question"].strip()]
     return documents, questions
 
 
@@ -54,9 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path, default=sorted(DATA.glob("*.json")))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--questions", type=int, default=0, help="only every n-th, so that this many are left; 0: all"
-    )
+    parser.add_argument("--questions", type=int, default=0, help="a sample of at least this many; 0: all")
     given = parser.parse_args()
     embedder = UniversalSentenceEncoder(given.threads)
     embedder.encode(["load"])
