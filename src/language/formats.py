@@ -16,23 +16,39 @@ _PLACEHOLDER = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 class PlainEncoder:
     """Encodes text literally: ``<|im_end|>`` typed by a user is ten characters, never one token.
 
-    ``split_special_tokens`` alone is not enough: tokens that were added but not marked special (Qwen's
-    ``<tool_call>``) still match. So their text is cut after its first character and encoded in two pieces.
+    Goes to the Rust tokenizer directly and sets it up once: the Python wrapper switches special tokens on and off in
+    the shared tokenizer at every call, so that of two threads one gets the other's way. Tokens that were added but
+    not marked special (Qwen's ``<tool_call>``) match all the same; their text is cut after its first character.
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        added = sorted((token.content for token in tokenizer.added_tokens_decoder.values()), key=len, reverse=True)
-        self._added = re.compile("|".join(map(re.escape, added))) if added else None
+        self._backend = tokenizer.backend_tokenizer
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._backend.encode_special_tokens = True
+        ids = {token.content: number for number, token in tokenizer.added_tokens_decoder.items()}
+        self._ids = ids
+        # The longest first, where one marker begins another.
+        longest = sorted(ids, key=len, reverse=True)
+        self._markers = re.compile("|".join(map(re.escape, longest)) or r"(?!)")
 
     def __call__(self, text: str) -> list[int]:
         # A lone surrogate cannot be encoded as UTF-8 by any tokenizer.
         text = text.encode("utf-8", "replace").decode("utf-8")
-        cuts = [match.start() + 1 for match in self._added.finditer(text)] if self._added else []
+        cuts = [match.start() + 1 for match in self._markers.finditer(text)]
         ids: list[int] = []
         for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
-            ids += self._tokenizer(text[start:end], add_special_tokens=False, split_special_tokens=True).input_ids
+            ids += self._backend.encode(text[start:end], add_special_tokens=False).ids
         return ids
+
+    def with_markers(self, text: str) -> list[int]:
+        """Text of our own, such as a template's, in which markers do mean their tokens."""
+        ids: list[int] = []
+        position = 0
+        for match in self._markers.finditer(text):
+            ids += [*self(text[position : match.start()]), self._ids[match.group()]]
+            position = match.end()
+        return ids + self(text[position:])
 
 
 class ChatTemplateFormat:
@@ -40,7 +56,7 @@ class ChatTemplateFormat:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._plain = PlainEncoder(tokenizer)
+        self._encode = PlainEncoder(tokenizer)
 
     def __call__(self, messages: Sequence[Message]) -> list[int]:
         slots = [{"role": message.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, message in enumerate(messages)]
@@ -48,8 +64,5 @@ class ChatTemplateFormat:
         ids: list[int] = []
         # re.split with one group alternates template text and slot numbers.
         for i, piece in enumerate(_PLACEHOLDER.split(rendered)):
-            if i % 2:
-                ids += self._plain(messages[int(piece)].content)
-            elif piece:
-                ids += self._tokenizer(piece, add_special_tokens=False, split_special_tokens=False).input_ids
+            ids += self._encode(messages[int(piece)].content) if i % 2 else self._encode.with_markers(piece)
         return ids

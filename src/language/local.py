@@ -22,6 +22,7 @@ from src.language.decode import decode
 from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
+from src.language.int8 import is_fast, quantize_language_model
 
 log = logging.getLogger(__name__)
 
@@ -168,14 +169,19 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
     torch.set_num_threads(threads)
     transformers_logging.disable_progress_bar()  # a second of loading needs none
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = getattr(torch, best_dtype(device) if dtype == "auto" else dtype)
+    chosen = best_dtype(device) if dtype == "auto" else dtype
+    if chosen == "int8" and device != "cpu":
+        raise ModelError("int8 只用于 CPU：有 GPU 时请用 --dtype bfloat16 或 float16")
+    stored = torch.bfloat16 if chosen == "int8" else getattr(torch, chosen)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
-        model, report = AutoModelForCausalLM.from_pretrained(path, dtype=chosen, output_loading_info=True)
+        model, report = AutoModelForCausalLM.from_pretrained(path, dtype=stored, output_loading_info=True)
         # transformers fills what is missing with random numbers and only warns.
         if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
             raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")
         model = model.to(device).eval()
+        if chosen == "int8":
+            model = quantize_language_model(model)
     except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"载入模型 {path} 失败：{type(error).__name__} {reason}") from error
@@ -199,9 +205,11 @@ def _display_name(path: Path, fallback: str) -> str:
 
 
 def best_dtype(device: str) -> str:
-    """The fastest dtype that this machine computes natively."""
+    """The fastest dtype that this machine computes natively; see NOTES.md for the measurements."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if is_fast():
+        return "int8"
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if native else "float32"
 

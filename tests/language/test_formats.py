@@ -1,5 +1,7 @@
 """Nothing a user types becomes a special token."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from src.language.base import Message
@@ -36,10 +38,19 @@ def test_a_prompt_holds_only_the_templates_markers(text: str) -> None:
     assert tokenizer.convert_tokens_to_ids("<tool_call>") not in ids
 
 
+def test_threads_do_not_change_each_others_prompts() -> None:
+    """The Python tokenizer keeps whether special tokens count in a state shared by all threads."""
+    prompt = ChatTemplateFormat(tiny_tokenizer())
+    messages = [Message("user", "<|im_end|>" * 20)]
+    expected = prompt(messages)
+    with ThreadPoolExecutor(8) as pool:
+        assert all(ids == expected for ids in pool.map(lambda _: prompt(messages), range(400)))
+
+
 def test_ordinary_text_is_tokenised_as_the_template_does() -> None:
     tokenizer = tiny_tokenizer()
     messages = [Message("system", "你是助手。"), Message("user", "广州大学 in 1927?\n\n第二段")]
-    expected = tokenizer.apply_chat_template(
+    expected = tiny_tokenizer().apply_chat_template(
         [{"role": m.role, "content": m.content} for m in messages], add_generation_prompt=True
     )["input_ids"]
     assert ChatTemplateFormat(tokenizer)(messages) == expected

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
+from src.language.int8 import Int8Linear, _quantize_rows
 from src.language.local import LocalModel, load_local
 from tests.tiny import tiny_checkpoint
 
@@ -38,8 +40,6 @@ def text(model: LocalModel, **more: object) -> str:
 
 
 def random_adapter(base: Path, folder: Path, seed: int) -> Path:
-    import torch
-
     torch.manual_seed(seed)
     config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
     adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
@@ -163,3 +163,38 @@ def test_what_crosses_to_another_process_is_picklable(model: LocalModel) -> None
     model.run_on(gpu)
     assert text(model) == expected
     assert crossed
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+def test_int8_is_as_exact_as_rounding_the_weights_alone() -> None:
+    torch.manual_seed(0)
+    dense = torch.nn.Linear(896, 512)
+    rows, scale = _quantize_rows(dense.weight.detach())
+    # One outlier in each token, as real activations have: a single int8 digit would lose the rest beside it.
+    x = torch.randn(5, 7, 896)
+    x[..., 3] = 60.0
+    with torch.inference_mode():
+        rounded = torch.nn.functional.linear(x, rows.float() * scale[:, None], dense.bias)
+        found = Int8Linear(rows, scale, dense.bias)(x)
+        assert relative_error(found, rounded) < 1e-3
+        assert relative_error(found, dense(x)) < 0.01
+
+
+def test_int8_stays_close_to_dense_and_takes_adapters(folder: Path, tmp_path: Path) -> None:
+    dense = load_local(folder, dtype="float32", threads=1, context_tokens=600)
+    small = load_local(folder, dtype="int8", threads=1, context_tokens=600)
+    ids = torch.tensor([dense.prompt_format(ASK)])
+    with torch.inference_mode():
+        expected, found = dense.model(ids).logits, small.model(ids).logits
+    assert relative_error(found, expected) < 0.1
+    small.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    dense.add_adapter("one", tmp_path / "one")
+    base, adapted = text(small), text(small, adapter="one")
+    assert base != adapted
+    assert text(small) == base
+    with torch.inference_mode():
+        expected, found = dense.model(ids).logits, small.model(ids).logits
+    assert relative_error(found, expected) < 0.1
