@@ -1,11 +1,10 @@
 """源知 YuanZhi as a Space: ``python app.py`` (``--help`` lists the settings)."""
 
+import contextlib
 import sys
 
-try:
+with contextlib.suppress(ImportError):
     import spaces  # noqa: F401 (ZeroGPU: must come before anything touches CUDA)
-except ImportError:
-    pass
 
 from src.__main__ import main
 

@@ -2,9 +2,10 @@
 
 import logging
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from tqdm import tqdm
 
@@ -13,10 +14,10 @@ from src.embedding.base import Embedder
 from src.errors import ModelError
 from src.extraction.service import ExtractionService
 from src.language.base import LanguageModel
-
 from src.retrieval.index import KnowledgeIndex, open_or_build
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
+from src.retrieval.vectors import set_faiss_threads
 from src.settings import Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
@@ -118,6 +119,7 @@ class Runtime:
 
     @cached_property
     def retriever(self) -> Retriever:
+        set_faiss_threads(self.settings.threads)
         return Retriever(self.index, self.embedder)
 
     @cached_property
@@ -136,10 +138,10 @@ class Runtime:
         return ExtractionService(self.model, adapter)
 
 
-def _gpu_decorator():  # type: ignore[no-untyped-def]
+def _gpu_decorator() -> Callable[[Any], Any]:
     """``spaces.GPU``, which does nothing off ZeroGPU, or the identity where the package is missing."""
     try:
         from spaces import GPU  # noqa: PLC0415 (optional off Spaces)
     except ImportError:
         return lambda function: function
-    return GPU(duration=120)
+    return cast(Callable[[Any], Any], GPU(duration=120))

@@ -9,9 +9,20 @@ import pytest
 from src.errors import SettingsError
 from src.settings import Settings, add_settings_arguments, load_settings
 
-PROMISED = (
-    "profile llm embedder reranker adapter knowledge cache-dir llm-url vector-store host port share"
-).split()
+PROMISED = [
+    "profile",
+    "llm",
+    "embedder",
+    "reranker",
+    "adapter",
+    "knowledge",
+    "cache-dir",
+    "llm-url",
+    "vector-store",
+    "host",
+    "port",
+    "share",
+]
 
 
 def parse(*arguments: str) -> argparse.Namespace:

@@ -133,7 +133,7 @@ def test_a_full_disk_is_one_line_with_the_cure(tmp_path) -> None:
         with open("/dev/full", "wb", buffering=0) as full:  # every write there fails with ENOSPC
             full.write(b"x")
 
-    with pytest.raises(WeightsError, match="磁盘满了.*--cache-dir"):
+    with pytest.raises(WeightsError, match=r"磁盘满了.*--cache-dir"):
         make_once(tmp_path / "models" / "m", write)
     assert not (tmp_path / "models" / "m").exists()
 

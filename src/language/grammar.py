@@ -8,7 +8,6 @@ from llguidance.hf import from_tokenizer
 
 from src.errors import ModelError
 
-
 # Ten times llguidance's default: a span grammar over 400 different characters needs up to three quarters of that.
 LEXER_FUEL = 2_000_000
 

@@ -58,7 +58,8 @@ class Int8Linear(nn.Linear):
         nn.Module.__init__(self)
         self.out_features, self.in_features = rows.shape
         self.weight = nn.Parameter(torch.empty(0), requires_grad=False)  # PEFT asks for its dtype
-        self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
+        frozen = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
+        self.register_parameter("bias", frozen)
         self.packed = _pack(rows, scale)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -76,6 +77,9 @@ class Int8Linear(nn.Linear):
 
 
 class _Int8Embedding(nn.Module):
+    rows: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, rows: torch.Tensor, scale: torch.Tensor) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = rows.shape

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from src.chat.service import parse_history
 from src.errors import InputError
@@ -20,11 +21,11 @@ def build(runtime: Runtime) -> None:
     @guarded
     def chat(
         message: str,
-        history: list = [],  # noqa: B006 (the documented default; never changed)
+        history: list[Any] = [],  # noqa: B006 (the documented default; never changed)
         use_knowledge: bool = True,
         top_k: int = 4,
-        request: gr.Request = None,  # type: ignore[assignment] (gradio fills it by position)
-    ) -> Iterator[dict]:
+        request: gr.Request | None = None,
+    ) -> Iterator[dict[str, Any]]:
         """回答一个问题，边生成边返回；最后一个值的 done 为 true。"""
         stop = threading.Event()
         try:
@@ -41,7 +42,7 @@ def build(runtime: Runtime) -> None:
             stop.set()
 
     @guarded
-    def compare(message: str, top_k: int = 4, request: gr.Request = None) -> Iterator[dict]:
+    def compare(message: str, top_k: int = 4, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
         """同一个问题，不用和使用知识库的两个回答。"""
         stop = threading.Event()
         extra = runtime.sessions.index(_session(request))
@@ -52,7 +53,7 @@ def build(runtime: Runtime) -> None:
             stop.set()
 
     @guarded
-    def extract(text: str, use_adapter: bool = True) -> Iterator[dict]:
+    def extract(text: str, use_adapter: bool = True) -> Iterator[dict[str, Any]]:
         """从一段简历抽取八类实体；每个实体都是原文的一段。"""
         stop = threading.Event()
         flag = _flag(use_adapter, "use_adapter")
@@ -63,7 +64,9 @@ def build(runtime: Runtime) -> None:
             stop.set()
 
     @guarded
-    def search(query: str, top_k: int = 10, mode: str = "hybrid", request: gr.Request = None) -> dict[str, Any]:
+    def search(
+        query: str, top_k: int = 10, mode: str = "hybrid", request: gr.Request | None = None
+    ) -> dict[str, Any]:
         """只检索，不生成。mode：hybrid、dense 或 lexical。"""
         started = time.perf_counter()
         extra = runtime.sessions.index(_session(request))
@@ -81,10 +84,11 @@ def build(runtime: Runtime) -> None:
         """把文件加入这次会话的知识库，别的会话看不到。"""
         return runtime.sessions.add(_session(request), [Path(file) for file in files or []])
 
-    for endpoint in (chat, compare, extract):
-        gr.api(endpoint, **MODEL_SLOT)
-    for endpoint in (search, index_stats):
-        gr.api(endpoint, **SEARCH_SLOT)
+    api(chat, **MODEL_SLOT)
+    api(compare, **MODEL_SLOT)
+    api(extract, **MODEL_SLOT)
+    api(search, **SEARCH_SLOT)
+    api(index_stats, **SEARCH_SLOT)
     # Files go through a real component, so that gradio checks kind, size and that they were uploaded.
     files = gr.File(file_count="multiple", file_types=[".txt", ".md", ".jsonl"], visible=False, label="files")
     added = gr.JSON(visible=False, label="result")

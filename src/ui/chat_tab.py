@@ -98,7 +98,9 @@ def _build_chat(runtime: Runtime) -> None:
         ).success(answer, inputs, outputs, show_progress="minimal", **MODEL_SLOT, **quiet)
     ]
     active = [running, *again]
-    stop_button.click(None, cancels=active, **quiet)
+    # A new question ends the answer before it, or both would write into the same conversation.
+    box.submit(None, cancels=active, **quiet)
+    stop_button.click(lambda: render.note("已停止。"), None, status, cancels=active, queue=False, **quiet)
     gr.on(
         [undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources],
         cancels=active, queue=False, **quiet,

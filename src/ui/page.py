@@ -12,9 +12,7 @@ SESSION_LIFE_S = 3600
 # Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 INTRO = """# 源知 YuanZhi
-中文知识问答 · 简历信息抽取 · 索引检视　
-
-Ask a knowledge base · extract from resumes · look into the index"""
+中文知识问答 · 简历信息抽取 · 索引检视 ｜ Ask a knowledge base, extract from resumes, look into the index"""
 
 
 def create_page(runtime: Runtime) -> gr.Blocks:
@@ -39,7 +37,8 @@ def create_page(runtime: Runtime) -> gr.Blocks:
 
         page.unload(forget)
     # api_open=False: otherwise calls that skip the queue skip its limits and validators too.
-    return page.queue(api_open=False, max_size=runtime.settings.queue_size)
+    page.queue(api_open=False, max_size=runtime.settings.queue_size)
+    return page
 
 
 def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:

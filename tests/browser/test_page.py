@@ -93,6 +93,26 @@ def test_stop_stops_and_the_next_question_is_answered(page: Page) -> None:
     expect(answers(page).last).to_contain_text("1927", timeout=PATIENCE_MS)
 
 
+def test_a_new_question_ends_the_answer_before_it(page: Page) -> None:
+    page.locator("#use-knowledge input").uncheck()
+    ask(page, "请写一篇一千字的文章，介绍长江、黄河和珠江")
+    expect(answers(page).last).to_contain_text("江", timeout=PATIENCE_MS)
+    page.locator("#use-knowledge input").check()
+    ask(page, QUESTION)
+    expect(answers(page).last).to_contain_text("1927", timeout=PATIENCE_MS)
+    finished(page)
+    expect(answers(page)).to_have_count(2)
+
+
+def test_a_narrow_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("知识问答", "信息抽取", "索引检视"):
+        page.get_by_role("tab", name=tab).first.click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), tab
+        keep(page, f"phone-{tab}")
+
+
 def test_an_example_fills_the_box(page: Page) -> None:
     page.get_by_text("介绍一下广州大学", exact=True).first.click()
     expect(page.locator("#chat-input textarea")).to_have_value("介绍一下广州大学")

@@ -1,7 +1,5 @@
 """The decoding loop against ``generate``, with and without drafts and grammars."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -151,7 +151,7 @@ def test_what_crosses_to_another_process_is_picklable(model: LocalModel) -> None
     expected = text(model)
     crossed: list[object] = []
 
-    def gpu(function):  # noqa: ANN001, ANN202
+    def gpu(function):
         def remote(*arguments: object) -> Iterator[list[int]]:
             arguments = pickle.loads(pickle.dumps(arguments))
             for item in function(*arguments):
