@@ -108,8 +108,10 @@ def test_a_bad_query_line_is_named_and_the_old_output_kept(tmp_path: Path, capsy
 
 @pytest.mark.model
 def test_index_prints_statistics_of_another_knowledge_base(tmp_path: Path, capsys) -> None:
-    (tmp_path / "a.txt").write_text("第一篇。\n第二篇。\n第一篇。\n", encoding="utf-8")
-    arguments = ["index", "--knowledge", str(tmp_path), "--cache-dir", str(tmp_path / "cache")]
+    knowledge = tmp_path / "knowledge"
+    knowledge.mkdir()
+    (knowledge / "a.txt").write_text("第一篇。\n第二篇。\n第一篇。\n", encoding="utf-8")
+    arguments = ["index", "--knowledge", str(knowledge), "--cache-dir", str(tmp_path / "cache")]
     assert main(arguments) == 0
     stats = json.loads(capsys.readouterr().out)
     assert (stats["documents"], stats["chunks"], stats["duplicates"]) == (3, 2, 1)

@@ -9,7 +9,8 @@ import pytest
 
 SRC = Path(__file__).resolve().parent.parent / "src"
 LAYERS = [
-    {"__main__", "serve"},
+    {"__main__"},
+    {"serve"},
     {"ui"},
     {"runtime"},
     {"chat", "extraction"},
@@ -18,7 +19,8 @@ LAYERS = [
     {"language", "embedding"},
     {"yuan"},
     {"weights", "files"},
-    {"settings", "errors"},
+    {"settings"},
+    {"errors"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 FILES = sorted(path for path in SRC.rglob("*.py") if path.stem != "__init__" or path.parent != SRC)
