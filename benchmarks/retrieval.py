@@ -1,25 +1,21 @@
 """recall@1/@5 and MRR of each mode on SQuAD-shaped files: every passage a document, no titles.
 
-python benchmarks/retrieval.py [FILE.json …] [--threads 2] [--questions 0]
+python -m benchmarks.retrieval [FILE.json …] [--threads 2] [--questions 0]
 """
 
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from src.embedding.use import UniversalSentenceEncoder
+from src.knowledge.types import Document
+from src.retrieval.index import KnowledgeIndex, open_or_build
+from src.retrieval.search import Retriever
 
-from src.embedding.use import UniversalSentenceEncoder  # noqa: E402
-from src.knowledge.types import Document  # noqa: E402
-from src.retrieval.index import KnowledgeIndex, open_or_build  # noqa: E402
-from src.retrieval.search import Retriever  # noqa: E402
-
-DATA = ROOT.parent / "shared" / "data" / "qa"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"
 WEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.5)
 
 

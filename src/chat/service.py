@@ -14,10 +14,13 @@ from src.errors import InputError
 from src.language.base import GenerationOptions, LanguageModel, Message
 from src.retrieval.index import KnowledgeIndex
 from src.retrieval.search import Retriever
+from src.retrieval.types import Hit
 
 MAX_MESSAGE_CHARS = 2000
 MAX_HISTORY_TURNS = 100
 MAX_TOP_K = 20
+# Passages that score below this share of the best one are shown but not given to the model.
+KEEP_OF_BEST = 0.6
 REFUSAL = "知识库里没有找到与这个问题相关的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
 
 
@@ -98,7 +101,7 @@ class ChatService:
         started: float,
         stop: threading.Event | None,
     ) -> Iterator[Answer]:
-        relevant = [hit for hit in answer.hits if hit.score >= self._min_score]
+        relevant = _worth_reading(answer.hits, self._min_score)
         messages = build_messages(self._model, question, relevant, history, self._options.max_new_tokens)
         text, timings = "", dict(answer.timings_ms)
         for piece in self._model.stream(messages, self._options, stop):
@@ -110,6 +113,13 @@ class ChatService:
         timings["total"] = _since(started)
         support = support_of(text, answer.hits) if answer.hits else ()
         yield replace(answer, text=text.strip(), support=support, timings_ms=timings, done=True)
+
+
+def _worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:
+    """The passages that go into the prompt: a small model mixes up what a weak passage says with what a good one
+    says, and every passage costs time to the first token."""
+    floor = max(min_score, KEEP_OF_BEST * max((hit.score for hit in hits), default=0.0))
+    return [hit for hit in hits if hit.score >= floor]
 
 
 def check_message(message: object) -> str:

@@ -1,0 +1,97 @@
+"""What tabs show, without a browser."""
+
+import pytest
+
+from src.chat.types import Answer, Support
+from src.extraction.schema import Extraction, Span
+from src.extraction.service import ExtractionProgress
+from src.knowledge.types import Chunk
+from src.retrieval.types import Hit, Stages
+from src.ui import render
+from src.ui.chat_tab import before_last_answer, plain_content, upload_summary, without_last_exchange
+from src.ui.extraction_tab import highlight, views
+
+HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'"
+
+
+def hit(text: str = HOSTILE, title: str = HOSTILE, source: str = HOSTILE) -> Hit:
+    return Hit(Chunk(HOSTILE, HOSTILE, source, title, text, 0, len(text)), 0.5, 1, Stages(0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        render.sources([hit()]),
+        render.note(HOSTILE),
+        render.plain(HOSTILE),
+        render.facts({HOSTILE: HOSTILE}),
+        render.marked(HOSTILE, ["img", "<", "alert(1)"]),
+        render.support_note(Answer("a", HOSTILE, True, (hit(),), (Support("a", None, 0.0),))),
+        upload_summary(
+            {"added": [{"source": HOSTILE, "chunks": 1}], "rejected": [{"source": HOSTILE, "reason": HOSTILE}]}
+        ),
+    ],
+)
+def test_no_text_becomes_html(html: str) -> None:
+    for tag in ("<img", "<script"):
+        assert tag not in html
+    assert "&lt;" in html
+
+
+def test_marked_terms() -> None:
+    assert render.marked("FAISS 检索 faiss", ["faiss"]) == "<mark>FAISS</mark> 检索 <mark>faiss</mark>"
+    assert render.marked("a<b", []) == "a&lt;b"
+
+
+def test_citations_follow_the_sentences_they_support() -> None:
+    support = (Support("第一句。", 2, 0.9), Support("第二句。", None, 0.1), Support("第三句", 1, 0.8))
+    answer = Answer("第一句。第二句。\n第三句", "q", True, (hit(),), support)
+    assert render.cited_text(answer) == "第一句。 [2]第二句。\n第三句 [1]"
+
+
+def test_a_turn_comes_back_as_it_was_typed() -> None:
+    turn = {"role": "assistant", "content": [{"type": "text", "text": "1 &lt; 2。 [1] 数组 a[0]"}]}
+    assert plain_content(turn) == "1 < 2。 数组 a[0]"
+    assert plain_content({"role": "user", "content": "看 [1]"}) == "看 [1]"
+
+
+def test_retry_and_undo() -> None:
+    turns = [
+        {"role": r, "content": c}
+        for r, c in (("user", "一"), ("assistant", "1"), ("user", "二"), ("assistant", "2"))
+    ]
+    assert before_last_answer(turns) == turns[:3]
+    assert without_last_exchange(turns) == (turns[:2], "二")
+    assert without_last_exchange([]) == ([], "")
+
+
+def extraction(text: str, *spans: tuple[str, int, int]) -> Extraction:
+    return Extraction.of(text, [Span(label, text[a:b], a, b) for label, a, b in spans])
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        (),
+        (("姓名", 0, 2), ("职位", 4, 7)),
+        (("组织名", 0, 4), ("地名", 0, 2), ("职位", 3, 7)),
+        (("姓名", 0, 7),),
+    ],
+)
+def test_highlighted_pieces_add_up_to_the_text(spans) -> None:
+    text = "北京公司总经理"
+    pieces = highlight(extraction(text, *spans))
+    assert "".join(piece for piece, _ in pieces) == text
+    assert [label for _, label in pieces if label][:1] == [label for label, _, _ in spans][:1]
+
+
+def test_the_page_is_drawn_only_when_there_is_something_new() -> None:
+    empty, one = extraction("王五经理"), extraction("王五经理", ("姓名", 0, 2))
+    stream = [
+        ExtractionProgress(0, 1, empty),
+        ExtractionProgress(0, 1, empty, "{"),
+        ExtractionProgress(0, 1, one, "{…"),
+        ExtractionProgress(1, 1, one, done=True),
+    ]
+    drawn = [isinstance(item[3], dict) and "text" in item[3] for item in views(iter(stream))]
+    assert drawn == [True, False, True, True]
