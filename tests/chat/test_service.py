@@ -1,6 +1,7 @@
 """RAG chat over a real index with fakes for the two models."""
 
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_an_answer_grows_and_ends_with_its_support(retriever) -> None:
     assert answers[0].hits[0].chunk.doc_id == "gzhu"
     assert answers[0].text == ""
     texts = [a.text for a in answers]
-    assert all(later.startswith(earlier) for earlier, later in zip(texts, texts[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
     assert [s.rank for s in answers[-1].support] == [1, None]
     assert {"retrieve", "first_token", "total"} <= set(answers[-1].timings_ms)
     assert "1927" in prompt_of(model)

@@ -1,0 +1,114 @@
+"""Session documents: kept apart, limited, gone when they should be."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.embedding.fake import HashingEmbedder
+from src.errors import InputError
+from src.retrieval import sessions as module
+from src.retrieval.sessions import SessionDocuments
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def texts(store: SessionDocuments, session: str) -> list[str]:
+    index = store.index(session)
+    return [chunk.text for chunk in index.chunks] if index else []
+
+
+def test_sessions_see_their_own_documents_only(tmp_path) -> None:
+    store = SessionDocuments(HashingEmbedder())
+    store.add("a", [write(tmp_path, "a.txt", "甲的文档。")])
+    store.add("b", [write(tmp_path, "b.txt", "乙的文档。")])
+    assert texts(store, "a") == ["甲的文档。"]
+    assert texts(store, "b") == ["乙的文档。"]
+    assert texts(store, "c") == []
+    store.drop("a")
+    assert texts(store, "a") == []
+    store.drop("a")
+
+
+def test_a_bad_file_keeps_no_other_out_and_all_are_deleted(tmp_path) -> None:
+    store = SessionDocuments(HashingEmbedder())
+    files = [
+        write(tmp_path, "好.txt", "好的。"),
+        write(tmp_path, "坏.jsonl", "{"),
+        write(tmp_path, "空.txt", " \n"),
+        write(tmp_path, "不认识.exe", "MZ"),
+        write(tmp_path, "也好.md", "# 标题\n\n正文。"),
+    ]
+    result = store.add("a", files)
+    assert [item["source"] for item in result["added"]] == ["好.txt", "也好.md"]
+    assert [item["source"] for item in result["rejected"]] == ["坏.jsonl", "空.txt", "不认识.exe"]
+    assert all(item["reason"] for item in result["rejected"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_limits(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "MAX_FILES", 2)
+    monkeypatch.setattr(module, "MAX_CHARACTERS", 50)
+    store = SessionDocuments(HashingEmbedder())
+    assert store.add("a", [write(tmp_path, "长.txt", "字" * 51)])["rejected"][0]["reason"].startswith("文字太多")
+    assert store.add("a", [write(tmp_path, "1.txt", "一。")])["added"]
+    assert "加入过" in store.add("a", [write(tmp_path, "1.txt", "二。")])["rejected"][0]["reason"]
+    assert store.add("a", [write(tmp_path, "2.txt", "二。")])["added"]
+    assert "最多加入 2 个" in store.add("a", [write(tmp_path, "3.txt", "三。")])["rejected"][0]["reason"]
+    assert texts(store, "a") == ["一。", "二。"]
+
+
+def test_a_client_without_a_session_is_refused_and_its_file_deleted(tmp_path) -> None:
+    path = write(tmp_path, "a.txt", "甲。")
+    with pytest.raises(InputError):
+        SessionDocuments(HashingEmbedder()).add("", [path])
+    assert not path.exists()
+
+
+def test_old_and_surplus_sessions_are_forgotten(tmp_path, monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "MAX_SESSIONS", 2)
+    store = SessionDocuments(HashingEmbedder())
+    for number, session in enumerate("abc"):
+        now[0] += 1
+        store.add(session, [write(tmp_path, f"{number}.txt", "文。")])
+    assert texts(store, "a") == []
+    assert texts(store, "b") == ["文。"]
+    now[0] += module.IDLE_S
+    store.add("d", [write(tmp_path, "d.txt", "文。")])
+    assert texts(store, "c") == []
+
+
+class SlowEmbedder(HashingEmbedder):
+    """Waits until it is let go, once it has been told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.go = threading.Event(), threading.Event()
+
+    def encode(self, texts) -> np.ndarray:
+        self.started.set()
+        assert self.go.wait(20)
+        return super().encode(texts)
+
+
+def test_one_visitors_upload_delays_no_other(tmp_path) -> None:
+    embedder = SlowEmbedder()
+    store = SessionDocuments(embedder)
+    path = write(tmp_path, "大.txt", "很大的文件。")
+    uploading = threading.Thread(target=store.add, args=("a", [path]))
+    uploading.start()
+    assert embedder.started.wait(20)
+    asked = threading.Thread(target=store.index, args=("b",))
+    asked.start()
+    asked.join(5)
+    assert not asked.is_alive()
+    embedder.go.set()
+    uploading.join(20)
+    assert texts(store, "a") == ["很大的文件。"]
