@@ -22,7 +22,7 @@ EXAMPLES = ["介绍一下广州大学", "广州大学的办学历史可以追溯
 def build(runtime: Runtime) -> None:
     """Draw the tab inside the current Blocks."""
     with gr.Tabs():
-        with gr.Tab("对话 Chat", id="chat"):
+        with gr.Tab("对话", id="chat"):
             _build_chat(runtime)
         with gr.Tab("有无知识对照 Compare", id="compare"):
             _build_compare(runtime)
@@ -51,10 +51,10 @@ def _build_chat(runtime: Runtime) -> None:
                 elem_id="chat-input",
             )
             with gr.Row():
-                stop_button = gr.Button("■ 停止", variant="stop", size="sm", elem_id="chat-stop")
-                retry_button = gr.Button("↻ 重答", size="sm", elem_id="chat-retry")
-                undo_button = gr.Button("↶ 撤回", size="sm", elem_id="chat-undo")
-                clear_button = gr.Button("✕ 清空", size="sm", elem_id="chat-clear")
+                stop_button = gr.Button("■ 停止", variant="stop", size="sm", min_width=70, elem_id="chat-stop")
+                retry_button = gr.Button("↻ 重答", size="sm", min_width=70, elem_id="chat-retry")
+                undo_button = gr.Button("↶ 撤回", size="sm", min_width=70, elem_id="chat-undo")
+                clear_button = gr.Button("✕ 清空", size="sm", min_width=70, elem_id="chat-clear")
             gr.Examples([[example] for example in EXAMPLES], inputs=box, label="试试这些问题")
         with gr.Column(scale=2, min_width=280):
             with gr.Row():
@@ -100,7 +100,9 @@ def _build_chat(runtime: Runtime) -> None:
     active = [running, *again]
     # A new question ends the answer before it, or both would write into the same conversation.
     box.submit(None, cancels=active, **quiet)
-    stop_button.click(lambda: render.note("已停止。"), None, status, cancels=active, queue=False, **quiet)
+    stop_button.click(None, cancels=active, **quiet).then(
+        lambda: render.note("已停止。"), None, status, queue=False, **quiet
+    )
     gr.on(
         [undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources],
         cancels=active, queue=False, **quiet,

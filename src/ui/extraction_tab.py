@@ -77,8 +77,8 @@ def build(runtime: Runtime) -> None:
         extract, [box, use_adapter], [status, highlighted, table, result], show_progress="minimal",
         api_visibility="private", **MODEL_SLOT,
     )  # fmt: skip
-    stop_button.click(
-        lambda: render.note("已停止。"), None, status, cancels=[running], queue=False, api_visibility="private"
+    stop_button.click(None, cancels=[running], api_visibility="private").then(
+        lambda: render.note("已停止。"), None, status, queue=False, api_visibility="private"
     )
     # The browser makes the file from what it already shows: no copy of a resume is left on the server.
     download.click(None, result, None, js=_DOWNLOAD_JS, api_visibility="private")

@@ -24,11 +24,15 @@ def build(runtime: Runtime) -> None:
     with gr.Tabs():
         with gr.Tab("检索探针 Probe"):
             with gr.Row():
-                query = gr.Textbox(label="检索词", placeholder="例如：羊城的大学", scale=4, elem_id="probe-input")
+                query = gr.Textbox(
+                    label="检索词", placeholder="例如：羊城是哪座城市的别称", scale=4, elem_id="probe-input"
+                )
                 mode = gr.Radio(MODES, value="hybrid", label="方式", scale=3)
                 top_k = gr.Slider(1, 20, value=5, step=1, label="条数", scale=2)
             button = gr.Button("检索 Search", variant="primary", elem_id="probe-run")
-            gr.Examples([["羊城的大学"], ["检索增强生成的步骤"], ["珠江流经哪些地方"]], inputs=query, label="示例")
+            gr.Examples(
+                [["羊城是哪座城市的别称"], ["番茄炒蛋怎么做"], ["哪些大学在武汉"]], inputs=query, label="示例"
+            )
             terms = gr.HTML(render.note("每一阶段的名次和分数会列在下面。"))
             probe = gr.Dataframe(
                 headers=PROBE_HEADERS, label="各阶段的名次与分数", interactive=False, wrap=True, elem_id="probe-table",

@@ -12,7 +12,7 @@ SESSION_LIFE_S = 3600
 # Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 INTRO = """# 源知 YuanZhi
-中文知识问答 · 简历信息抽取 · 索引检视 ｜ Ask a knowledge base, extract from resumes, look into the index"""
+中文知识问答 · 简历信息抽取 · 索引检视"""
 
 
 def create_page(runtime: Runtime) -> gr.Blocks:
@@ -24,11 +24,11 @@ def create_page(runtime: Runtime) -> gr.Blocks:
         api.build(runtime)
         gr.Markdown(INTRO)
         with gr.Tabs():
-            with gr.Tab("知识问答 RAG chat", id="rag"):
+            with gr.Tab("问答 Chat", id="rag"):
                 chat_tab.build(runtime)
-            with gr.Tab("信息抽取 Extraction", id="extraction"):
+            with gr.Tab("抽取 Extract", id="extraction"):
                 extraction_tab.build(runtime)
-            with gr.Tab("索引检视 Index", id="index"):
+            with gr.Tab("索引 Index", id="index"):
                 index_tab.build(runtime)
         gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
 
