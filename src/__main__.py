@@ -79,7 +79,7 @@ def _set_up_logging(command: str) -> None:
     level = logging.INFO if command in ("serve", "index") else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     # Their INFO lines hold every address that is called.
-    for chatty in ("httpx", "httpcore", "urllib3", "filelock", "bm25s"):
+    for chatty in ("httpx", "httpcore", "urllib3", "filelock", "bm25s", "faiss"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
@@ -90,11 +90,12 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
 
 
 def _ask(given: argparse.Namespace, settings: Settings) -> None:
-    from src.chat.service import check_message, check_top_k  # noqa: PLC0415
+    from src.chat.service import MAX_TOP_K, check_message  # noqa: PLC0415
+    from src.retrieval.search import check_top_k  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
     check_message(given.question)
-    check_top_k(given.top_k)
+    check_top_k(given.top_k, MAX_TOP_K)
     answers = Runtime(settings).chat.stream(given.question, use_knowledge=not given.no_knowledge, top_k=given.top_k)
     printed = 0
     answer = None

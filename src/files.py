@@ -28,7 +28,7 @@ def read_jsonl(path: Path, required: dict[str, type]) -> Iterator[tuple[int, dic
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} 第 {number} 行不是 JSON：{error}") from error
         if not isinstance(row, dict):
             raise InputError(f"{path} 第 {number} 行应为 JSON 对象，得到 {type(row).__name__}")
@@ -44,13 +44,18 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]], *, total: int, descr
     Raises:
         InputError: ``path`` cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A device or pipe, such as /dev/stdout, is written to, never replaced.
+    special = path.exists() and not path.is_file()
+    partial = path if special else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("w", encoding="utf-8") as file:
+        # A lone surrogate may come from an id in the input, and UTF-8 has no place for it.
+        with partial.open("w", encoding="utf-8", errors="replace") as file:
             for row in tqdm(rows, total=total, desc=description):
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        os.replace(partial, path)
+        if not special:
+            os.replace(partial, path)
     except OSError as error:
         raise InputError(f"写不了 {path}：{error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if not special:
+            partial.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from src.chat.service import ChatService
 from src.embedding.base import Embedder
 from src.errors import ModelError
 from src.extraction.service import ExtractionService
-from src.language.base import LanguageModel
+from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.index import KnowledgeIndex, open_or_build
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
@@ -39,6 +39,7 @@ class Runtime:
         """Load models and index now, so that the first visitor does not wait for them."""
         started = time.perf_counter()
         _ = self.retriever, self.chat, self.extraction, self.sessions
+        self.model.warm_up()
         log.info("准备好了，用时 %.1f 秒", time.perf_counter() - started)
 
     @cached_property
@@ -144,4 +145,9 @@ def _gpu_decorator() -> Callable[[Any], Any]:
         from spaces import GPU  # noqa: PLC0415 (optional off Spaces)
     except ImportError:
         return lambda function: function
-    return cast(Callable[[Any], Any], GPU(duration=120))
+    return cast(Callable[[Any], Any], GPU(duration=_gpu_seconds))
+
+
+def _gpu_seconds(_: list[int], options: GenerationOptions) -> int:
+    """How long to ask ZeroGPU for: visitors have a small daily allowance and pay for what is asked."""
+    return 10 + options.max_new_tokens // 20

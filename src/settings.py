@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from src.errors import SettingsError
@@ -26,7 +26,7 @@ def _available_cores() -> int:
 class Settings(BaseSettings):
     """Read from ``YUAN_<NAME>``, overridden by ``--name``. Field descriptions are shown to users."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     profile: Literal["auto", "yuan", "embedded"] = Field(
         "auto", description="模型组合：auto 有 CUDA 用 yuan，否则用 embedded（无显卡、无模型站也能跑）"
@@ -58,6 +58,24 @@ class Settings(BaseSettings):
     host: str | None = Field(None, description="监听地址；不填按 Gradio 的默认（本机）")
     port: int | None = Field(None, ge=0, le=65535, description="监听端口；不填从 7860 起找空闲的")
     share: bool = Field(False, description="通过 Gradio 生成公开链接")
+
+    @model_validator(mode="after")
+    def _room_for_a_question(self) -> "Settings":
+        if self.max_new_tokens * 2 > self.context_tokens:
+            raise ValueError(f"max_new_tokens 最多是 context_tokens（{self.context_tokens}）的一半")
+        return self
+
+
+_PROBLEMS = {
+    "int_parsing": "应为整数",
+    "float_parsing": "应为数字",
+    "bool_parsing": "应为 true 或 false",
+    "literal_error": "可选 {expected}",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "greater_than": "应大于 {gt}",
+    "value_error": "{error}",
+}
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,8 +113,9 @@ def load_settings(namespace: argparse.Namespace | None = None, **overrides: Any)
         return Settings(**(given | overrides))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
+        problem = _PROBLEMS.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
+        name = str(first["loc"][0]) if first["loc"] else "max_new_tokens"
         # A secret must not reach a log through an error message.
-        came = "" if "key" in name else f"（收到 {first['input']!r}）"
+        came = "" if "key" in name or not first["loc"] else f"（收到 {first['input']!r}）"
         flag = f"--{name.replace('_', '-')} / {ENV_PREFIX}{name.upper()}"
-        raise SettingsError(f"设置 {flag} 的值不对{came}：{first['msg']}") from error
+        raise SettingsError(f"设置 {flag} 的值不对{came}：{problem}") from error

@@ -188,14 +188,14 @@ def hub_answers(hub: str, timeout_s: float) -> bool:
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return False
     endpoints = {
-        MODELSCOPE: os.environ.get("MODELSCOPE_DOMAIN") or "www.modelscope.cn",
+        MODELSCOPE: os.environ.get("MODELSCOPE_ENDPOINT") or "www.modelscope.cn",
         HUGGING_FACE: os.environ.get("HF_ENDPOINT") or "huggingface.co",
     }
     url = endpoints[hub]
     try:
         httpx.head(url if "://" in url else f"https://{url}", timeout=timeout_s)
         return True
-    except httpx.HTTPError as error:
+    except Exception as error:  # a proxy setting that httpx cannot use is no answer either
         log.info("%s 没有答复（%s），换下一个来源", hub, type(error).__name__)
         return False
 

@@ -11,9 +11,10 @@ from src.chat.question import standalone_question
 from src.chat.support import support_of
 from src.chat.types import Answer, Comparison
 from src.errors import InputError
+from src.knowledge.clean import clean
 from src.language.base import GenerationOptions, LanguageModel, Message
 from src.retrieval.index import KnowledgeIndex
-from src.retrieval.search import Retriever
+from src.retrieval.search import Retriever, check_top_k
 from src.retrieval.types import Hit
 
 MAX_MESSAGE_CHARS = 2000
@@ -59,7 +60,7 @@ class ChatService:
             ModelError: the model cannot answer.
         """
         question = check_message(message)
-        check_top_k(top_k)
+        top_k = check_top_k(top_k, MAX_TOP_K)
         started = time.perf_counter()
         answer = Answer(text="", question=question)
         if use_knowledge:
@@ -84,7 +85,7 @@ class ChatService:
     ) -> Iterator[Comparison]:
         """Yield both answers as they grow: first without knowledge, then with it."""
         waiting = Answer(text="", question=check_message(message))
-        check_top_k(top_k)
+        top_k = check_top_k(top_k, MAX_TOP_K)
         without = waiting
         for without in self.stream(message, use_knowledge=False, stop=stop):
             yield Comparison(without.text, waiting)
@@ -105,8 +106,9 @@ class ChatService:
         messages = build_messages(self._model, question, relevant, history, self._options.max_new_tokens)
         text, timings = "", dict(answer.timings_ms)
         for piece in self._model.stream(messages, self._options, stop):
-            timings.setdefault("first_token", _since(started))
-            text += piece
+            if piece:
+                timings.setdefault("first_token", _since(started))
+                text += piece
             yield replace(answer, text=text.lstrip(), timings_ms=timings)
         if stop is not None and stop.is_set():
             return
@@ -130,7 +132,7 @@ def check_message(message: object) -> str:
     """
     if not isinstance(message, str):
         raise InputError(f"问题应为文字，收到的是 {type(message).__name__}")
-    text = "".join(c for c in message if c in "\n\t" or c.isprintable()).strip()
+    text = clean(message)
     if not text:
         raise InputError("请输入问题：收到的内容是空的")
     if len(text) > MAX_MESSAGE_CHARS:
@@ -138,13 +140,6 @@ def check_message(message: object) -> str:
             f"问题太长：{len(text)} 个字，最多 {MAX_MESSAGE_CHARS} 个字。长文可以作为文档加入知识库再提问"
         )
     return text
-
-
-def check_top_k(top_k: object) -> int:
-    """Raises InputError unless ``top_k`` is a whole number in 1…``MAX_TOP_K``."""
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-        raise InputError(f"top_k 应为 1 到 {MAX_TOP_K} 的整数，收到 {str(top_k)[:40]}")
-    return top_k
 
 
 def parse_history(history: object) -> list[Message]:

@@ -31,6 +31,7 @@ UPLOAD_LIMITS = Limits(max_file_bytes=20_000_000, max_documents=20_000)
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+(.*?)(?:\s+#+)?\s*$")
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 TITLE_SEPARATOR = " › "
+MAX_NAME_CHARS = 200
 
 
 def read_lines(text: str, name: str) -> Iterator[Document]:
@@ -48,19 +49,19 @@ def read_jsonl(text: str, name: str) -> Iterator[Document]:
             continue
         record = _json_object(line, f"{name} 第 {number} 行")
         where = f"{name} 第 {number} 行"
-        doc_id = clean(_string(record, "id", where, numbers=True))
+        doc_id = _name(record, "id", where, numbers=True)
         if not doc_id:
             raise KnowledgeError(f"{where}：id 是空的；请给每一行一个不重复的 id")
         if doc_id in seen:
             raise KnowledgeError(f"{where}：id {doc_id!r} 与第 {seen[doc_id]} 行重复；请改成不重复的 id")
         seen[doc_id] = number
         body = clean(_string(record, "text", where))
-        source = clean(_string(record, "source", where, default=name)) or name
-        title = clean(_string(record, "title", where, default=""))
+        source = _name(record, "source", where, default=name) or name
+        title = _name(record, "title", where, default="")
         if body:
             yield Document(doc_id, source, title, body)
         else:
-            logger.info("%s：text 是空的，跳过", where)
+            logger.debug("%s：text 是空的，跳过", where)
 
 
 def read_markdown(text: str, name: str) -> Iterator[Document]:
@@ -220,6 +221,14 @@ def _string(record: dict[str, Any], key: str, where: str, default: str | None = 
     raise KnowledgeError(f"{where}：{key} {came}，应为字符串；请补上或改正")
 
 
+def _name(record: dict[str, Any], key: str, where: str, default: str | None = None, numbers: bool = False) -> str:
+    """A short string: it is repeated with every chunk, shown in lists, and must not be a place to hide a book."""
+    value = clean(_string(record, key, where, default, numbers))
+    if len(value) > MAX_NAME_CHARS:
+        raise KnowledgeError(f"{where}：{key} 有 {len(value)} 个字，最多 {MAX_NAME_CHARS} 个；长文字请放在 text 里")
+    return value
+
+
 def _next_fence(fence: str, line: str) -> str:
     match = _FENCE.match(line)
     if match is None:
@@ -232,7 +241,7 @@ def _next_fence(fence: str, line: str) -> str:
 def _section(name: str, line: int, path: list[tuple[int, str]], body: list[str], leaf: bool) -> Iterator[Document]:
     """A section without text is only the title of those below it, unless there are none."""
     text = clean("\n".join(body))
-    headings = [title for _, title in path if title]
+    headings = [title[:MAX_NAME_CHARS] for _, title in path if title]
     if not text and leaf and headings:
         text, headings = headings[-1], headings[:-1]
     if text:

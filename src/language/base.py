@@ -43,6 +43,10 @@ class LanguageModel(Protocol):
     adapters: tuple[str, ...]
     supports_grammar: bool
 
+    def warm_up(self) -> None:
+        """Prepare at start-up what the first visitor would otherwise wait for."""
+        ...
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the whole rendered prompt (an upper estimate where the tokenizer is elsewhere)."""
         ...
@@ -51,6 +55,9 @@ class LanguageModel(Protocol):
         self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
     ) -> Iterator[str]:
         """Yield pieces of the answer. Closing the iterator or setting ``stop`` frees the model within one token.
+
+        Empty pieces come while there is nothing to say yet (waiting for a turn, reading a long prompt): an iterator
+        can only be closed where it yields, so pass every piece on.
 
         Raises:
             ModelError: the prompt does not fit, the grammar is wrong, or the server fails.

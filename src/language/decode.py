@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from transformers import DynamicCache
 
-PREFILL_TOKENS = 256
+PREFILL_TOKENS = 128
 LOOKUP_TOKENS = 8
 LOOKUP_NGRAMS = (3, 2)
 # A small model decoding greedily can fall into a loop; this many equal blocks in a row end the answer.

@@ -27,6 +27,9 @@ class FakeModel:
     finished: int = 0
     abandoned: int = 0
 
+    def warm_up(self) -> None:
+        """Nothing to prepare."""
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content) + 4 for message in messages)
 

@@ -5,9 +5,12 @@ dropped for the output head, which the file stores with more bits (the model tie
 quantisation only): a fifth less to read for every token.
 """
 
+import errno
 import hashlib
 import json
 import logging
+import os
+import shutil
 from pathlib import Path
 
 from src.errors import ModelError
@@ -16,6 +19,7 @@ from src.weights import make_once
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+_SPARE_BYTES = 50_000_000
 FINGERPRINT_FILE = "source.json"
 
 
@@ -54,6 +58,10 @@ def _convert(gguf: Path, target: Path) -> None:
         if apart < 0.1:  # quantisation noise, not two matrices that were trained apart
             embedding.weight = head.weight
             model.config.tie_word_embeddings = True
+    needed = model.get_input_embeddings().weight.element_size() * sum(p.numel() for p in model.parameters())
+    if shutil.disk_usage(target.parent).free < needed + _SPARE_BYTES:
+        # safetensors reports a full disk as an error of its own, after filling it.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     with gguf.open("rb") as file:

@@ -4,8 +4,8 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from src.language.int8 import is_fast, quantize_language_model
 log = logging.getLogger(__name__)
 
 _LOCK_POLL_S = 0.05
-TokenStream = Callable[[list[int], GenerationOptions], Iterator[list[int]]]
+TokenStream = Callable[[list[int], GenerationOptions], Generator[list[int], None, None]]
 
 
 @dataclass
@@ -59,6 +59,10 @@ class LocalModel:
         """Compute through ``gpu(function)`` from now on."""
         self._tokens = gpu(self._compute)
 
+    def warm_up(self) -> None:
+        """Build what the first constrained answer would otherwise wait for, and on ZeroGPU every one of them."""
+        self._llguidance_tokenizer()
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return len(self.prompt_format(messages))
 
@@ -74,39 +78,24 @@ class LocalModel:
         if options.adapter is not None and options.adapter not in self.adapters:
             raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
         text = DecodeStream(skip_special_tokens=True)
-        with self._turn(stop) as mine:
-            if not mine:
+        while not self._lock.acquire(timeout=_LOCK_POLL_S):
+            if stop is not None and stop.is_set():
                 return
-            tokens = self._tokens(prompt, options)
-            try:
+            yield ""
+        try:
+            with closing(self._tokens(prompt, options)) as tokens:
                 for new in tokens:
                     if stop is not None and stop.is_set():
                         return
-                    piece = "".join(filter(None, (text.step(self._backend, token) for token in new)))
-                    if piece:
-                        yield piece
-            finally:
-                close = getattr(tokens, "close", None)
-                if close is not None:
-                    close()
+                    yield "".join(filter(None, (text.step(self._backend, token) for token in new)))
+        finally:
+            self._lock.release()
 
     @property
     def _backend(self) -> Any:
         return self.tokenizer.backend_tokenizer
 
-    @contextmanager
-    def _turn(self, stop: threading.Event | None) -> Iterator[bool]:
-        """Hold the model; False when the asker gave up while waiting."""
-        while not self._lock.acquire(timeout=_LOCK_POLL_S):
-            if stop is not None and stop.is_set():
-                yield False
-                return
-        try:
-            yield True
-        finally:
-            self._lock.release()
-
-    def _compute(self, prompt: list[int], options: GenerationOptions) -> Iterator[list[int]]:
+    def _compute(self, prompt: list[int], options: GenerationOptions) -> Generator[list[int], None, None]:
         constraint = None
         if options.grammar is not None:
             constraint = GrammarConstraint(self._llguidance_tokenizer(), options.grammar)
@@ -174,8 +163,10 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
         raise ModelError("int8 只用于 CPU：有 GPU 时请用 --dtype bfloat16 或 float16")
     stored = torch.bfloat16 if chosen == "int8" else getattr(torch, chosen)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-        model, report = AutoModelForCausalLM.from_pretrained(path, dtype=stored, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            path, dtype=stored, output_loading_info=True, trust_remote_code=False
+        )
         # transformers fills what is missing with random numbers and only warns.
         if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
             raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")

@@ -1,29 +1,40 @@
 """A language model behind an OpenAI-compatible server (vLLM, llama.cpp, Ollama, a cloud)."""
 
 import json
+import logging
+import queue
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
 
+log = logging.getLogger(__name__)
+
 _CONNECT_S = 10.0
-_READ_S = 300.0
+_READ_S = 120.0
+_POLL_S = 0.05
+Lines = queue.SimpleQueue[str | ModelError | None]
 
 
 class ServerModel:
     """Streams ``POST {url}/chat/completions``.
 
     A grammar cannot be enforced over this interface, so ``supports_grammar`` is False and extraction keeps only
-    what stands verbatim in the text. Tokens are estimated at one a character, never too few for Chinese.
+    what stands verbatim in the text; what a special token typed by a user becomes is up to the server. Tokens are
+    estimated at one a character, never too few for Chinese.
 
     Args:
         url: base address, ``…/v1``.
         model: name on the server; None takes the first the server lists.
         api_key: sent as a bearer token, never logged.
+
+    Raises:
+        ModelError: the server cannot be reached or lists no model.
     """
 
     supports_grammar = False
@@ -31,11 +42,15 @@ class ServerModel:
 
     def __init__(self, url: str, model: str | None, api_key: str | None, context_tokens: int) -> None:
         self._url = url.rstrip("/")
+        # An address may hold a password, and errors are shown to visitors.
+        self._host = urlsplit(url).hostname or "（地址不对）"
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        timeout = httpx.Timeout(_READ_S, connect=_CONNECT_S)
-        self._client = httpx.Client(headers=headers, timeout=timeout)
+        self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(_READ_S, connect=_CONNECT_S))
         self.context_tokens = context_tokens
         self.name = model or self._first_model()
+
+    def warm_up(self) -> None:
+        """Nothing to prepare."""
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content) + 8 for message in messages)
@@ -50,56 +65,68 @@ class ServerModel:
             "temperature": options.temperature,
             "stream": True,
         }
+        lines: Lines = queue.SimpleQueue()
+        left = threading.Event()
+        # Read in a thread, so that whoever leaves need not wait until the server says something.
+        threading.Thread(target=self._read, args=(body, lines, left), daemon=True).start()
+        try:
+            while stop is None or not stop.is_set():
+                try:
+                    line = lines.get(timeout=_POLL_S)
+                except queue.Empty:
+                    yield ""
+                    continue
+                if line is None:
+                    return
+                if isinstance(line, ModelError):
+                    raise line
+                yield _delta(line)
+        finally:
+            left.set()
+
+    def _read(self, body: dict[str, Any], lines: Lines, left: threading.Event) -> None:
         try:
             with self._client.stream("POST", f"{self._url}/chat/completions", json=body) as response:
                 if response.status_code != httpx.codes.OK:
-                    response.read()
-                    raise ModelError(self._complaint(response))
+                    lines.put(self._complaint(response))
+                    return
                 # Leaving this block closes the connection, which is how such servers are told to stop.
                 for line in response.iter_lines():
-                    if stop is not None and stop.is_set():
+                    if left.is_set():
                         return
-                    if piece := _delta(line):
-                        yield piece
+                    lines.put(line)
+            lines.put(None)
         except httpx.HTTPError as error:
-            raise ModelError(f"语言模型服务 {self._url} 没有答完：{type(error).__name__}") from error
+            lines.put(ModelError(f"语言模型服务没有答完（{type(error).__name__}），请稍后再试"))
 
     def _first_model(self) -> str:
         try:
             response = self._client.get(f"{self._url}/models")
-            response.raise_for_status()
-            return str(response.json()["data"][0]["id"])
-        except httpx.HTTPStatusError as error:
-            raise ModelError(self._complaint(error.response)) from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ModelError(
-                f"连不上语言模型服务 {self._url}（{type(error).__name__}）：请检查 --llm-url"
+                f"连不上语言模型服务 {self._host}（{type(error).__name__}）：请检查 --llm-url"
             ) from error
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise ModelError(f"{self._url} 没有列出模型：请用 --llm-model 指明") from error
-
-    def _complaint(self, response: httpx.Response) -> str:
-        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            return f"语言模型服务 {self._url} 不接受密钥：请检查 YUAN_LLM_API_KEY"
+        if response.status_code != httpx.codes.OK:
+            raise self._complaint(response)
         try:
-            detail = response.json()["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            detail = response.text[:200]
-        return f"语言模型服务 {self._url} 返回 {response.status_code}：{detail}"
+            return str(response.json()["data"][0]["id"])
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise ModelError(f"语言模型服务 {self._host} 没有列出模型：请用 --llm-model 指明") from error
+
+    def _complaint(self, response: httpx.Response) -> ModelError:
+        log.warning("语言模型服务 %s 返回 %d", self._host, response.status_code)
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return ModelError("语言模型服务不接受密钥：请站长检查 YUAN_LLM_API_KEY")
+        return ModelError(f"语言模型服务返回了 {response.status_code}：请稍后再试，或请站长查看日志")
 
 
 def _delta(line: str) -> str:
     """The text in one line of a server-sent event stream."""
-    if not line.startswith("data:"):
-        return ""
     data = line.removeprefix("data:").strip()
-    if data == "[DONE]":
+    if not line.startswith("data:") or data == "[DONE]":
         return ""
     try:
-        event: Any = json.loads(data)
-    except ValueError as error:
-        raise ModelError("语言模型服务送来的数据不是 JSON") from error
-    if "error" in event:
-        raise ModelError(f"语言模型服务报错：{event['error']}")
-    choices = event.get("choices") or [{}]
-    return str((choices[0].get("delta") or {}).get("content") or "")
+        choices = json.loads(data)["choices"]
+        return str(choices[0]["delta"].get("content") or "") if choices else ""
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ModelError("语言模型服务送来的数据读不懂（不是 OpenAI 格式的 JSON）") from error

@@ -56,8 +56,8 @@ class Retriever:
             InputError: a query, top_k or mode that cannot be used.
             KnowledgeError: ``extra`` was built with another embedder.
         """
-        text, kind = check_query(query), _check_mode(mode)
-        candidates = self._candidates(text, kind, max(POOL, 2 * check_top_k(top_k)), extra)
+        text, kind, top_k = check_query(query), _check_mode(mode), check_top_k(top_k)
+        candidates = self._candidates(text, kind, max(POOL, 2 * top_k), extra)
         ranked = _ranked(candidates, "fused" if kind == "hybrid" else kind)
         return [
             Hit(candidate.chunk, score, rank, candidate.stages)
@@ -144,16 +144,21 @@ def check_query(query: object) -> str:
     return cleaned
 
 
-def check_top_k(top_k: object) -> int:
-    """Raises InputError: not a whole number from 1 to 100."""
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-        raise InputError(f"top_k 应为 1 到 {MAX_TOP_K} 的整数，收到的是 {top_k!r}")
-    return top_k
+def check_top_k(top_k: object, limit: int = MAX_TOP_K) -> int:
+    """``top_k`` as a whole number; JSON clients whose language has one kind of number write 4 as 4.0.
+
+    Raises:
+        InputError: not a whole number from 1 to ``limit``.
+    """
+    whole = int(top_k) if isinstance(top_k, float) and top_k.is_integer() else top_k
+    if isinstance(whole, bool) or not isinstance(whole, int) or not 1 <= whole <= limit:
+        raise InputError(f"top_k 应为 1 到 {limit} 的整数，收到的是 {str(top_k)[:40]}")
+    return whole
 
 
 def _check_mode(mode: object) -> Mode:
     if mode not in get_args(Mode):
-        raise InputError(f"检索方式 {mode!r} 不存在；可用的有 {'、'.join(get_args(Mode))}")
+        raise InputError(f"检索方式 {str(mode)[:40]} 不存在；可用的有 {'、'.join(get_args(Mode))}")
     return cast(Mode, mode)
 
 

@@ -17,8 +17,9 @@ from src.retrieval.index import KnowledgeIndex
 MAX_FILES = 20
 # Embedding this much takes some 15 s on two cores.
 MAX_CHARACTERS = 300_000
-MAX_SESSIONS = 200
+MAX_TOTAL_CHARACTERS = 6_000_000
 IDLE_S = 3600.0
+SWEEP_S = 60.0
 
 
 @dataclass
@@ -26,6 +27,7 @@ class _Session:
     documents: list[Document] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     index: KnowledgeIndex | None = None
+    characters: int = 0
     used: float = field(default_factory=time.monotonic)
     adding: threading.Lock = field(default_factory=threading.Lock)
 
@@ -33,16 +35,20 @@ class _Session:
 class SessionDocuments:
     """Every session's own documents; safe to call from several threads, and one visitor's upload delays no other.
 
-    At most ``MAX_SESSIONS`` are kept, the longest unused go first; one that was not used for ``IDLE_S`` is dropped.
+    A session that was not used for ``IDLE_S`` is dropped; beyond ``MAX_TOTAL_CHARACTERS`` the longest unused go.
     """
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._lock = threading.Lock()
+        self._sweeper: threading.Thread | None = None
 
     def add(self, session_id: str, paths: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
-        """Read files into the session's index and delete them from disk, whatever came of them.
+        """Read files into the session's index.
+
+        The files stay where they are: gradio names uploads by content, so another visitor's upload may be the same
+        file. Its ``delete_cache`` removes them.
 
         Returns:
             ``{"added": [{"source", "chunks"}], "rejected": [{"source", "reason"}]}``; one bad file does not
@@ -51,22 +57,18 @@ class SessionDocuments:
         Raises:
             InputError: the client has no session, so its files could not be kept apart from others'.
         """
-        files = [Path(path) for path in paths]
+        if not session_id:
+            raise InputError("这次调用没有会话，无法保存文档：请用浏览器或 gradio_client")
         added: list[dict[str, Any]] = []
         rejected: list[dict[str, Any]] = []
-        try:
-            if not session_id:
-                raise InputError("这次调用没有会话，无法保存文档：请用浏览器或 gradio_client")
-            session = self._session(session_id)
-            with session.adding:
-                for path in files:
-                    try:
-                        added.append({"source": path.name, "chunks": self._add_one(session, path)})
-                    except KnowledgeError as error:
-                        rejected.append({"source": path.name, "reason": str(error)})
-        finally:
-            for path in files:
-                path.unlink(missing_ok=True)
+        session = self._session(session_id)
+        with session.adding:
+            for path in map(Path, paths):
+                try:
+                    added.append({"source": path.name, "chunks": self._add_one(session, path)})
+                except KnowledgeError as error:
+                    rejected.append({"source": path.name, "reason": str(error)})
+        self._forget_surplus()
         return {"added": added, "rejected": rejected}
 
     def index(self, session_id: str) -> KnowledgeIndex | None:
@@ -89,12 +91,12 @@ class SessionDocuments:
         if path.name in session.files:
             raise KnowledgeError("这个文件名已经加入过了")
         documents = [*session.documents, *read_file(path, limits=UPLOAD_LIMITS)]
-        total = sum(len(document.text) for document in documents)
-        if total > MAX_CHARACTERS:
-            raise KnowledgeError(f"文字太多：加入后共 {total} 个字，一次会话最多 {MAX_CHARACTERS} 个")
+        characters = sum(len(document.title) + len(document.text) for document in documents)
+        if characters > MAX_CHARACTERS:
+            raise KnowledgeError(f"文字太多：加入后共 {characters} 个字，一次会话最多 {MAX_CHARACTERS} 个")
         index = KnowledgeIndex.build(documents, self._embedder)
         before = len(session.index.chunks) if session.index else 0
-        session.documents, session.index = documents, index
+        session.documents, session.index, session.characters = documents, index, characters
         session.files.append(path.name)
         return len(index.chunks) - before
 
@@ -102,12 +104,33 @@ class SessionDocuments:
         with self._lock:
             session = self._sessions.setdefault(session_id, _Session())
             self._touch(session_id, session)
+            if self._sweeper is None:
+                self._sweeper = threading.Thread(target=self._sweep, daemon=True)
+                self._sweeper.start()
             return session
 
     def _touch(self, session_id: str, session: _Session) -> None:
         session.used = time.monotonic()
         self._sessions.move_to_end(session_id)
-        oldest = next(iter(self._sessions.values()))
-        while len(self._sessions) > MAX_SESSIONS or session.used - oldest.used > IDLE_S:
-            self._sessions.popitem(last=False)
-            oldest = next(iter(self._sessions.values()))
+
+    def _forget_surplus(self) -> None:
+        """Drop the longest unused sessions until time and size limits hold; the newest one stays."""
+        with self._lock:
+            total = sum(session.characters for session in self._sessions.values())
+            while self._sessions:
+                session_id, oldest = next(iter(self._sessions.items()))
+                expired = time.monotonic() - oldest.used > IDLE_S
+                if not expired and (total <= MAX_TOTAL_CHARACTERS or len(self._sessions) == 1):
+                    return
+                total -= oldest.characters
+                del self._sessions[session_id]
+
+    def _sweep(self) -> None:
+        """Forget idle sessions also on a server that nobody else uses; ends when there are none."""
+        while True:
+            time.sleep(SWEEP_S)
+            self._forget_surplus()
+            with self._lock:
+                if not self._sessions:
+                    self._sweeper = None
+                    return

@@ -12,7 +12,7 @@ from gradio.events import api
 from src.chat.service import parse_history
 from src.errors import InputError
 from src.runtime import Runtime
-from src.ui.guard import MODEL_SLOT, SEARCH_SLOT, guarded
+from src.ui.guard import MODEL_SLOT, SEARCH_SLOT, guarded, session_of
 
 
 def build(runtime: Runtime) -> None:
@@ -34,7 +34,7 @@ def build(runtime: Runtime) -> None:
                 parse_history(history),
                 use_knowledge=_flag(use_knowledge, "use_knowledge"),
                 top_k=top_k,
-                extra=runtime.sessions.index(_session(request)),
+                extra=runtime.sessions.index(session_of(request)),
                 stop=stop,
             ):
                 yield answer.to_json()
@@ -45,7 +45,7 @@ def build(runtime: Runtime) -> None:
     def compare(message: str, top_k: int = 4, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
         """同一个问题，不用和使用知识库的两个回答。"""
         stop = threading.Event()
-        extra = runtime.sessions.index(_session(request))
+        extra = runtime.sessions.index(session_of(request))
         try:
             for both in runtime.chat.compare(message, top_k=top_k, extra=extra, stop=stop):
                 yield both.to_json()
@@ -69,7 +69,7 @@ def build(runtime: Runtime) -> None:
     ) -> dict[str, Any]:
         """只检索，不生成。mode：hybrid、dense 或 lexical。"""
         started = time.perf_counter()
-        extra = runtime.sessions.index(_session(request))
+        extra = runtime.sessions.index(session_of(request))
         hits = runtime.retriever.search(query, top_k=top_k, mode=mode, extra=extra)
         elapsed = (time.perf_counter() - started) * 1000
         return {"hits": [hit.to_json() for hit in hits], "timings_ms": {"total": round(elapsed, 1)}}
@@ -82,21 +82,17 @@ def build(runtime: Runtime) -> None:
     @guarded
     def add_documents(files: list[str] | None, request: gr.Request) -> dict[str, Any]:
         """把文件加入这次会话的知识库，别的会话看不到。"""
-        return runtime.sessions.add(_session(request), [Path(file) for file in files or []])
+        return runtime.sessions.add(session_of(request), [Path(file) for file in files or []])
 
     api(chat, **MODEL_SLOT)
     api(compare, **MODEL_SLOT)
     api(extract, **MODEL_SLOT)
     api(search, **SEARCH_SLOT)
     api(index_stats, **SEARCH_SLOT)
-    # Files go through a real component, so that gradio checks kind, size and that they were uploaded.
-    files = gr.File(file_count="multiple", file_types=[".txt", ".md", ".jsonl"], visible=False, label="files")
+    # Files go through a real component, so that gradio checks their size and that they were uploaded.
+    files = gr.File(file_count="multiple", visible=False, label="files")
     added = gr.JSON(visible=False, label="result")
     gr.Button(visible=False).click(add_documents, files, added, api_name="add_documents", **SEARCH_SLOT)
-
-
-def _session(request: gr.Request | None) -> str:
-    return str(getattr(request, "session_hash", None) or "")
 
 
 def _flag(value: object, name: str) -> bool:

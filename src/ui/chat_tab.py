@@ -3,19 +3,23 @@
 import re
 import threading
 from collections.abc import Iterator
-from html import escape, unescape
 from typing import Any
 
 import gradio as gr
 
 from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, check_message
+from src.knowledge.parse import readable_kinds
 from src.language.base import Message
 from src.runtime import Runtime
 from src.ui import render
-from src.ui.guard import MODEL_SLOT, SEARCH_SLOT, guarded
+from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
+from src.ui.running import Running
 
 Turns = list[dict[str, Any]]
 _CITATION = re.compile(r" \[\d+\]")
+_JOINER = "\u2060"
+_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
+_JOINED = re.compile(f"([<&]){_JOINER}")
 EXAMPLES = ["介绍一下广州大学", "广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？"]
 
 
@@ -34,8 +38,9 @@ def _build_chat(runtime: Runtime) -> None:
             chatbot = gr.Chatbot(
                 label="对话",
                 height=460,
-                # No Markdown, so that no image named by a document is fetched; HTML is escaped in _shown.
+                # No Markdown, so that no image named by a document is fetched; see _shown for HTML.
                 render_markdown=False,
+                latex_delimiters=[],
                 buttons=["copy", "copy_all"],
                 placeholder="问一个知识库里的问题，回答会附上来源。",
                 elem_id="chatbot",
@@ -53,7 +58,7 @@ def _build_chat(runtime: Runtime) -> None:
             with gr.Row():
                 stop_button = gr.Button("■ 停止", variant="stop", size="sm", min_width=70, elem_id="chat-stop")
                 retry_button = gr.Button("↻ 重答", size="sm", min_width=70, elem_id="chat-retry")
-                undo_button = gr.Button("↶ 撤回", size="sm", min_width=70, elem_id="chat-undo")
+                undo_button = gr.Button("↶ 撤销", size="sm", min_width=70, elem_id="chat-undo")
                 clear_button = gr.Button("✕ 清空", size="sm", min_width=70, elem_id="chat-clear")
             gr.Examples([[example] for example in EXAMPLES], inputs=box, label="试试这些问题")
         with gr.Column(scale=2, min_width=280):
@@ -62,53 +67,65 @@ def _build_chat(runtime: Runtime) -> None:
                 top_k = gr.Slider(1, MAX_TOP_K, value=4, step=1, label="资料条数", elem_id="top-k")
             with gr.Accordion("加入我的文档（只有这次会话看得到）", open=False):
                 upload = gr.File(
-                    label="txt、md、jsonl", file_count="multiple", file_types=[".txt", ".md", ".jsonl"], height=120
+                    # Every kind is taken, so that the reader can say in Chinese which ones it reads.
+                    label=f"可用 {readable_kinds()}",
+                    file_count="multiple",
+                    height=120,
                 )
                 upload_result = gr.HTML(render.note("尚未加入文档。"))
             status = gr.HTML(render.note("回答后这里会说明依据。"), elem_id="chat-status")
             sources = gr.HTML(render.sources(()), elem_id="sources")
 
+    running = Running()
+
     @guarded
-    def submit(message: str, turns: Turns) -> tuple[str, Turns]:
+    def submit(message: str, turns: Turns, request: gr.Request) -> tuple[str, Turns]:
+        running.stop(session_of(request))
         return "", [*turns, _shown("user", check_message(message))]
 
     @guarded
+    def again(turns: Turns, request: gr.Request) -> Turns:
+        running.stop(session_of(request))
+        return before_last_answer(turns)
+
+    @guarded
     def answer(turns: Turns, use: bool, k: int, request: gr.Request) -> Iterator[tuple[Turns, str, str]]:
-        yield from stream_turn(runtime, turns, use, k, str(request.session_hash))
+        with running.answer(session_of(request)) as stop:
+            yield from stream_turn(runtime, turns, use, k, session_of(request), stop)
 
-    def undo(turns: Turns) -> tuple[Turns, str, str, str]:
+    def halt(request: gr.Request) -> str:
+        running.stop(session_of(request))
+        return render.note("已停止。")
+
+    def undo(turns: Turns, request: gr.Request) -> tuple[Turns, str, str, str]:
+        running.stop(session_of(request))
         kept, message = without_last_exchange(turns)
-        return kept, message, render.note("已撤回。"), render.sources(())
+        return kept, message, render.note("已撤销。"), render.sources(())
 
-    def clear() -> tuple[Turns, str, str]:
+    def clear(request: gr.Request) -> tuple[Turns, str, str]:
+        running.stop(session_of(request))
         return [], render.note("对话已清空。"), render.sources(())
 
+    @guarded
     def add(paths: list[str] | None, request: gr.Request) -> tuple[str, None]:
-        result = runtime.sessions.add(str(request.session_hash), paths or [])
-        return upload_summary(result), None
+        return upload_summary(runtime.sessions.add(session_of(request), paths or [])), None
 
-    quiet: dict[str, Any] = {"api_visibility": "private"}
     outputs = [chatbot, status, sources]
     inputs = [chatbot, use_knowledge, top_k]
-    asked = box.submit(submit, [box, chatbot], [box, chatbot], queue=False, **quiet)
-    running = asked.success(answer, inputs, outputs, show_progress="minimal", **MODEL_SLOT, **quiet)
-    again = [
-        gr.on(
-            [retry_button.click, chatbot.retry], before_last_answer, chatbot, chatbot, queue=False, **quiet
-        ).success(answer, inputs, outputs, show_progress="minimal", **MODEL_SLOT, **quiet)
-    ]
-    active = [running, *again]
-    # A new question ends the answer before it, or both would write into the same conversation.
-    box.submit(None, cancels=active, **quiet)
-    stop_button.click(None, cancels=active, **quiet).then(
-        lambda: render.note("已停止。"), None, status, queue=False, **quiet
-    )
+    # "multiple": a question asked while an answer is still ending must not be dropped.
+    model: dict[str, Any] = {"show_progress": "minimal", "trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
+    quick: dict[str, Any] = {"show_progress": "hidden", **PRIVATE, **QUICK}
+    asked = box.submit(submit, [box, chatbot], [box, chatbot], **quick)
+    answering = asked.success(answer, inputs, outputs, **model)
+    asked_again = gr.on([retry_button.click, chatbot.retry], again, chatbot, chatbot, **quick)
+    answering_again = asked_again.success(answer, inputs, outputs, **model)
+    active = [answering, answering_again]
+    stop_button.click(halt, None, status, cancels=active, **quick)
     gr.on(
-        [undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources],
-        cancels=active, queue=False, **quiet,
-    )  # fmt: skip
-    gr.on([clear_button.click, chatbot.clear], clear, None, outputs, cancels=active, queue=False, **quiet)
-    upload.upload(guarded(add), upload, [upload_result, upload], **SEARCH_SLOT, **quiet)
+        [undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources], cancels=active, **quick
+    )
+    gr.on([clear_button.click, chatbot.clear], clear, None, outputs, cancels=active, **quick)
+    upload.upload(add, upload, [upload_result, upload], **PRIVATE, **SEARCH_SLOT)
 
 
 def _build_compare(runtime: Runtime) -> None:
@@ -127,11 +144,12 @@ def _build_compare(runtime: Runtime) -> None:
             grounded = gr.HTML(elem_id="compare-with", container=True)
     sources = gr.HTML(render.sources(()))
 
+    running = Running()
+
     @guarded
     def compare(message: str, request: gr.Request) -> Iterator[tuple[str, str, str]]:
-        stop = threading.Event()
-        extra = runtime.sessions.index(str(request.session_hash))
-        try:
+        extra = runtime.sessions.index(session_of(request))
+        with running.answer(session_of(request)) as stop:
             for both in runtime.chat.compare(message, extra=extra, stop=stop):
                 answer = both.with_knowledge
                 yield (
@@ -139,48 +157,47 @@ def _build_compare(runtime: Runtime) -> None:
                     render.plain(render.cited_text(answer)),
                     render.sources(answer.hits, {s.rank for s in answer.support if s.rank}),
                 )
-        finally:
-            stop.set()
 
-    event = box.submit(
-        compare, box, [without, grounded, sources], show_progress="minimal", api_visibility="private", **MODEL_SLOT
-    )
-    stop_button.click(None, cancels=[event], api_visibility="private")
+    def halt(request: gr.Request) -> None:
+        running.stop(session_of(request))
+
+    event = box.submit(compare, box, [without, grounded, sources], show_progress="minimal", **PRIVATE, **MODEL_SLOT)
+    stop_button.click(halt, cancels=[event], **PRIVATE, **QUICK)
 
 
 def stream_turn(
-    runtime: Runtime, turns: Turns, use_knowledge: bool, top_k: int, session: str
+    runtime: Runtime, turns: Turns, use_knowledge: bool, top_k: int, session: str, stop: threading.Event
 ) -> Iterator[tuple[Turns, str, str]]:
     """Answer the last turn: the conversation with the growing answer, a status line, the sources."""
     history = [Message(turn["role"], plain_content(turn)) for turn in turns]
-    stop = threading.Event()
-    stream = runtime.chat.stream(
+    for answer in runtime.chat.stream(
         history[-1].content,
         history[:-1],
         use_knowledge=use_knowledge,
         top_k=top_k,
         extra=runtime.sessions.index(session),
         stop=stop,
-    )
-    try:
-        for answer in stream:
-            supported = {support.rank for support in answer.support if support.rank is not None}
-            reply = _shown("assistant", render.cited_text(answer) or "…")
-            yield [*turns, reply], render.support_note(answer), render.sources(answer.hits, supported)
-    finally:
-        stop.set()
+    ):
+        supported = {support.rank for support in answer.support if support.rank is not None}
+        reply = _shown("assistant", render.cited_text(answer) or "…")
+        yield [*turns, reply], render.support_note(answer), render.sources(answer.hits, supported)
 
 
 def _shown(role: str, text: str) -> dict[str, Any]:
-    """A turn for the Chatbot, which inserts its content as HTML even where it renders no Markdown."""
-    return {"role": role, "content": escape(text, quote=False)}
+    """A turn for the Chatbot, which inserts its content as HTML even where it renders no Markdown.
+
+    An invisible word joiner after each ``<`` or ``&`` that would begin a tag or an entity keeps it plain text;
+    entities would do that too, but would also be what the copy button copies.
+    """
+    return {"role": role, "content": _MARKUP.sub(rf"\g<0>{_JOINER}", text)}
 
 
 def plain_content(turn: dict[str, Any]) -> str:
-    """The text of a turn as gradio hands it back (a string or a list of parts), our escapes and citations removed."""
+    """The text of a turn as gradio hands it back (a string or a list of parts), what we added removed."""
     content = turn["content"]
     parts = content if isinstance(content, list) else [content]
-    text = unescape("".join(part.get("text") or "" if isinstance(part, dict) else str(part) for part in parts))
+    text = "".join(part.get("text") or "" if isinstance(part, dict) else str(part) for part in parts)
+    text = _JOINED.sub(r"\1", text)
     return _CITATION.sub("", text) if turn["role"] == "assistant" else text
 
 

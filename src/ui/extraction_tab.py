@@ -1,6 +1,5 @@
 """Tab 2: a resume in, entities out: highlighted, as a table, as JSON."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,8 @@ from src.extraction.service import ExtractionProgress
 from src.runtime import Runtime
 from src.settings import ROOT
 from src.ui import render
-from src.ui.guard import MODEL_SLOT, guarded
+from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded, session_of
+from src.ui.running import Running
 
 # One colour a label, apart in hue and readable on light and dark.
 COLOURS = dict(
@@ -34,7 +34,7 @@ def build(runtime: Runtime) -> None:
     if service.has_adapter:
         about = "已载入简历适配器。取消勾选可看基座模型的结果。"
     else:
-        about = "尚未载入简历适配器（LoRA）：下面是基座模型用课程提示词抽取的结果，会有遗漏和错类。可用 --adapter 指定适配器。"
+        about = "尚未载入简历适配器（LoRA）：下面是基座模型用课程提示词抽取的结果，会有遗漏和类别错误。可用 --adapter 指定适配器。"
     gr.HTML(render.note(about + "简历属于个人信息：文字只在内存里处理，不落盘、不写日志。"))
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
@@ -65,23 +65,24 @@ def build(runtime: Runtime) -> None:
                 result = gr.JSON(show_label=False, elem_id="extract-json")
             download = gr.Button("下载 JSON", size="sm", elem_id="extract-download")
 
-    @guarded
-    def extract(text: str, adapter: bool) -> Iterator[tuple[Any, ...]]:
-        stop = threading.Event()
-        try:
-            yield from views(service.extract_stream(text, use_adapter=adapter, stop=stop))
-        finally:
-            stop.set()
+    running = Running()
 
-    running = run_button.click(
+    @guarded
+    def extract(text: str, adapter: bool, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        with running.answer(session_of(request)) as stop:
+            yield from views(service.extract_stream(text, use_adapter=adapter, stop=stop))
+
+    def halt(request: gr.Request) -> str:
+        running.stop(session_of(request))
+        return render.note("已停止。")
+
+    extracting = run_button.click(
         extract, [box, use_adapter], [status, highlighted, table, result], show_progress="minimal",
-        api_visibility="private", **MODEL_SLOT,
+        **PRIVATE, **MODEL_SLOT,
     )  # fmt: skip
-    stop_button.click(None, cancels=[running], api_visibility="private").then(
-        lambda: render.note("已停止。"), None, status, queue=False, api_visibility="private"
-    )
+    stop_button.click(halt, None, status, cancels=[extracting], **PRIVATE, **QUICK)
     # The browser makes the file from what it already shows: no copy of a resume is left on the server.
-    download.click(None, result, None, js=_DOWNLOAD_JS, api_visibility="private")
+    download.click(None, result, None, js=_DOWNLOAD_JS, **PRIVATE)
 
 
 def views(stream: Iterator[ExtractionProgress]) -> Iterator[tuple[Any, ...]]:

@@ -4,19 +4,28 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import gradio as gr
 
-from src.errors import YuanZhiError
+from src.errors import Stopped, YuanZhiError
 
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 # Work that needs the language model shares one slot: a second answer at once would slow both down.
 MODEL_SLOT: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+# Bookkeeping that must not wait behind anything. Through the queue all the same: errors of handlers outside it are
+# never shown on the page.
+QUICK: dict[str, Any] = {"concurrency_limit": None}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 SEARCH_SLOT: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": 4}
+
+
+def session_of(request: gr.Request | None) -> str:
+    """The visitor's session; empty for a call without one."""
+    return str(getattr(request, "session_hash", None) or "")
 
 
 def guarded(handler: Handler) -> Handler:
@@ -25,7 +34,7 @@ def guarded(handler: Handler) -> Handler:
 
         @functools.wraps(handler)
         def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            with _mapped_errors():
+            with _mapped_errors(), suppress(Stopped):
                 yield from handler(*args, **kwargs)
 
         return stream  # type: ignore[return-value]

@@ -8,7 +8,9 @@ from src.settings import Settings
 from src.ui import api, chat_tab, extraction_tab, index_tab, render
 
 MAX_UPLOAD = "20mb"
-SESSION_LIFE_S = 3600
+# An upload is parsed within seconds; its file is kept no longer than this.
+UPLOAD_LIFE_S = 600
+UPLOAD_SWEEP_S = 60
 # Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 INTRO = """# 源知 YuanZhi
@@ -17,8 +19,7 @@ INTRO = """# 源知 YuanZhi
 
 def create_page(runtime: Runtime) -> gr.Blocks:
     """Build the Blocks; nothing listens yet."""
-    # Uploaded files are parsed and removed at once; what a crash leaves behind goes within the hour.
-    page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(SESSION_LIFE_S, SESSION_LIFE_S))
+    page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
     with page:
         # First, because gradio gives a name that is taken already another ending, even if a private handler took it.
         api.build(runtime)

@@ -42,7 +42,7 @@ def sources(hits: Sequence[Hit], supported: Collection[int] = ()) -> str:
 
 def _source_card(hit: Hit, open_: bool) -> str:
     title = hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else "")
-    place = f"{hit.chunk.source} · {hit.chunk.doc_id} · 第 {hit.chunk.start}–{hit.chunk.end} 字"
+    place = f"{hit.chunk.source} · {hit.chunk.doc_id} · 第 {hit.chunk.start + 1}–{hit.chunk.end} 字"
     return (
         f'<details class="yz-card"{" open" if open_ else ""}><summary>[{hit.rank}] {escape(title)}'
         f' <span class="yz-meta">相关度 {hit.score:.2f}</span></summary>'

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tests.conftest import ARTIFACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
-PATIENCE_MS = 120_000
+PATIENCE_MS = 60_000
 QUESTION = "广州大学的办学历史可以追溯到哪一年？"
 
 
@@ -24,6 +24,7 @@ def page(browser: object, address: str) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="zh-CN")
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("response", lambda r: errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     page.set_default_timeout(PATIENCE_MS)
     page.goto(address)
     expect(page.get_by_role("heading", name="源知 YuanZhi")).to_be_visible(timeout=PATIENCE_MS)
@@ -85,7 +86,7 @@ def test_stop_stops_and_the_next_question_is_answered(page: Page) -> None:
     expect(answers(page).last).to_contain_text("长江", timeout=PATIENCE_MS)
     page.locator("#chat-stop").click()
     expect(page.locator("#chat-status")).to_contain_text("已停止")
-    page.wait_for_timeout(2000)
+    page.wait_for_timeout(1000)
     stopped = answers(page).last.inner_text()
     page.wait_for_timeout(2000)
     assert answers(page).last.inner_text() == stopped
@@ -114,6 +115,19 @@ def test_a_narrow_phone_needs_no_sideways_scrolling(page: Page) -> None:
         keep(page, f"phone-{tab.split()[1].lower()}")
 
 
+def test_an_empty_question_gets_a_message(page: Page) -> None:
+    ask(page, "")
+    expect(page.get_by_text("请输入问题", exact=False).first).to_be_visible()
+
+
+def test_a_file_that_is_not_read_is_refused_in_chinese(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "报告.xyz"
+    file.write_bytes(b"\x00\x01")
+    page.get_by_text("加入我的文档").click()
+    page.locator("input[type=file]").first.set_input_files(file)
+    expect(page.get_by_text("未加入 报告.xyz", exact=False)).to_be_visible()
+
+
 def test_an_example_fills_the_box(page: Page) -> None:
     page.get_by_text("介绍一下广州大学", exact=True).first.click()
     expect(page.locator("#chat-input textarea")).to_have_value("介绍一下广州大学")
@@ -138,7 +152,8 @@ def test_an_uploaded_document_is_used_and_its_html_stays_text(page: Page, tmp_pa
     ):
         assert page.locator(rendered).count() == 0, page.locator(rendered).first.evaluate("e => e.outerHTML")
     expect(page.locator("#sources details").first).to_contain_text("<b>粗体</b>")
-    expect(page.locator("#chatbot .user.message, #chatbot .message.user").first).to_contain_text(hostile)
+    shown = page.locator("#chatbot .user.message, #chatbot .message.user").first.inner_text()
+    assert hostile in shown.replace("\u2060", "")
     keep(page, "chat-upload")
 
 

@@ -1,5 +1,6 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,18 @@ def test_one_id_in_two_files_is_refused(tmp_path):
 def test_nothing_at_all_is_refused(tmp_path):
     with pytest.raises(KnowledgeError, match="没有可用的文字"):
         load_documents([tmp_path])
+
+
+@pytest.mark.parametrize("key", ["id", "title", "source"])
+def test_a_name_that_is_a_book_is_refused(tmp_path: Path, key: str) -> None:
+    record = {"id": "a", "text": "正文", key: "长" * 201}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(KnowledgeError, match=f"第 1 行：{key} 有 201 个字"):
+        read_file(path)
+
+
+def test_a_heading_that_is_a_book_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(f"# {'长' * 5000}\n\n正文", encoding="utf-8")
+    assert [len(document.title) for document in read_file(path)] == [200]

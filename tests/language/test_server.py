@@ -94,16 +94,16 @@ def test_streams_an_answer_from_the_first_model_listed(server) -> None:
 def test_a_stop_closes_the_connection(server, how: str) -> None:
     stop = threading.Event()
     pieces = connect(server).stream([Message("user", "endless")], GenerationOptions(), stop)
-    next(pieces)
+    assert next(piece for piece in pieces if piece) == "无限"
     if how == "close":
         pieces.close()
     else:
         stop.set()
-        assert len(list(pieces)) == 0
+        assert "".join(pieces) == ""
     assert server.disconnected.wait(10)
 
 
-@pytest.mark.parametrize(("question", "expected"), [("400", "too long"), ("broken", "JSON")])
+@pytest.mark.parametrize(("question", "expected"), [("400", "400"), ("broken", "JSON")])
 def test_a_failing_server_gives_a_clear_line(server, question: str, expected: str) -> None:
     with pytest.raises(ModelError, match=expected):
         ask(connect(server), question)

@@ -118,7 +118,7 @@ def test_unusable_queries(retriever, query):
         retriever.explain(query)
 
 
-@pytest.mark.parametrize("top_k", [0, 101, -1, 2.0, "3", True, None])
+@pytest.mark.parametrize("top_k", [0, 101, -1, 2.5, "3", True, None])
 def test_unusable_top_k(retriever, top_k):
     with pytest.raises(InputError, match="top_k"):
         retriever.search("广州", top_k=top_k)

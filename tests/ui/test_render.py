@@ -1,5 +1,7 @@
 """What tabs show, without a browser."""
 
+import re
+
 import pytest
 
 from src.chat.types import Answer, Support
@@ -8,7 +10,7 @@ from src.extraction.service import ExtractionProgress
 from src.knowledge.types import Chunk
 from src.retrieval.types import Hit, Stages
 from src.ui import render
-from src.ui.chat_tab import before_last_answer, plain_content, upload_summary, without_last_exchange
+from src.ui.chat_tab import _shown, before_last_answer, plain_content, upload_summary, without_last_exchange
 from src.ui.extraction_tab import highlight, views
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'"
@@ -49,9 +51,17 @@ def test_citations_follow_the_sentences_they_support() -> None:
     assert render.cited_text(answer) == "第一句。 [2]第二句。\n第三句 [1]"
 
 
-def test_a_turn_comes_back_as_it_was_typed() -> None:
-    turn = {"role": "assistant", "content": [{"type": "text", "text": "1 &lt; 2。 [1] 数组 a[0]"}]}
-    assert plain_content(turn) == "1 < 2。 数组 a[0]"
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "1 < 2 && a<b>c", "&lt;b&gt; &#60;", "<!-- x --> </b> <?php", "普通文字"]
+)
+def test_a_turn_comes_back_as_it_was_typed(text: str) -> None:
+    shown = _shown("user", text)["content"]
+    assert not re.search(r"<[A-Za-z/!?]|&[A-Za-z#]", shown)
+    assert plain_content({"role": "user", "content": [{"type": "text", "text": shown}]}) == text
+
+
+def test_citations_are_ours_and_do_not_come_back() -> None:
+    assert plain_content({"role": "assistant", "content": "1 < 2。 [1] 数组 a[0]"}) == "1 < 2。 数组 a[0]"
     assert plain_content({"role": "user", "content": "看 [1]"}) == "看 [1]"
 
 
