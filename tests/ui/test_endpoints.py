@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -137,11 +138,16 @@ def test_added_documents_are_seen_by_that_session_only(address: str, tmp_path: P
     assert "赵小满" not in json.dumps(other.predict("蓝鲸计划", api_name="/search"), ensure_ascii=False)
 
 
-def test_a_file_that_was_not_uploaded_is_not_read(client: Client) -> None:
-    """A client may name any path: gradio must not hand over what it did not receive."""
-    forged = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}, "orig_name": "passwd.txt"}
-    with pytest.raises(AppError):
-        client.predict([forged], api_name="/add_documents")
+def test_a_file_that_was_not_uploaded_is_not_read(address: str, tmp_path: Path) -> None:
+    """A raw call may name any path on the server: only what the server received is handed over."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("服务器上的秘密。", encoding="utf-8")
+    forged = {"path": str(secret), "meta": {"_type": "gradio.FileData"}, "orig_name": "secret.txt"}
+    join(address, "add_documents", {"data": [[forged]], "session_hash": "forging"})
+    events = list(stream_events(address, "forging"))
+    assert events[-1]["msg"] == "process_completed"
+    assert events[-1]["success"] is False
+    assert "秘密" not in json.dumps(events, ensure_ascii=False)
 
 
 @pytest.mark.parametrize(
@@ -241,17 +247,32 @@ def test_who_cancels_while_a_long_prompt_is_read_frees_the_model(
 
 
 def vanish_mid_stream(address: str, call: dict[str, object]) -> None:
-    """Join the queue as the page does, read until text comes, then drop the connection without a word."""
-    endpoints = httpx.get(f"{address}config").json()["dependencies"]
-    number = next(d["id"] for d in endpoints if d["api_name"] == "chat")
+    """Read until text comes, then drop the connection without a word."""
+    join(address, "chat", call)
+    for number, _ in enumerate(
+        e for e in stream_events(address, str(call["session_hash"])) if "generating" in e["msg"]
+    ):
+        if number > 3:
+            return
+
+
+def join(address: str, endpoint: str, call: dict[str, object]) -> None:
+    """Enter gradio's queue as the page does."""
+    dependencies = httpx.get(f"{address}config").json()["dependencies"]
+    number = next(d["id"] for d in dependencies if d["api_name"] == endpoint)
     httpx.post(f"{address}gradio_api/queue/join", json={"fn_index": number, **call}).raise_for_status()
-    parameters = {"session_hash": call["session_hash"]}
+
+
+def stream_events(address: str, session: str) -> Iterator[dict[str, object]]:
+    """The events of one session until its call has ended; leaving early closes the connection."""
+    parameters = {"session_hash": session}
     with httpx.stream("GET", f"{address}gradio_api/queue/data", params=parameters, timeout=60) as response:
-        updates = 0
         for line in response.iter_lines():
-            updates += "process_generating" in line
-            if updates > 3:
-                return
+            if line.startswith("data:"):
+                event = json.loads(line.removeprefix("data:"))
+                yield event
+                if event["msg"] in ("process_completed", "close_stream"):
+                    return
 
 
 def test_twenty_clients_at_once_each_get_their_own_answer(address: str) -> None:
