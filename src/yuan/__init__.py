@@ -8,9 +8,23 @@
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from src.yuan.configuration import YuanConfig
+from src.yuan.loading import check_checkpoint
 from src.yuan.modeling import YuanForCausalLM, YuanModel, YuanPreTrainedModel
+from src.yuan.prompt import YuanPromptFormat
+from src.yuan.tokenizer import PlainEncoder, encode_plain, load_tokenizer
 
-__all__ = ["YuanConfig", "YuanForCausalLM", "YuanModel", "YuanPreTrainedModel", "register"]
+__all__ = [
+    "PlainEncoder",
+    "YuanConfig",
+    "YuanForCausalLM",
+    "YuanModel",
+    "YuanPreTrainedModel",
+    "YuanPromptFormat",
+    "check_checkpoint",
+    "encode_plain",
+    "load_tokenizer",
+    "register",
+]
 
 
 def register() -> None:

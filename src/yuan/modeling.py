@@ -9,7 +9,9 @@ A Llama with four differences, each marked ``Yuan2, n`` where it stands:
 B batch, T tokens of this call, S tokens seen so far including these, H hidden size, n heads of size d.
 """
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +30,7 @@ from transformers.utils.output_capturing import capture_outputs
 from src.yuan.cache import YuanCacheLayer
 from src.yuan.configuration import YuanConfig
 from src.yuan.layout import Layout, plan
+from src.yuan.loading import HARMLESS, check_checkpoint
 
 # The filter's own norm ignores the config's eps.
 FILTER_NORM_EPS = 1e-6
@@ -238,12 +241,22 @@ class YuanForCausalLM(YuanPreTrainedModel, GenerationMixin):
     """``YuanModel`` and the output embedding, which is the input embedding."""
 
     _tied_weights_keys = {"lm_head.weight": "model.embed_tokens.weight"}
+    _keys_to_ignore_on_load_unexpected = [HARMLESS.pattern]
 
     def __init__(self, config: YuanConfig) -> None:
         super().__init__(config)
         self.model = YuanModel(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers, but a checkpoint that does not fit is an error (``ModelError``), not a warning."""
+        if isinstance(pretrained_model_name_or_path, str | os.PathLike) and not kwargs.get("subfolder"):
+            folder = Path(pretrained_model_name_or_path)
+            if folder.is_dir():
+                check_checkpoint(folder)
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     @can_return_tuple
     def forward(
