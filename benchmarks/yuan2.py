@@ -1,7 +1,7 @@
-"""Yuan2-2B at full size with random bf16 weights, beside what the released code does, in one run and on the same tensors.
+"""Yuan2-2B at full size with random bf16 weights, beside what the released code does, on the same tensors in one run.
 
 ``python -m benchmarks.yuan2`` prints a Markdown table; on CUDA the same command runs there. Memory: 4.2 GB, on a CPU
-twice that, because the yardstick keeps the plain matrices while ours are packed. Nothing else should compute meanwhile.
+twice that, because the yardstick keeps the plain matrices while ours are packed. Nothing else should compute then.
 """
 
 import argparse
@@ -42,17 +42,29 @@ def main() -> None:
     read = sum(p.numel() * p.element_size() for p in model.parameters())
     released = Released(model)
     packed = not options.no_pack and pack(model)
-    print(f"{platform.processor() or platform.machine()}, {options.device}, {options.threads} threads, torch "
-          f"{torch.__version__}, {read / 1e9:.2f} GB of weights read per token, packed: {packed}\n", flush=True)
+    print(
+        f"{platform.processor() or platform.machine()}, {options.device}, {options.threads} threads, torch "
+        f"{torch.__version__}, {read / 1e9:.2f} GB of weights read per token, packed: {packed}\n",
+        flush=True,
+    )
     print("| | released code, plain | here | ratio |\n|---|---|---|---|", flush=True)
 
-    prompt = torch.randint(100, model.config.vocab_size - 5000, (max(BATCHES), PROMPT_TOKENS), device=options.device)
+    prompt = torch.randint(
+        100, model.config.vocab_size - 5000, (max(BATCHES), PROMPT_TOKENS), device=options.device
+    )
     agree(model, released, prompt[:1, :64])
-    report("prefill 512, tok/s", PROMPT_TOKENS, options.rounds,
-           lambda: released(prompt[:1]), lambda: model(prompt[:1], use_cache=True, logits_to_keep=1))
+    report(
+        "prefill 512, tok/s",
+        PROMPT_TOKENS,
+        options.rounds,
+        lambda: released(prompt[:1]),
+        lambda: model(prompt[:1], use_cache=True, logits_to_keep=1),
+    )
     bound = 0.0
     for batch in BATCHES:
-        theirs, ours = decoders(model, released, prompt[:batch, : PROMPT_TOKENS if batch == 1 else 64], options.tokens)
+        theirs, ours = decoders(
+            model, released, prompt[:batch, : PROMPT_TOKENS if batch == 1 else 64], options.tokens
+        )
         bound = max(bound, bandwidth(options.device))
         speed = report(f"decode, batch {batch}, tok/s", options.tokens * batch, options.rounds, theirs, ours)
         bound = max(bound, bandwidth(options.device))
@@ -61,7 +73,9 @@ def main() -> None:
             print(f"| decode against that bound | | {speed * read / bound:.0%} | |", flush=True)
     lookup(model, prompt[:1, :PROMPT_TOKENS])
     if options.device == "cpu":
-        print(f"| peak memory of the process, GB | | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} | |")
+        print(
+            f"| peak memory of the process, GB | | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} | |"
+        )
     else:
         print(f"| peak device memory, GB | | {torch.cuda.max_memory_allocated() / 1e9:.1f} | |")
 
@@ -134,7 +148,9 @@ def bandwidth(device: str) -> float:
         packed = [torch.ops.mkldnn._reorder_linear_weight(m, 1) for m in matrices]
         del matrices
         product = torch.ops.mkldnn._linear_pointwise
-        best = min(best, *(seconds(lambda: [product(x, m, None, "none", [], "") for m in packed]) for _ in range(8)))
+        best = min(
+            best, *(seconds(lambda: [product(x, m, None, "none", [], "") for m in packed]) for _ in range(8))
+        )
     return size / best
 
 
@@ -167,13 +183,14 @@ def lookup(model: YuanForCausalLM, prompt: Tensor) -> None:
             cost.append(time.perf_counter() - start)
         times.append((COPIED_TOKENS - 1) / (cost[1] - cost[0]))
     assert torch.equal(answers[1], answers[3])
-    print(f"| copying answer, tok/s without and with prompt lookup | {times[0]:.2f} | {times[1]:.2f} | "
-          f"{times[1] / times[0]:.2f} |", flush=True)
+    print(
+        f"| copying answer, tok/s without and with prompt lookup | {times[0]:.2f} | {times[1]:.2f} | "
+        f"{times[1] / times[0]:.2f} |",
+        flush=True,
+    )
 
 
-def report(
-    what: str, tokens: int, rounds: int, theirs: Callable[[], object], ours: Callable[[], object]
-) -> float:
+def report(what: str, tokens: int, rounds: int, theirs: Callable[[], object], ours: Callable[[], object]) -> float:
     """Best of ``rounds``, taken in turns so that a busy moment hits both; prints a row and returns our tok/s."""
     ours()
     a, b = [], []

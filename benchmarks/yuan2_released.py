@@ -1,7 +1,7 @@
-"""What the released Yuan2 code does, written plainly on the same weight tensors: the yardstick of ``benchmarks.yuan2``.
+"""What the released Yuan2 code does, written plainly on given weight tensors: the yardstick of ``benchmarks.yuan2``.
 
-Tuple cache whose keys and values are concatenated for every token, two real ``conv2d`` over the last two tokens and the
-new ones, a full additive mask, attention weights in full, softmax in fp32, scores of every position.
+Tuple cache whose keys and values are concatenated for every token, two real ``conv2d`` over the last two tokens and
+the new ones, a full additive mask, attention weights in full, softmax in fp32, scores of every position.
 """
 
 import torch
@@ -14,7 +14,7 @@ Past = list[tuple[Tensor, Tensor, Tensor]]
 
 
 class Released:
-    """Greedy eager Yuan2 on ``model``'s tensors (taken by reference, so packing ``model`` later does not change it)."""
+    """Eager Yuan2 on ``model``'s tensors, taken by reference: packing ``model`` later does not change it."""
 
     def __init__(self, model: YuanForCausalLM) -> None:
         self.config: YuanConfig = model.config
@@ -44,7 +44,13 @@ class Released:
         return F.linear(self._norm(h, "model.norm"), self.w["model.embed_tokens.weight"]).float(), new
 
     def _attention(
-        self, prefix: str, x: Tensor, mask: Tensor, cos: Tensor, sin: Tensor, past: tuple[Tensor, Tensor, Tensor] | None
+        self,
+        prefix: str,
+        x: Tensor,
+        mask: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        past: tuple[Tensor, Tensor, Tensor] | None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         b, t, width = x.shape
         n, d = self.config.num_attention_heads, self.config.head_dim

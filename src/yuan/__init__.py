@@ -1,8 +1,8 @@
 """Yuan2 for transformers 5: the released checkpoint, without its remote code.
 
-    from src.yuan import register
-    register()
-    model = AutoModelForCausalLM.from_pretrained("…/Yuan2-2B-Mars-hf")
+from src.yuan import register
+register()
+model = AutoModelForCausalLM.from_pretrained("…/Yuan2-2B-Mars-hf")
 """
 
 from transformers import AutoConfig, AutoModelForCausalLM

@@ -1,7 +1,7 @@
 """What Yuan2 remembers of a layer: keys and values, one state of each convolution, and where documents ended.
 
-``DynamicCache(config=model.config)`` builds these layers by itself, through the layer type that they register; beams,
-prompt lookup, batch expansion and cropping then act on everything at once.
+``DynamicCache(config=model.config)`` builds these layers by itself, through the layer type that they register;
+beams, prompt lookup, batch expansion and cropping then act on everything at once.
 """
 
 from typing import Any
@@ -28,6 +28,10 @@ class YuanCacheLayer(LinearAttentionAndFullAttentionLayer):
 
     _layer_type = CACHE_LAYER_TYPE
     is_croppable = True
+    is_initialized: bool
+    keys: Any  # (B, n, S, d)
+    values: Any
+    conv_states: dict[int, Any]  # (B, k, C), None before the first token
 
     def __init__(self, **_: Any) -> None:
         super().__init__(number_of_states=CONVOLUTIONS)
@@ -75,10 +79,10 @@ class YuanCacheLayer(LinearAttentionAndFullAttentionLayer):
         self.ends = ends if self.ends is None else torch.cat((self.ends, ends), dim=1)
         return self.ends
 
-    # --- what generation does to a cache ---------------------------------------------------------------------------
+    # --- what generation does to a cache -------------------------------------------------------------------------
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Forget the newest ``-tokens_to_remove`` tokens; needs ``activate_past_recording`` before they were added."""
+        """Forget the newest ``-tokens_to_remove`` tokens; ``activate_past_recording`` must come before they do."""
         if tokens_to_remove > 0:
             raise ValueError(f"crop takes minus the number of tokens to remove, got {tokens_to_remove}")
         if tokens_to_remove == 0 or not self.is_initialized:
@@ -108,7 +112,8 @@ class YuanCacheLayer(LinearAttentionAndFullAttentionLayer):
         self._each(lambda rows: rows.repeat_interleave(repeats, dim=0))
 
     def reset(self) -> None:
-        self.keys = self.values = self.ends = self._key_buffer = self._value_buffer = None
+        self.keys = self.values = None
+        self.ends = self._key_buffer = self._value_buffer = None
         self.is_initialized = False
         for i in range(CONVOLUTIONS):
             self.conv_states[i] = None
@@ -140,7 +145,7 @@ def _append(
 
 
 def _has_room(buffer: torch.Tensor | None, past: torch.Tensor, total: int) -> bool:
-    """Whether ``past`` is the beginning of ``buffer`` (reordering or offloading made it a copy) and ``total`` fits."""
+    """Whether ``past`` begins ``buffer`` (reordering or offloading made it a copy) and ``total`` fits."""
     return (
         buffer is not None
         and past.numel() > 0

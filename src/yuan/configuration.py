@@ -44,7 +44,7 @@ class YuanConfig(PreTrainedConfig):
     rope_parameters: dict[str, Any] | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        # `auto_map` names the checkpoint's own Python, which this package replaces; a folder saved from here has none.
+        # The checkpoint's own Python, which this package replaces; a folder saved from here has none.
         kwargs.pop("auto_map", None)
         # Derived, so that a changed number of layers cannot disagree with it.
         kwargs.pop("layer_types", None)
@@ -66,10 +66,11 @@ class YuanConfig(PreTrainedConfig):
         return float((self.rope_parameters or {}).get("rope_theta") or ROPE_BASE)
 
     def validate_architecture(self) -> None:
-        """Part of ``@strict`` validation: what the layers cannot be built from, or would compute something else from."""
+        """Part of ``@strict`` validation: what the layers cannot be built from, or would misread."""
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
+                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads "
+                f"{self.num_attention_heads}"
             )
         if self.head_dim % 2 or self.hidden_size % 2:
             raise ValueError(
@@ -80,7 +81,7 @@ class YuanConfig(PreTrainedConfig):
         if rope_type != "default":
             raise ValueError(f"rope_type is {rope_type!r}; Yuan2 has plain rotary embeddings ('default')")
         # Variants of the same `model_type` that other checkpoints of the family switch on.
-        for name in ("use_moe", "use_loss_mask_moe", "moe_config", "attention_projection_size", "num_key_value_heads"):
+        for name in ("use_moe", "moe_config", "attention_projection_size", "num_key_value_heads"):
             value = getattr(self, name, None)
             if value and value not in (self.hidden_size, self.num_attention_heads):
                 raise ValueError(f"config has {name}={value!r}: this is another Yuan (M32 or later), not Yuan2")

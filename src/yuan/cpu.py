@@ -16,7 +16,7 @@ def can_pack(dtype: torch.dtype) -> bool:
     """Whether this CPU and this build of torch have the kernels."""
     return (
         dtype == torch.bfloat16
-        and torch.backends.mkldnn.is_available()
+        and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
         and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )
@@ -25,8 +25,8 @@ def can_pack(dtype: torch.dtype) -> bool:
 def pack(model: nn.Module, *, output: bool = True) -> bool:
     """Pack the matrices of a bf16 model on the CPU, for good: afterwards it can neither be trained nor saved.
 
-    Call it after adapters are loaded: LoRA stays switchable per call, but can no longer be merged. ``output`` packs the
-    output embedding too, which costs its size in memory again because the input embedding keeps the table.
+    Call it after adapters are loaded: LoRA stays switchable per call, but can no longer be merged. ``output`` packs
+    the output embedding too, which costs its size in memory again because the input embedding keeps the table.
 
     Returns:
         Whether anything was packed; elsewhere (another dtype, no kernels) the model stays as it was.
@@ -57,7 +57,7 @@ class PackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and x.requires_grad:
             raise RuntimeError("a packed model cannot be trained; load it again without packing")
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")  # type: ignore[no-any-return]
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
 
     def _save_to_state_dict(self, *_: Any) -> None:
         raise RuntimeError("a packed model cannot be saved; load it again without packing")

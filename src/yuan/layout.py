@@ -1,4 +1,4 @@
-"""Where the tokens of one call stand: positions, padding and documents, worked out once and shared by all layers."""
+"""Where the tokens of one call stand: positions, padding and documents, worked out once for all layers."""
 
 from dataclasses import dataclass
 
@@ -69,8 +69,8 @@ def _real_tokens(attention_mask: Tensor | None, batch: int, seen: int) -> Tensor
         return None
     if attention_mask.shape != (batch, seen):
         raise ValueError(
-            f"attention_mask has shape {tuple(attention_mask.shape)}, expected {(batch, seen)}: one row per sequence "
-            "over all tokens, cached ones included; 4-D masks cannot say where the convolutions meet padding"
+            f"attention_mask has shape {tuple(attention_mask.shape)}, expected {(batch, seen)}: one row per "
+            "sequence over all tokens, cached ones included; 4-D masks cannot say where convolutions meet padding"
         )
     real = attention_mask.bool()
     return None if bool(real.all()) else real

@@ -84,7 +84,7 @@ def read_config(folder: Path) -> YuanConfig:
             "Yuan2 checkpoint such as IEITYuan/Yuan2-2B-Mars-hf"
         )
     try:
-        return YuanConfig.from_dict(values)  # type: ignore[no-any-return]
+        return YuanConfig.from_dict(values)
     except Exception as error:  # strict dataclasses raise their own kinds
         raise ModelError(f"{file} is not a Yuan2 config: {error}") from error
 
@@ -103,11 +103,14 @@ def _weight_files(folder: Path) -> list[Path]:
             absent = [name for name in names if not (folder / name).is_file()]
             if absent:
                 raise ModelError(
-                    f"{folder} lacks {', '.join(absent[:_SHOWN])}: {len(absent)} of {len(names)} weight files named "
-                    f"in {index.name}; resume the download"
+                    f"{folder} lacks {', '.join(absent[:_SHOWN])}: {len(absent)} of {len(names)} weight files "
+                    f"named in {index.name}; resume the download"
                 )
             return [folder / name for name in names]
-    raise ModelError(f"no weights in {folder}: expected model.safetensors or pytorch_model.bin, whole or with an index")
+    raise ModelError(
+        f"no weights in {folder}: expected model.safetensors or pytorch_model.bin, whole or with an index; "
+        "download the checkpoint again"
+    )
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, Any]]:
@@ -130,15 +133,10 @@ def _tensors(file: Path) -> Iterator[tuple[str, Any]]:
         ) from error
 
 
-def _compare(
-    folder: Path, expected: Mapping[str, Shape], found: Mapping[str, Shape], config: YuanConfig
-) -> None:
+def _compare(folder: Path, expected: Mapping[str, Shape], found: Mapping[str, Shape], config: YuanConfig) -> None:
     missing = [name for name in expected if name not in found]
-    extra = [
-        name
-        for name in found
-        if name not in expected and not HARMLESS.search(name) and not (config.tie_word_embeddings and name == OUTPUT)
-    ]
+    allowed = {*expected, OUTPUT} if config.tie_word_embeddings else expected
+    extra = [name for name in found if name not in allowed and not HARMLESS.search(name)]
     wrong = [
         f"{name} is {list(found[name])}, expected {list(shape)}"
         for name, shape in expected.items()

@@ -11,10 +11,11 @@ from transformers import AutoTokenizer
 from src.errors import ModelError
 
 EOD, TURN, SEP, PAD = "<eod>", "<n>", "<sep>", "<pad>"
-COURSE_TOKENS = (
-    "<sep> <pad> <mask> <predict> <FIM_SUFFIX> <FIM_PREFIX> <FIM_MIDDLE> <commit_before> <commit_msg> <commit_after> "
-    "<jupyter_start> <jupyter_text> <jupyter_code> <jupyter_output> <empty_output>"
-).split()
+COURSE_TOKENS = [
+    *("<sep>", "<pad>", "<mask>", "<predict>", "<FIM_SUFFIX>", "<FIM_PREFIX>", "<FIM_MIDDLE>"),
+    *("<commit_before>", "<commit_msg>", "<commit_after>"),
+    *("<jupyter_start>", "<jupyter_text>", "<jupyter_code>", "<jupyter_output>", "<empty_output>"),
+]
 # The vocabulary has no newline piece, so a newline is always its byte and never merges with what follows.
 _NEWLINE = "<0x0A>"
 _MARKER = re.compile(r"<\|?[A-Za-z_]+\|?>|</s>")
@@ -54,7 +55,7 @@ def load_tokenizer(path: str | Path) -> Any:
 class PlainEncoder:
     """Text -> ids, never a marker: ``<sep>`` typed by a user is a few ordinary pieces.
 
-    Encodes with SentencePiece itself, as in training; transformers' own conversion joins runs of spaces differently.
+    Encodes with SentencePiece itself, as in training; transformers' conversion joins runs of spaces differently.
     """
 
     def __init__(self, tokenizer: Any) -> None:

@@ -26,7 +26,9 @@ def logits(
     h = [w["model.embed_tokens.weight"][token] for token in ids]
     layers = 1 + max(int(name.split(".")[2]) for name in w if name.startswith("model.layers."))
     for i in range(layers):
-        layer = {k.removeprefix(f"model.layers.{i}."): v for k, v in w.items() if k.startswith(f"model.layers.{i}.")}
+        layer = {
+            k.removeprefix(f"model.layers.{i}."): v for k, v in w.items() if k.startswith(f"model.layers.{i}.")
+        }
         x = [_norm(row, layer["input_layernorm.weight"], eps) for row in h]
         a = _attention(layer, x, ids, heads, eod, llama_heads)
         h = [row + update for row, update in zip(h, a, strict=True)]

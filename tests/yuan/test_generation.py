@@ -104,7 +104,7 @@ def test_defaults_stop_at_eod_and_pad_with_it():
     assert model.generation_config.eos_token_id == model.generation_config.pad_token_id == EOD
 
 
-# --- what generation does to the cache -----------------------------------------------------------------------------
+# --- what generation does to the cache ---------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -127,7 +127,9 @@ def test_crop_forgets_ends_states_and_keys(seed):
         cache.crop(-n)
         assert cache.get_seq_length() == 20
     after = random_ids(seed + 1, 3, model.config.vocab_size)
-    torch.testing.assert_close(feed(model, [after], cache)[0], alone(model, kept + after)[20:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        feed(model, [after], cache)[0], alone(model, kept + after)[20:], rtol=1e-4, atol=1e-4
+    )
 
 
 def test_crop_to_nothing_and_a_crop_that_cannot_be_exact():

@@ -52,7 +52,9 @@ def test_documents_loss_and_gradients(model, golden):
     torch.testing.assert_close(out.loss, golden["loss_eod"].reshape(()), **EXACT)
     out.loss.backward()
     layers = model.model.layers
-    torch.testing.assert_close(layers[0].self_attn.lf_gate.conv1.weight.grad, golden["grad_lf_conv1_layer0"], **EXACT)
+    torch.testing.assert_close(
+        layers[0].self_attn.lf_gate.conv1.weight.grad, golden["grad_lf_conv1_layer0"], **EXACT
+    )
     torch.testing.assert_close(layers[1].self_attn.q_proj.weight.grad, golden["grad_q_proj_layer1"], **EXACT)
 
 

@@ -23,8 +23,8 @@ def released(model: YuanForCausalLM, folder, layout: str = "safetensors"):
     folder.mkdir()
     config = {
         "architectures": ["YuanForCausalLM"], "auto_map": AUTO_MAP, "model_type": "yuan", "causal_mask": True,
-        "use_flash_attention": True, "reset_attention_mask": True, "reset_position_ids": True, "use_loss_mask": False,
-        "dropout": 0.1, "model_max_length": 8192, "torch_dtype": "float32", "tokenizer_class": "YuanTokenizer",
+        "use_flash_attention": True, "reset_attention_mask": True, "reset_position_ids": True,
+        "use_loss_mask": False, "dropout": 0.1, "model_max_length": 8192, "torch_dtype": "float32", "tokenizer_class": "YuanTokenizer",
     }  # fmt: skip
     names = "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps eod_token"
     for name in [*names.split(), "tie_word_embeddings", "max_position_embeddings"]:
@@ -98,7 +98,7 @@ def test_untied_output_embedding_is_used(tmp_path):
     torch.testing.assert_close(alone(load(folder), [5, 6]), alone(model, [5, 6]))
 
 
-# --- what is refused -----------------------------------------------------------------------------------------------
+# --- what is refused ---------------------------------------------------------------------------------------------
 
 CONV = "model.layers.1.self_attn.lf_gate.conv1.weight"
 NORM = "model.layers.0.self_attn.lf_gate.output_layernorm.weight"

@@ -1,4 +1,4 @@
-"""LoRA with the course's seven targets: the base never moves, merging is exact, the adapter can be left out per call."""
+"""LoRA with the course's seven targets: the base never moves, merging is exact, the adapter is chosen per call."""
 
 import pytest
 import torch
@@ -75,7 +75,9 @@ def test_adapter_on_and_off_per_call(base, tmp_path):
     on = model.generate(input_ids=prompt, max_new_tokens=8, do_sample=False)
     assert on.tolist() != off.tolist()
     model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(tiny_model(11, num_hidden_layers=2, num_attention_heads=4, head_dim=8), tmp_path)
+    again = PeftModel.from_pretrained(
+        tiny_model(11, num_hidden_layers=2, num_attention_heads=4, head_dim=8), tmp_path
+    )
     torch.testing.assert_close(alone(again.eval(), ids), with_adapter)
 
 

@@ -79,7 +79,7 @@ def test_eod_is_an_ordinary_token_when_the_config_says_so():
     torch.testing.assert_close(alone(model, ids), oracle(model, ids).float(), **EXACT)
 
 
-# --- cache ---------------------------------------------------------------------------------------------------------
+# --- cache -------------------------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
@@ -125,7 +125,7 @@ def test_cache_works_in_training_and_across_inference_mode():
     torch.testing.assert_close(again[0], whole[6:], **EXACT)
 
 
-# --- padding -------------------------------------------------------------------------------------------------------
+# --- padding -----------------------------------------------------------------------------------------------------
 
 
 def pad(rows: list[list[int]], side: str, filler: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -142,9 +142,7 @@ def pad(rows: list[list[int]], side: str, filler: int) -> tuple[torch.Tensor, to
 def batch(seed: int, model: YuanForCausalLM) -> list[list[int]]:
     draw = random.Random(seed)
     lengths = [1, 2, draw.randint(3, 30), draw.randint(3, 120)]
-    return [
-        random_ids(seed + i, n, model.config.vocab_size, documents(seed + i, n)) for i, n in enumerate(lengths)
-    ]
+    return [random_ids(seed + i, n, model.config.vocab_size, documents(seed + i, n)) for i, n in enumerate(lengths)]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -188,7 +186,7 @@ def test_padded_batch_goes_on_as_each_row_alone(seed, side):
         torch.testing.assert_close(torch.cat(got, dim=1)[i], expected, **EXACT)
 
 
-# --- training, precision, interfaces -------------------------------------------------------------------------------
+# --- training, precision, interfaces -----------------------------------------------------------------------------
 
 
 def test_loss_is_the_mean_cross_entropy_of_shifted_labels():
