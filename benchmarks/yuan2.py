@@ -1,7 +1,7 @@
-"""Yuan2-2B at full size with random bf16 weights, beside what the released code does, on the same tensors in one run.
+"""Yuan2-2B at full size with random bf16 weights, beside what the released code does on the same tensors.
 
-``python -m benchmarks.yuan2`` prints a Markdown table; on CUDA the same command runs there. Memory: 4.2 GB, on a CPU
-twice that, because the yardstick keeps the plain matrices while ours are packed. Nothing else should compute then.
+``python -m benchmarks.yuan2`` prints a Markdown table; on CUDA the same command runs there. Memory: 4.2 GB, on
+a CPU twice that, because the yardstick keeps the plain matrices while ours are packed. Run it alone.
 """
 
 import argparse
@@ -73,9 +73,8 @@ def main() -> None:
             print(f"| decode against that bound | | {speed * read / bound:.0%} | |", flush=True)
     lookup(model, prompt[:1, :PROMPT_TOKENS])
     if options.device == "cpu":
-        print(
-            f"| peak memory of the process, GB | | {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} | |"
-        )
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"| peak memory of the process, GB | | {peak:.1f} | |")
     else:
         print(f"| peak device memory, GB | | {torch.cuda.max_memory_allocated() / 1e9:.1f} | |")
 
@@ -177,9 +176,16 @@ def lookup(model: YuanForCausalLM, prompt: Tensor) -> None:
         for tokens in (1, COPIED_TOKENS):
             start = time.perf_counter()
             answers.append(
-                model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=tokens, do_sample=False,
-                               eos_token_id=None, logits_processor=processors, **extra)
-            )  # fmt: skip
+                model.generate(
+                    prompt,
+                    attention_mask=torch.ones_like(prompt),
+                    max_new_tokens=tokens,
+                    do_sample=False,
+                    eos_token_id=None,
+                    logits_processor=processors,
+                    **extra,
+                )
+            )
             cost.append(time.perf_counter() - start)
         times.append((COPIED_TOKENS - 1) / (cost[1] - cost[0]))
     assert torch.equal(answers[1], answers[3])

@@ -1,4 +1,4 @@
-"""What the released Yuan2 code does, written plainly on given weight tensors: the yardstick of ``benchmarks.yuan2``.
+"""What the released Yuan2 code does, written plainly on given tensors: the yardstick of ``benchmarks.yuan2``.
 
 Tuple cache whose keys and values are concatenated for every token, two real ``conv2d`` over the last two tokens and
 the new ones, a full additive mask, attention weights in full, softmax in fp32, scores of every position.

@@ -7,7 +7,7 @@ beams, prompt lookup, batch expansion and cropping then act on everything at onc
 from typing import Any
 
 import torch
-from transformers.cache_utils import LinearAttentionAndFullAttentionLayer
+from transformers.cache_utils import LinearAttentionAndFullAttentionLayer, StaticLayer
 
 from src.yuan.configuration import CACHE_LAYER_TYPE
 
@@ -125,6 +125,15 @@ class YuanCacheLayer(LinearAttentionAndFullAttentionLayer):
         self.keys, self.values = change(self.keys), change(self.values)
         self.conv_states = {i: None if s is None else change(s) for i, s in self.conv_states.items()}
         self.ends = None if self.ends is None else change(self.ends)
+
+
+class YuanStaticCacheLayer(StaticLayer):
+    """Stands where transformers looks for a static layer, to say in words that there is none."""
+
+    _layer_type = CACHE_LAYER_TYPE
+
+    def __init__(self, **_: Any) -> None:
+        raise NotImplementedError("Yuan2 has no static cache; leave cache_implementation unset")
 
 
 def _append(

@@ -26,6 +26,11 @@ class Layout:
     mask: Tensor | None
     carry: Tensor | None
 
+    def to(self, device: torch.device | str | int, non_blocking: bool = False) -> "Layout":
+        """On another device; accelerate calls this where a model's layers lie on several."""
+        moved = (None if t is None else t.to(device, non_blocking=non_blocking) for t in vars(self).values())
+        return Layout(*moved)  # type: ignore[arg-type]
+
 
 def plan(
     config: YuanConfig,

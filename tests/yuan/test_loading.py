@@ -24,7 +24,8 @@ def released(model: YuanForCausalLM, folder, layout: str = "safetensors"):
     config = {
         "architectures": ["YuanForCausalLM"], "auto_map": AUTO_MAP, "model_type": "yuan", "causal_mask": True,
         "use_flash_attention": True, "reset_attention_mask": True, "reset_position_ids": True,
-        "use_loss_mask": False, "dropout": 0.1, "model_max_length": 8192, "torch_dtype": "float32", "tokenizer_class": "YuanTokenizer",
+        "use_loss_mask": False, "dropout": 0.1, "model_max_length": 8192, "torch_dtype": "float32",
+        "tokenizer_class": "YuanTokenizer",
     }  # fmt: skip
     names = "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads rms_norm_eps eod_token"
     for name in [*names.split(), "tie_word_embeddings", "max_position_embeddings"]:
