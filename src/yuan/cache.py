@@ -51,6 +51,12 @@ class YuanCacheLayer(LinearAttentionAndFullAttentionLayer):
         self.values, self._value_buffer = _append(self.values, self._value_buffer, value_states)
         return self.keys, self.values
 
+    def with_room(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values with the room behind them, whose contents are finite and mean nothing."""
+        if self._key_buffer is None or self._value_buffer is None:
+            return self.keys, self.values
+        return self._key_buffer, self._value_buffer
+
     # --- convolutions --------------------------------------------------------------------------------------------
 
     def last_state(self, state_idx: int) -> torch.Tensor | None:
@@ -145,7 +151,7 @@ def _append(
     length = past.shape[-2] if past.numel() else 0
     total = length + new.shape[-2]
     if not _has_room(buffer, past, total):
-        buffer = new.new_empty((*new.shape[:-2], total + max(64, total // 4), new.shape[-1]))
+        buffer = new.new_zeros((*new.shape[:-2], total + max(64, total // 4), new.shape[-1]))
         if length:
             buffer[..., :length, :] = past
     assert buffer is not None

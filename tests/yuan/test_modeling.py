@@ -287,3 +287,29 @@ def test_layout_follows_a_layer_to_its_device():
 def test_a_static_cache_is_refused_in_words():
     with pytest.raises(NotImplementedError, match="no static cache"):
         tiny_model(0).generate(torch.tensor([[1, 2]]), cache_implementation="static", max_new_tokens=2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_single_queries_in_half_precision_on_a_cpu_see_what_sdpa_shows_them(seed):
+    """Decoding takes its own way there; documents, padding, cropping and room in the buffers must not show."""
+    model = tiny_model(seed, torch.bfloat16)
+    rows = batch(seed, model)
+    ids, mask = pad(rows, "left", EOD)
+    answers = []
+    for attention in ("sdpa", "eager"):
+        model.set_attn_implementation(attention)
+        cache = DynamicCache(config=model.config)
+        cache.activate_past_recording()
+        grown, got = mask, []
+        with torch.no_grad():
+            model(ids, attention_mask=mask, past_key_values=cache)
+            for step in range(6):
+                grown = torch.nn.functional.pad(grown, (0, 1), value=1)
+                new = torch.full((len(rows), 1), EOD if step == 2 else 5 + step)
+                got.append(model(new, attention_mask=grown, past_key_values=cache).logits.float())
+                if step == 3:
+                    cache.crop(-1)
+                    grown = grown[:, :-1]
+        answers.append(torch.cat(got, dim=1))
+    error = (answers[0] - answers[1]).pow(2).mean().sqrt() / answers[1].std()
+    assert error < 0.03
