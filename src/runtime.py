@@ -1,8 +1,10 @@
 """Loads every part once and wires them; the only place that knows which implementation is used."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -38,17 +40,21 @@ class Runtime:
     def load(self) -> None:
         """Load models and index now, so that the first visitor does not wait for them."""
         started = time.perf_counter()
-        _ = self.retriever, self.chat, self.extraction, self.sessions
-        self.model.warm_up()
+        with ThreadPoolExecutor(1) as pool:
+            # A first search loads the embedder's weights, on the core that loading the language model leaves free.
+            searching = pool.submit(lambda: self.retriever.search("源知", top_k=1))
+            _ = self.model
+            searching.result()
+        if os.environ.get("SPACES_ZERO_GPU"):
+            self.model.warm_up()  # its worker processes would each prepare it again
+        _ = self.chat, self.extraction, self.sessions
         log.info("准备好了，用时 %.1f 秒", time.perf_counter() - started)
 
     @cached_property
     def profile(self) -> Literal["yuan", "embedded"]:
         if self.settings.profile != "auto":
             return self.settings.profile
-        import torch  # noqa: PLC0415 (slow import that an explicit profile does not need)
-
-        return "yuan" if torch.cuda.is_available() else "embedded"
+        return "yuan" if has_gpu() else "embedded"
 
     @cached_property
     def model(self) -> LanguageModel:
@@ -66,12 +72,15 @@ class Runtime:
         )
         if settings.adapter:
             model.add_adapter(RESUME_ADAPTER, Path(settings.adapter).expanduser())
+        model.pack()
         model.run_on(_gpu_decorator())
         return model
 
     def _llm_path(self) -> Path:
         llm = self.settings.llm
         if llm is None and self.profile == "yuan":
+            if not has_gpu():
+                log.warning("没有 GPU：Yuan2-2B 在 CPU 上能跑，但很慢；--profile embedded 会快得多")
             return self.weights.find(YUAN2)
         if llm is None:
             path = self.weights.find(EMBEDDED_LLM, EMBEDDED_LLM_WHEELS)
@@ -137,6 +146,13 @@ class Runtime:
     def extraction(self) -> ExtractionService:
         adapter = RESUME_ADAPTER if RESUME_ADAPTER in self.model.adapters else None
         return ExtractionService(self.model, adapter)
+
+
+def has_gpu() -> bool:
+    """Whether CUDA is there (on ZeroGPU it is said to be)."""
+    import torch  # noqa: PLC0415 (slow import that an explicit profile does not need)
+
+    return bool(torch.cuda.is_available())
 
 
 def _gpu_decorator() -> Callable[[Any], Any]:

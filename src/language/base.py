@@ -44,7 +44,7 @@ class LanguageModel(Protocol):
     supports_grammar: bool
 
     def warm_up(self) -> None:
-        """Prepare at start-up what the first visitor would otherwise wait for."""
+        """Prepare now what the first constrained answer would otherwise prepare."""
         ...
 
     def count_tokens(self, messages: Sequence[Message]) -> int:

@@ -13,7 +13,7 @@ from torch import nn
 
 # Without VNNI the int16 sums inside fbgemm overflow unless activations keep to 7 bits.
 _LEVELS = 127 if torch.cpu._is_vnni_supported() else 63
-_ROWS_AT_A_TIME = 8192
+_NUMBERS_AT_A_TIME = 1 << 20
 
 
 def is_fast() -> bool:
@@ -31,6 +31,7 @@ def quantize_language_model(model: Any) -> Any:
 
     The result answers and takes LoRA adapters on top; it cannot be trained, saved or merged with an adapter.
     """
+    torch.backends.quantized.engine = "fbgemm"
     embedding = model.get_input_embeddings()
     tied = model.lm_head.weight is embedding.weight
     rows, scale = _quantize_rows(model.lm_head.weight.detach())
@@ -93,26 +94,25 @@ class _Int8Embedding(nn.Module):
 
 
 def _quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Round to int8 with one scale a row; a few rows at a time, so that no float copy of the whole is made."""
+    """Round to int8 with one scale a row.
+
+    A few rows at a time and in place: buffers this small are used again, larger ones are fresh pages every time.
+    """
     rows = torch.empty(weight.shape, dtype=torch.int8)
     scale = torch.empty(weight.shape[0])
-    for start in range(0, weight.shape[0], _ROWS_AT_A_TIME):
-        part = weight[start : start + _ROWS_AT_A_TIME].float()
-        step = part.abs().amax(1).clamp_min(1e-8) / 127
-        scale[start : start + _ROWS_AT_A_TIME] = step
-        rows[start : start + _ROWS_AT_A_TIME] = (part / step[:, None]).round_()
+    step = max(1, _NUMBERS_AT_A_TIME // weight.shape[1])
+    for start in range(0, weight.shape[0], step):
+        part = weight[start : start + step].float()
+        unit = part.abs().amax(1).clamp_min_(1e-8).div_(127)
+        scale[start : start + step] = unit
+        rows[start : start + step] = part.div_(unit[:, None]).round_()
     return rows, scale
 
 
 def _pack(rows: torch.Tensor, scale: torch.Tensor) -> Any:
-    engine = torch.backends.quantized.engine
-    torch.backends.quantized.engine = "fbgemm"
-    try:
-        zeros = torch.zeros(len(scale), dtype=torch.long)
-        with warnings.catch_warnings():
-            # torch announces the end of quantised tensors; requirements.txt keeps torch below it, is_fast() checks.
-            warnings.filterwarnings("ignore", message=".*quantized tensor creation functions")
-            whole = torch._make_per_channel_quantized_tensor(rows, scale.double(), zeros, 0)
-        return torch.ops.quantized.linear_prepack(whole, None)
-    finally:
-        torch.backends.quantized.engine = engine
+    zeros = torch.zeros(len(scale), dtype=torch.long)
+    with warnings.catch_warnings():
+        # torch announces the end of quantised tensors; requirements.txt keeps torch below it, is_fast() checks.
+        warnings.filterwarnings("ignore", message=".*quantized tensor creation functions")
+        whole = torch._make_per_channel_quantized_tensor(rows, scale.double(), zeros, 0)
+    return torch.ops.quantized.linear_prepack(whole, None)

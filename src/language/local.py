@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import SafetensorError
 from tokenizers.decoders import DecodeStream
@@ -23,6 +24,8 @@ from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
 from src.language.int8 import is_fast, quantize_language_model
+from src.yuan import YuanConfig, YuanForCausalLM, YuanPromptFormat, load_tokenizer, register
+from src.yuan.cpu import pack
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +62,14 @@ class LocalModel:
         """Compute through ``gpu(function)`` from now on."""
         self._tokens = gpu(self._compute)
 
+    def pack(self) -> None:
+        """Lay out Yuan2's matrices for fast inference on a CPU; after adapters are loaded, and for good."""
+        base = self.model.get_base_model() if self.adapters else self.model
+        if isinstance(base, YuanForCausalLM):
+            pack(base)
+
     def warm_up(self) -> None:
-        """Build what the first constrained answer would otherwise wait for, and on ZeroGPU every one of them."""
+        """Build llguidance's view of the tokenizer, which takes a second."""
         self._llguidance_tokenizer()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
@@ -148,7 +157,9 @@ class LocalModel:
 
 
 def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> LocalModel:
-    """Load the checkpoint in folder ``path`` onto the GPU if there is one, else the CPU.
+    """Load the checkpoint in folder ``path`` onto the GPU (or several) if there is one, else the CPU.
+
+    Yuan2 runs on our own model code; no checkpoint's code is ever run.
 
     Raises:
         ModelError: the folder holds no model, or it does not fit into memory.
@@ -157,35 +168,67 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
         raise ModelError(f"{path} 不是模型目录（缺少 config.json）。请用 --llm 指向一个完整的模型目录或 .gguf 文件")
     torch.set_num_threads(threads)
     transformers_logging.disable_progress_bar()  # a second of loading needs none
+    yuan = _model_type(path) == YuanConfig.model_type
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = best_dtype(device) if dtype == "auto" else dtype
-    if chosen == "int8" and device != "cpu":
-        raise ModelError("int8 只用于 CPU：有 GPU 时请用 --dtype bfloat16 或 float16")
-    stored = torch.bfloat16 if chosen == "int8" else getattr(torch, chosen)
+    chosen = best_dtype(device, int8=not yuan) if dtype == "auto" else dtype
+    if chosen == "int8" and (yuan or device != "cpu"):
+        raise ModelError("int8 只用于 CPU 上的内置模型一类：这里请用 --dtype bfloat16、float16 或 float32")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        model, report = AutoModelForCausalLM.from_pretrained(
-            path, dtype=stored, output_loading_info=True, trust_remote_code=False
-        )
-        # transformers fills what is missing with random numbers and only warns.
-        if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
-            raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")
-        model = model.to(device).eval()
-        if chosen == "int8":
-            model = quantize_language_model(model)
-    except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"载入模型 {path} 失败：{type(error).__name__} {reason}") from error
+        if device == "cpu":
+            _check_memory(path, 4 if chosen == "float32" else 2)
+        if yuan:
+            register()
+            tokenizer = load_tokenizer(path)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        model = _load_model(path, chosen, device)
+    except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError, ModelError) as error:
+        reason = " ".join(str(error).split())[:400]
+        kind = "" if isinstance(error, ModelError) else f"{type(error).__name__} "
+        raise ModelError(f"载入模型 {path} 失败：{kind}{reason}") from error
     limit = getattr(model.config, "max_position_embeddings", context_tokens)
-    name = str(getattr(model.config, "name_or_path", "") or path.name)
     log.info("语言模型 %s：%s，%s，%d 线程", path.name, device, chosen, threads)
     return LocalModel(
-        name=_display_name(path, name),
+        name=_display_name(path, str(getattr(model.config, "name_or_path", "") or path.name)),
         model=model,
         tokenizer=tokenizer,
-        prompt_format=ChatTemplateFormat(tokenizer),
+        prompt_format=YuanPromptFormat(tokenizer) if yuan else ChatTemplateFormat(tokenizer),
         context_tokens=min(context_tokens, limit),
     )
+
+
+def _load_model(path: Path, dtype: str, device: str) -> Any:
+    stored = torch.bfloat16 if dtype == "int8" else getattr(torch, dtype)
+    spread = {"device_map": "auto"} if device == "cuda" and torch.cuda.device_count() > 1 else {}
+    model, report = AutoModelForCausalLM.from_pretrained(
+        path, dtype=stored, output_loading_info=True, trust_remote_code=False, **spread
+    )
+    # transformers fills what is missing with random numbers and only warns.
+    if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
+        raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")
+    if not spread:
+        model = model.to(device)
+    return quantize_language_model(model) if dtype == "int8" else model.eval()
+
+
+def _model_type(path: Path) -> str:
+    try:
+        return str(json.loads((path / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path / 'config.json'} 读不懂：应为模型的配置 JSON，请重新下载") from error
+
+
+def _check_memory(path: Path, bytes_per_weight: int) -> None:
+    """Raises ModelError when the weights alone would not fit: better a line now than a killed process later."""
+    stored = sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in path.glob(kind))
+    # Checkpoints of this size hold 16-bit weights.
+    needed = stored * bytes_per_weight // 2
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise ModelError(
+            f"内存不够：权重约需 {needed / 1e9:.1f} GB，可用 {available / 1e9:.1f} GB。"
+            "可以关掉别的程序、用 --dtype bfloat16，或用 --profile embedded 换成小模型"
+        )
 
 
 def _display_name(path: Path, fallback: str) -> str:
@@ -195,11 +238,11 @@ def _display_name(path: Path, fallback: str) -> str:
     return Path(fallback).name
 
 
-def best_dtype(device: str) -> str:
+def best_dtype(device: str, *, int8: bool = True) -> str:
     """The fastest dtype that this machine computes natively; see NOTES.md for the measurements."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    if is_fast():
+    if int8 and is_fast():
         return "int8"
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if native else "float32"
