@@ -102,7 +102,7 @@ def _quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     scale = torch.empty(weight.shape[0])
     step = max(1, _NUMBERS_AT_A_TIME // weight.shape[1])
     for start in range(0, weight.shape[0], step):
-        part = weight[start : start + step].float()
+        part = weight[start : start + step].to(torch.float32, copy=True)
         unit = part.abs().amax(1).clamp_min_(1e-8).div_(127)
         scale[start : start + step] = unit
         rows[start : start + step] = part.div_(unit[:, None]).round_()

@@ -13,13 +13,13 @@ from typing import Any
 import psutil
 import torch
 from safetensors import SafetensorError
-from tokenizers.decoders import DecodeStream
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
 from src.language.decode import decode
+from src.language.detokenize import TextStream
 from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
@@ -86,7 +86,7 @@ class LocalModel:
             )
         if options.adapter is not None and options.adapter not in self.adapters:
             raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
-        text = DecodeStream(skip_special_tokens=True)
+        text = TextStream(self.tokenizer.backend_tokenizer)
         while not self._lock.acquire(timeout=_LOCK_POLL_S):
             if stop is not None and stop.is_set():
                 return
@@ -96,13 +96,10 @@ class LocalModel:
                 for new in tokens:
                     if stop is not None and stop.is_set():
                         return
-                    yield "".join(filter(None, (text.step(self._backend, token) for token in new)))
+                    yield text.push(new)
+            yield text.finish()
         finally:
             self._lock.release()
-
-    @property
-    def _backend(self) -> Any:
-        return self.tokenizer.backend_tokenizer
 
     def _compute(self, prompt: list[int], options: GenerationOptions) -> Generator[list[int], None, None]:
         constraint = None
