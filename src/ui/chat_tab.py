@@ -56,10 +56,10 @@ def _build_chat(runtime: Runtime) -> None:
                 elem_id="chat-input",
             )
             with gr.Row():
-                stop_button = gr.Button("■ 停止", variant="stop", size="sm", min_width=70, elem_id="chat-stop")
-                retry_button = gr.Button("↻ 重答", size="sm", min_width=70, elem_id="chat-retry")
-                undo_button = gr.Button("↶ 撤销", size="sm", min_width=70, elem_id="chat-undo")
-                clear_button = gr.Button("✕ 清空", size="sm", min_width=70, elem_id="chat-clear")
+                stop_button = gr.Button("■ 停止", variant="stop", size="sm", min_width=60, elem_id="chat-stop")
+                retry_button = gr.Button("↻ 重答", size="sm", min_width=60, elem_id="chat-retry")
+                undo_button = gr.Button("↶ 撤销", size="sm", min_width=60, elem_id="chat-undo")
+                clear_button = gr.Button("✕ 清空", size="sm", min_width=60, elem_id="chat-clear")
             gr.Examples([[example] for example in EXAMPLES], inputs=box, label="试试这些问题")
         with gr.Column(scale=2, min_width=280):
             with gr.Row():

@@ -84,7 +84,7 @@ def statistics(runtime: Runtime) -> str:
             "向量模型": stats["embedder"],
             "向量库": stats["vector_store"],
             "占用": f"{stats['bytes'] / 1e6:.2f} MB",
-            "建立时间": str(stats["built_at"])[:19].replace("T", " "),
+            "建立时间（UTC）": str(stats["built_at"])[:16].replace("T", " "),
         }
     )
 
