@@ -1,6 +1,7 @@
 """The command line as a shell sees it: exit codes, one clear line on stderr, files in and out."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def test_a_mistake_is_one_line_and_one(
     assert named in captured.err.splitlines()[-1]
     assert "Traceback" not in captured.err
     assert not captured.out
+
+
+def test_a_taken_port_is_said_before_anything_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--port", port, "--llm", "/nowhere"]) == 1
+    assert port in capsys.readouterr().err
+    assert main(["serve", "--port", "7999", "--host", "not a host"]) == 1
+    assert "--host" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["--help"], ["serve", "--help"], ["extract", "--help"]])

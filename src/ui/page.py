@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from src.errors import SettingsError
+from src.errors import InputError
 from src.runtime import Runtime
 from src.settings import Settings
 from src.ui import api, chat_tab, extraction_tab, index_tab, render
@@ -46,7 +46,7 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
     """Serve the page and return its address; ``block`` stays until interrupted.
 
     Raises:
-        SettingsError: the port is taken.
+        InputError: no port is free.
     """
     try:
         _, address, _ = page.launch(
@@ -63,7 +63,7 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
             ssr_mode=False,
         )
     except OSError as error:
-        raise SettingsError(f"端口 {settings.port or 7860} 起没有空闲的：请用 --port 换一个（{error}）") from error
+        raise InputError(f"端口 {settings.port or 7860} 起没有空闲的：请用 --port 换一个（{error}）") from error
     if block:
         page.block_thread()
     return str(address)
