@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 MODELSCOPE = "ModelScope"
 HUGGING_FACE = "Hugging Face"
-# Weights in one format are enough; the released Yuan2 comes as .bin, bge as both.
+# What transformers does not read, and code that is never run.
 _IGNORED = ["*.h5", "*.msgpack", "*.onnx", "onnx/*", "openvino/*", "*.ot", "*.py"]
 _READ_BYTES = 1 << 20
 
@@ -53,11 +53,12 @@ class WheelFile:
 
 @dataclass(frozen=True)
 class Repository:
-    """A model on the hubs: the whole repository, or only ``filename`` of it."""
+    """A model on the hubs: the whole repository, or only ``filename`` of it, without files like ``unwanted``."""
 
     modelscope: str
     hugging_face: str
     filename: str | None = None
+    unwanted: tuple[str, ...] = ()
 
 
 def _embedded_wheels() -> tuple[Wheel, ...]:
@@ -76,7 +77,8 @@ def _embedded_wheels() -> tuple[Wheel, ...]:
 
 
 YUAN2 = Repository("IEITYuan/Yuan2-2B-Mars-hf", "IEITYuan/Yuan2-2B-Mars-hf")
-BGE = Repository("AI-ModelScope/bge-small-zh-v1.5", "BAAI/bge-small-zh-v1.5")
+# bge comes as .bin and as safetensors; one of them is enough.
+BGE = Repository("AI-ModelScope/bge-small-zh-v1.5", "BAAI/bge-small-zh-v1.5", unwanted=("*.bin",))
 _GGUF_NAME = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 _GGUF_REPO = "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF"
 EMBEDDED_LLM = Repository(_GGUF_REPO, _GGUF_REPO, _GGUF_NAME)
@@ -209,7 +211,7 @@ def _from_modelscope(repository: Repository, downloads: Path, partial: Path) -> 
             repository.modelscope,
             cache_dir=str(downloads / "modelscope"),
             allow_patterns=patterns,
-            ignore_patterns=_IGNORED,
+            ignore_patterns=[*_IGNORED, *repository.unwanted],
         )
     )
     _take(folder, repository, partial)
@@ -220,7 +222,12 @@ def _from_hugging_face(repository: Repository, downloads: Path, partial: Path) -
 
     folder = downloads / "huggingface" / repository.hugging_face.replace("/", "--")
     patterns = [repository.filename] if repository.filename else None
-    snapshot_download(repository.hugging_face, local_dir=folder, allow_patterns=patterns, ignore_patterns=_IGNORED)
+    snapshot_download(
+        repository.hugging_face,
+        local_dir=folder,
+        allow_patterns=patterns,
+        ignore_patterns=[*_IGNORED, *repository.unwanted],
+    )
     files = HfApi().model_info(repository.hugging_face, files_metadata=True).siblings or []
     for file in files:
         path = folder / file.rfilename
