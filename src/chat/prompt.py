@@ -1,6 +1,7 @@
 """Question, passages and history -> messages that fit the model's context."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from src.errors import InputError
 from src.language.base import LanguageModel, Message
@@ -52,10 +53,8 @@ def _shortened(model: LanguageModel, question: str, hit: Hit, budget: int) -> li
     best = None
     while low < high:
         middle = (low + high + 1) // 2
-        messages = [
-            Message("system", GROUNDED_SYSTEM),
-            Message("user", _grounded(question, [hit.chunk.text[:middle]])),
-        ]
+        cut = replace(hit, chunk=replace(hit.chunk, text=hit.chunk.text[:middle]))
+        messages = _render(question, [cut], [])
         if model.count_tokens(messages) <= budget:
             low, best = middle, messages
         else:

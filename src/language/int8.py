@@ -34,15 +34,15 @@ def quantize_language_model(model: Any) -> Any:
     torch.backends.quantized.engine = "fbgemm"
     embedding = model.get_input_embeddings()
     tied = model.lm_head.weight is embedding.weight
-    rows, scale = _quantize_rows(model.lm_head.weight.detach())
+    rows, scale = quantize_rows(model.lm_head.weight.detach())
     model.lm_head = Int8Linear(rows, scale, None)
     if not tied:
-        rows, scale = _quantize_rows(embedding.weight.detach())
+        rows, scale = quantize_rows(embedding.weight.detach())
     model.set_input_embeddings(_Int8Embedding(rows, scale))
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.Linear:
-                setattr(module, name, Int8Linear(*_quantize_rows(child.weight.detach()), child.bias))
+                setattr(module, name, Int8Linear(*quantize_rows(child.weight.detach()), child.bias))
     return model.float()
 
 
@@ -93,7 +93,7 @@ class _Int8Embedding(nn.Module):
         return self.rows[ids].float().mul_(self.scale[ids])
 
 
-def _quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def quantize_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Round to int8 with one scale a row.
 
     A few rows at a time and in place: buffers this small are used again, larger ones are fresh pages every time.

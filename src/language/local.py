@@ -1,6 +1,5 @@
 """A causal language model in this process, through transformers."""
 
-import hashlib
 import json
 import logging
 import threading
@@ -243,15 +242,3 @@ def best_dtype(device: str, *, int8: bool = True) -> str:
         return "int8"
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bfloat16" if native else "float32"
-
-
-def model_fingerprint(path: Path) -> str:
-    """A short hash that tells two base models apart: of the source file where there is one, else of the weights."""
-    source = path / FINGERPRINT_FILE
-    if source.is_file():
-        return str(json.loads(source.read_text(encoding="utf-8"))["sha256"])[:16]
-    digest = hashlib.sha256()
-    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.bin")]):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:16]

@@ -18,11 +18,11 @@ CSS = """
 .yz-bar > span {display: block; height: 100%; border-radius: 3px; background: var(--color-accent);}
 .yz-note {color: var(--body-text-color-subdued); padding: 6px 2px; overflow-wrap: anywhere;}
 .yz-answer {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.7; min-height: 6em;}
-.yz-unsupported {text-decoration: underline dotted; text-underline-offset: 4px;}
 .yz-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px;}
 .yz-facts > div {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 8px 12px;
   background: var(--block-background-fill); overflow-wrap: anywhere;}
 .yz-facts b {display: block; font-size: 1.15em;}
+.dark #extract-text, .dark #extract-text * {color: var(--body-text-color) !important;}
 mark {background: color-mix(in srgb, var(--color-accent) 30%, transparent); color: inherit; border-radius: 3px;}
 .prose, .prose * {overflow-wrap: anywhere;}
 """

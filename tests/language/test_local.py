@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
-from src.language.int8 import Int8Linear, _quantize_rows
+from src.language.int8 import Int8Linear, quantize_rows
 from src.language.local import LocalModel, load_local
 from tests.tiny import tiny_checkpoint
 
@@ -173,7 +173,7 @@ def test_int8_is_as_exact_as_rounding_the_weights_alone() -> None:
     torch.backends.quantized.engine = "fbgemm"
     torch.manual_seed(0)
     dense = torch.nn.Linear(896, 512)
-    rows, scale = _quantize_rows(dense.weight.detach())
+    rows, scale = quantize_rows(dense.weight.detach())
     # One outlier in each token, as real activations have: a single int8 digit would lose the rest beside it.
     x = torch.randn(5, 7, 896)
     x[..., 3] = 60.0
