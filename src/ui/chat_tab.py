@@ -23,16 +23,17 @@ _JOINED = re.compile(f"([<&]){_JOINER}")
 EXAMPLES = ["介绍一下广州大学", "广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？"]
 
 
-def build(runtime: Runtime) -> None:
-    """Draw the tab inside the current Blocks."""
+def build(runtime: Runtime) -> list[Running]:
+    """Draw the tab inside the current Blocks; returns what knows the visitors' running answers."""
     with gr.Tabs():
         with gr.Tab("对话", id="chat"):
-            _build_chat(runtime)
+            chat = _build_chat(runtime)
         with gr.Tab("有无知识对照 Compare", id="compare"):
-            _build_compare(runtime)
+            comparison = _build_compare(runtime)
+    return [chat, comparison]
 
 
-def _build_chat(runtime: Runtime) -> None:
+def _build_chat(runtime: Runtime) -> Running:
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             chatbot = gr.Chatbot(
@@ -77,21 +78,25 @@ def _build_chat(runtime: Runtime) -> None:
             sources = gr.HTML(render.sources(()), elem_id="sources")
 
     running = Running()
+    ticket = gr.Number(visible=False)
 
     @guarded
-    def submit(message: str, turns: Turns, request: gr.Request) -> tuple[str, Turns]:
-        running.stop(session_of(request))
-        return "", [*turns, _shown("user", check_message(message))]
+    def submit(message: str, turns: Turns, request: gr.Request) -> tuple[str, Turns, int]:
+        asked = check_message(message)
+        return "", [*turns, _shown("user", asked)], running.ticket(session_of(request))
 
     @guarded
-    def again(turns: Turns, request: gr.Request) -> Turns:
-        running.stop(session_of(request))
-        return before_last_answer(turns)
+    def again(turns: Turns, request: gr.Request) -> tuple[Turns, int]:
+        return before_last_answer(turns), running.ticket(session_of(request))
 
     @guarded
-    def answer(turns: Turns, use: bool, k: int, request: gr.Request) -> Iterator[tuple[Turns, str, str]]:
-        with running.answer(session_of(request)) as stop:
-            yield from stream_turn(runtime, turns, use, k, session_of(request), stop)
+    def answer(turns: Turns, use: bool, k: int, number: int, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
+        with running.answer(session_of(request), number) as stop:
+            if not stop.is_set():
+                yield from stream_turn(runtime, turns, use, k, session_of(request), stop)
+            if stop.is_set():
+                # Gradio sends the last item once more when a generator ends; whoever stopped it draws the page now.
+                yield gr.skip(), gr.skip(), gr.skip()
 
     def halt(request: gr.Request) -> str:
         running.stop(session_of(request))
@@ -111,24 +116,22 @@ def _build_chat(runtime: Runtime) -> None:
         return upload_summary(runtime.sessions.add(session_of(request), paths or [])), None
 
     outputs = [chatbot, status, sources]
-    inputs = [chatbot, use_knowledge, top_k]
+    inputs = [chatbot, use_knowledge, top_k, ticket]
     # "multiple": a question asked while an answer is still ending must not be dropped.
     model: dict[str, Any] = {"show_progress": "minimal", "trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
     quick: dict[str, Any] = {"show_progress": "hidden", **PRIVATE, **QUICK}
-    asked = box.submit(submit, [box, chatbot], [box, chatbot], **quick)
-    answering = asked.success(answer, inputs, outputs, **model)
-    asked_again = gr.on([retry_button.click, chatbot.retry], again, chatbot, chatbot, **quick)
-    answering_again = asked_again.success(answer, inputs, outputs, **model)
-    active = [answering, answering_again]
-    stop_button.click(halt, None, status, cancels=active, **quick)
-    gr.on(
-        [undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources], cancels=active, **quick
-    )
-    gr.on([clear_button.click, chatbot.clear], clear, None, outputs, cancels=active, **quick)
+    asked = box.submit(submit, [box, chatbot], [box, chatbot, ticket], **quick)
+    asked.success(answer, inputs, outputs, **model)
+    asked_again = gr.on([retry_button.click, chatbot.retry], again, chatbot, [chatbot, ticket], **quick)
+    asked_again.success(answer, inputs, outputs, **model)
+    stop_button.click(halt, None, status, **quick)
+    gr.on([undo_button.click, chatbot.undo], undo, chatbot, [chatbot, box, status, sources], **quick)
+    gr.on([clear_button.click, chatbot.clear], clear, None, outputs, **quick)
     upload.upload(add, upload, [upload_result, upload], **PRIVATE, **SEARCH_SLOT)
+    return running
 
 
-def _build_compare(runtime: Runtime) -> None:
+def _build_compare(runtime: Runtime) -> Running:
     with gr.Row():
         box = gr.Textbox(
             value=EXAMPLES[0], label="问题", max_length=MAX_MESSAGE_CHARS, submit_btn="对照", scale=4,
@@ -145,11 +148,19 @@ def _build_compare(runtime: Runtime) -> None:
     sources = gr.HTML(render.sources(()))
 
     running = Running()
+    ticket = gr.Number(visible=False)
 
     @guarded
-    def compare(message: str, request: gr.Request) -> Iterator[tuple[str, str, str]]:
+    def begin(message: str, request: gr.Request) -> int:
+        check_message(message)
+        return running.ticket(session_of(request))
+
+    @guarded
+    def compare(message: str, number: int, request: gr.Request) -> Iterator[tuple[str, str, str]]:
         extra = runtime.sessions.index(session_of(request))
-        with running.answer(session_of(request)) as stop:
+        with running.answer(session_of(request), number) as stop:
+            if stop.is_set():
+                return
             for both in runtime.chat.compare(message, extra=extra, stop=stop):
                 answer = both.with_knowledge
                 yield (
@@ -161,8 +172,12 @@ def _build_compare(runtime: Runtime) -> None:
     def halt(request: gr.Request) -> None:
         running.stop(session_of(request))
 
-    event = box.submit(compare, box, [without, grounded, sources], show_progress="minimal", **PRIVATE, **MODEL_SLOT)
-    stop_button.click(halt, cancels=[event], **PRIVATE, **QUICK)
+    quick: dict[str, Any] = {"show_progress": "hidden", **PRIVATE, **QUICK}
+    model: dict[str, Any] = {"show_progress": "minimal", "trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
+    asked = box.submit(begin, box, ticket, **quick)
+    asked.success(compare, [box, ticket], [without, grounded, sources], **model)
+    stop_button.click(halt, **quick)
+    return running
 
 
 def stream_turn(

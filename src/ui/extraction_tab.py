@@ -1,10 +1,12 @@
 """Tab 2: a resume in, entities out: highlighted, as a table, as JSON."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
+from src.errors import Stopped
 from src.extraction.schema import LABELS, Extraction, Span
 from src.extraction.service import ExtractionProgress
 from src.runtime import Runtime
@@ -28,8 +30,8 @@ _DOWNLOAD_JS = """(value) => {
 }"""
 
 
-def build(runtime: Runtime) -> None:
-    """Draw the tab inside the current Blocks."""
+def build(runtime: Runtime) -> list[Running]:
+    """Draw the tab inside the current Blocks; returns what knows the visitors' running work."""
     service = runtime.extraction
     if service.has_adapter:
         about = "已载入简历适配器。取消勾选可看基座模型的结果。"
@@ -66,23 +68,33 @@ def build(runtime: Runtime) -> None:
             download = gr.Button("下载 JSON", size="sm", elem_id="extract-download")
 
     running = Running()
+    ticket = gr.Number(visible=False)
+
+    def begin(request: gr.Request) -> int:
+        return running.ticket(session_of(request))
 
     @guarded
-    def extract(text: str, adapter: bool, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        with running.answer(session_of(request)) as stop:
-            yield from views(service.extract_stream(text, use_adapter=adapter, stop=stop))
+    def extract(text: str, adapter: bool, number: int, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        with running.answer(session_of(request), number) as stop:
+            if not stop.is_set():
+                with suppress(Stopped):
+                    yield from views(service.extract_stream(text, use_adapter=adapter, stop=stop))
+            if stop.is_set():
+                # Gradio sends the last item once more when a generator ends; whoever stopped it draws the page now.
+                yield (gr.skip(),) * 4
 
     def halt(request: gr.Request) -> str:
         running.stop(session_of(request))
         return render.note("已停止。")
 
-    extracting = run_button.click(
-        extract, [box, use_adapter], [status, highlighted, table, result], show_progress="minimal",
-        **PRIVATE, **MODEL_SLOT,
-    )  # fmt: skip
-    stop_button.click(halt, None, status, cancels=[extracting], **PRIVATE, **QUICK)
+    quick: dict[str, Any] = {"show_progress": "hidden", **PRIVATE, **QUICK}
+    model: dict[str, Any] = {"show_progress": "minimal", "trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
+    begun = run_button.click(begin, None, ticket, **quick)
+    begun.success(extract, [box, use_adapter, ticket], [status, highlighted, table, result], **model)
+    stop_button.click(halt, None, status, **quick)
     # The browser makes the file from what it already shows: no copy of a resume is left on the server.
     download.click(None, result, None, js=_DOWNLOAD_JS, **PRIVATE)
+    return [running]
 
 
 def views(stream: Iterator[ExtractionProgress]) -> Iterator[tuple[Any, ...]]:

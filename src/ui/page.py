@@ -6,6 +6,7 @@ from src.errors import InputError
 from src.runtime import Runtime
 from src.settings import Settings
 from src.ui import api, chat_tab, extraction_tab, index_tab, render
+from src.ui.guard import session_of
 
 MAX_UPLOAD = "20mb"
 # An upload is parsed within seconds; its file is kept no longer than this.
@@ -26,15 +27,18 @@ def create_page(runtime: Runtime) -> gr.Blocks:
         gr.Markdown(INTRO)
         with gr.Tabs():
             with gr.Tab("问答 Chat", id="rag"):
-                chat_tab.build(runtime)
+                running = chat_tab.build(runtime)
             with gr.Tab("抽取 Extract", id="extraction"):
-                extraction_tab.build(runtime)
+                running += extraction_tab.build(runtime)
             with gr.Tab("索引 Index", id="index"):
                 index_tab.build(runtime)
         gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
 
         def forget(request: gr.Request) -> None:
-            runtime.sessions.drop(str(request.session_hash))
+            session = session_of(request)
+            runtime.sessions.drop(session)
+            for work in running:
+                work.drop(session)
 
         page.unload(forget)
     # api_open=False: otherwise calls that skip the queue skip its limits and validators too.

@@ -1,37 +1,74 @@
-"""Which answer each visitor is being given, so that stop, clear and the next question end that one."""
+"""Which answers each visitor waits for, so that stop, clear and the next question end just those."""
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+# Longer than a model takes for the step it is in.
+LEAVE_S = 5.0
+
+
+@dataclass
+class _Answer:
+    stop: threading.Event = field(default_factory=threading.Event)
+    left: threading.Event = field(default_factory=threading.Event)
+    started: bool = False
 
 
 class Running:
-    """One running answer a session at most. Gradio's own ``cancels`` ends what still waits in its queue."""
+    """Gradio's own ``cancels`` does not do: what a cancelled answer has already sent may reach the page after the
+    handler that cancelled it, and would overwrite its result. Here ``stop`` returns when the answer has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stops: dict[str, threading.Event] = {}
+        self._tickets = itertools.count(1)
+        self._answers: dict[str, dict[int, _Answer]] = {}
+
+    def ticket(self, session: str) -> int:
+        """A number for an answer to come, which ends those before it and can be stopped while still in the queue."""
+        self.stop(session)
+        with self._lock:
+            number = next(self._tickets)
+            self._answers.setdefault(session, {})[number] = _Answer()
+            return number
 
     @contextmanager
-    def answer(self, session: str) -> Iterator[threading.Event]:
-        """An event that ends this answer: set by ``stop``, by the next answer of the session, and on leaving."""
-        stop = threading.Event()
+    def answer(self, session: str, ticket: int) -> Iterator[threading.Event]:
+        """An event that ends this answer: set by ``stop`` (perhaps before it began) and on leaving."""
         with self._lock:
-            before = self._stops.get(session)
-            self._stops[session] = stop
-        if before is not None:
-            before.set()
+            answer = self._answers.get(session, {}).get(ticket)
+            if answer is None:  # the ticket was used, or is not this session's
+                answer = _Answer()
+                answer.stop.set()
+            answer.started = True
         try:
-            yield stop
+            yield answer.stop
         finally:
-            stop.set()
+            answer.stop.set()
+            answer.left.set()
             with self._lock:
-                if self._stops.get(session) is stop:
-                    del self._stops[session]
+                self._forget(session, ticket)
 
     def stop(self, session: str) -> None:
-        """End the session's answer, if there is one."""
+        """End the session's answers; returns when those that had begun have ended (or after ``LEAVE_S``)."""
         with self._lock:
-            stop = self._stops.get(session)
-        if stop is not None:
-            stop.set()
+            answers = list(self._answers.get(session, {}).values())
+        for answer in answers:
+            answer.stop.set()
+        for answer in answers:
+            if answer.started:
+                answer.left.wait(LEAVE_S)
+
+    def drop(self, session: str) -> None:
+        """Forget a visitor who has left, with the answers that wait in the queue."""
+        self.stop(session)
+        with self._lock:
+            self._answers.pop(session, None)
+
+    def _forget(self, session: str, ticket: int) -> None:
+        answers = self._answers.get(session, {})
+        answers.pop(ticket, None)
+        if not answers:
+            self._answers.pop(session, None)

@@ -95,6 +95,27 @@ def test_stop_stops_and_the_next_question_is_answered(page: Page) -> None:
     expect(answers(page).last).to_contain_text("1927", timeout=PATIENCE_MS)
 
 
+def test_a_question_is_stopped_while_it_waits_for_another_visitor(
+    page: Page, browser: object, address: str
+) -> None:
+    other = browser.new_page(locale="zh-CN")
+    other.goto(address)
+    other.locator("#use-knowledge input").uncheck()
+    ask(other, "请写一篇一千字的文章，介绍长江、黄河和珠江")
+    expect(answers(other).last).to_contain_text("江", timeout=PATIENCE_MS)
+    page.locator("#use-knowledge input").uncheck()
+    ask(page, "请数到一百")
+    expect(page.locator("#chatbot .user.message, #chatbot .message.user").last).to_contain_text("请数到一百")
+    page.locator("#chat-stop").click()
+    expect(page.locator("#chat-status")).to_contain_text("已停止")
+    other.locator("#chat-stop").click()
+    expect(other.locator("#chat-status")).to_contain_text("已停止")
+    other.close()
+    page.wait_for_timeout(2000)
+    assert answers(page).count() == 0
+    expect(page.locator("#chat-status")).to_contain_text("已停止")
+
+
 def test_a_new_question_ends_the_answer_before_it(page: Page) -> None:
     page.locator("#use-knowledge input").uncheck()
     ask(page, "请写一篇一千字的文章，介绍长江、黄河和珠江")
