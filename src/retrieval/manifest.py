@@ -1,4 +1,4 @@
-"""Index directories: written whole or not at all, checked byte for byte when read."""
+"""Index directories: written whole or not at all, checked when read."""
 
 import hashlib
 import json
@@ -14,14 +14,16 @@ from src.errors import KnowledgeError
 MANIFEST = "manifest.json"
 KIND = "yuanzhi-index"
 # Part of every cache key: raise it when the files, the terms or the dense windows change.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Some 20 ms of checksums; larger files are checked in full by ``verify``.
+ALWAYS_VERIFIED_BYTES = 32_000_000
 
 
 def write_directory(directory: Path, manifest: dict[str, Any], write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a folder beside ``directory``, add the manifest, then put it in its place.
+    """Let ``write`` fill a folder beside ``directory``, add the manifest, then give it its name.
 
     Raises:
-        OSError: no room or no permission; ``directory`` is then as it was and nothing is left behind.
+        OSError: no room, no permission, or ``directory`` is there already; nothing is left behind.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f"{directory.name}.tmp-", dir=directory.parent))
@@ -33,16 +35,34 @@ def write_directory(directory: Path, manifest: dict[str, Any], write: Callable[[
         for name in [*files, MANIFEST]:
             _flush(work / name)
         work.chmod(0o755)
-        if directory.exists():
-            shutil.move(directory, work.with_name(f"{work.name}-old"))
-        os.replace(work, directory)
+        os.rename(work, directory)
+        _flush_folder(directory.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        shutil.rmtree(work.with_name(f"{work.name}-old"), ignore_errors=True)
 
 
-def read_manifest(directory: Path) -> dict[str, Any]:
+def write_file(path: Path, text: str) -> None:
+    """Replace a file's content, whole or not at all, also when the power fails.
+
+    Raises:
+        OSError: no room or no permission; the file is then as it was.
+    """
+    work = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        work.write_text(text, "utf-8")
+        _flush(work)
+        os.replace(work, path)
+        _flush_folder(path.parent)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+def read_manifest(directory: Path, *, verify: bool = True) -> dict[str, Any]:
     """The manifest, after every file named in it was found unchanged.
+
+    Args:
+        verify: compare the checksums of large files too; otherwise only their size, so that opening a large index
+            does not read all of it.
 
     Raises:
         KnowledgeError: missing, of another format, or a file is missing, added or altered.
@@ -58,8 +78,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         if set(files) != set(_file_names(directory)):
             raise damaged(directory, "文件与清单不符")
         for name, expected in files.items():
-            if _describe(directory / name) != expected:
-                raise damaged(directory, f"{name} 的校验和不符")
+            _compare(directory, name, expected, verify)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(directory, f"清单读不出来：{error}") from error
     return manifest
@@ -75,6 +94,14 @@ def _file_names(directory: Path) -> list[str]:
     return sorted(name for name in found if name != MANIFEST)
 
 
+def _compare(directory: Path, name: str, expected: dict[str, Any], verify: bool) -> None:
+    path = directory / name
+    if path.stat().st_size != expected["bytes"]:
+        raise damaged(directory, f"{name} 的大小不符")
+    if (verify or expected["bytes"] <= ALWAYS_VERIFIED_BYTES) and _describe(path) != expected:
+        raise damaged(directory, f"{name} 的校验和不符")
+
+
 def _describe(path: Path) -> dict[str, Any]:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -84,3 +111,13 @@ def _describe(path: Path) -> dict[str, Any]:
 def _flush(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    """Make a new name last; there is nothing to do where folders cannot be opened (Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

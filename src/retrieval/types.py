@@ -1,7 +1,10 @@
-"""What a search gives back."""
+"""What a search asks of a collection, and what it gives back."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from src.knowledge.types import Chunk
 
@@ -42,3 +45,41 @@ class Hit:
             "score": round(self.score, 4),
             "stages": {k: None if v is None else round(v, 4) for k, v in asdict(self.stages).items()},
         }
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question, made ready for recall.
+
+    Attributes:
+        weights: its terms and their inverse document frequency over every collection that is searched.
+        vector: float32 (dimension,), normalised; None in lexical mode.
+        pool: how many passages each side brings at least.
+    """
+
+    text: str
+    weights: dict[str, float]
+    vector: np.ndarray | None
+    mode: Mode
+    pool: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A passage on its way to becoming a hit; of equal scores the one with the lower ``order`` comes first."""
+
+    chunk: Chunk
+    order: tuple[int, ...]
+    stages: Stages
+
+
+class Collection(Protocol):
+    """Passages that can be searched: the knowledge base, a session's own documents, a Milvus collection."""
+
+    def frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
+        """How many passages there are, and how many of them hold each term."""
+        ...
+
+    def recall(self, query: Query) -> list[Candidate]:
+        """Passages that may answer, each with the score of every stage that ``query.mode`` needs."""
+        ...
