@@ -10,8 +10,8 @@ from typing import Any
 
 from src.embedding.base import Embedder
 from src.errors import InputError, KnowledgeError
-from src.knowledge.parse import UPLOAD_LIMITS, read_file
 from src.knowledge.types import Document
+from src.knowledge.worker import ParserPool
 from src.retrieval.index import KnowledgeIndex
 
 MAX_FILES = 20
@@ -38,8 +38,10 @@ class SessionDocuments:
     A session that was not used for ``IDLE_S`` is dropped; beyond ``MAX_TOTAL_CHARACTERS`` the longest unused go.
     """
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, parser: ParserPool | None = None) -> None:
+        """``parser`` (default: one process, started for the first file) reads what visitors send."""
         self._embedder = embedder
+        self._parser = parser or ParserPool()
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None
@@ -90,7 +92,7 @@ class SessionDocuments:
             raise KnowledgeError(f"一次会话最多加入 {MAX_FILES} 个文件")
         if path.name in session.files:
             raise KnowledgeError("这个文件名已经加入过了")
-        documents = [*session.documents, *read_file(path, limits=UPLOAD_LIMITS)]
+        documents = [*session.documents, *self._parser.read(path)]
         characters = sum(len(document.title) + len(document.text) for document in documents)
         if characters > MAX_CHARACTERS:
             raise KnowledgeError(f"文字太多：加入后共 {characters} 个字，一次会话最多 {MAX_CHARACTERS} 个")
