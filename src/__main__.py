@@ -165,7 +165,7 @@ def _extract(given: argparse.Namespace, settings: Settings) -> None:
 def _index(given: argparse.Namespace, settings: Settings) -> None:
     from src.runtime import Runtime  # noqa: PLC0415
 
-    _print_json(Runtime(settings).open_index(rebuild=given.rebuild).stats())
+    _print_json(Runtime(settings).open_base(rebuild=given.rebuild).stats())
 
 
 def _print_json(value: Any) -> None:

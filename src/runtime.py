@@ -16,7 +16,8 @@ from src.embedding.base import Embedder
 from src.errors import ModelError
 from src.extraction.service import ExtractionService
 from src.language.base import GenerationOptions, LanguageModel
-from src.retrieval.index import KnowledgeIndex, open_or_build
+from src.retrieval.knowledge_base import KnowledgeBase
+from src.retrieval.opening import open_base
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
 from src.retrieval.vectors import set_faiss_threads
@@ -113,24 +114,32 @@ class Runtime:
         return BgeEmbedder(path, device="cpu", threads=self.settings.threads)
 
     @cached_property
-    def index(self) -> KnowledgeIndex:
-        return self.open_index()
+    def base(self) -> KnowledgeBase:
+        return self.open_base()
 
-    def open_index(self, *, rebuild: bool = False) -> KnowledgeIndex:
-        """The knowledge base's index, from the cache unless ``rebuild``; long work shows a progress bar."""
-        with tqdm(desc="计算向量", unit="段", disable=None, delay=1.0) as bar:
+    def open_base(self, *, rebuild: bool = False) -> KnowledgeBase:
+        """The knowledge base, up to date with its files; long work shows a progress bar."""
+        settings = self.settings
+        bar_style: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+        with tqdm(desc="建立索引", disable=None, delay=1.0, **bar_style) as bar:
 
             def progress(done: int, total: int) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            cache = self.weights.cache_dir / "index"
-            return open_or_build(self.settings.knowledge, self.embedder, cache, progress, rebuild)
+            return open_base(
+                settings.knowledge,
+                self.embedder,
+                self.weights.cache_dir / "index",
+                workers=settings.threads,
+                progress=progress,
+                rebuild=rebuild,
+            )
 
     @cached_property
     def retriever(self) -> Retriever:
         set_faiss_threads(self.settings.threads)
-        return Retriever(self.index, self.embedder)
+        return Retriever(self.base, self.embedder)
 
     @cached_property
     def sessions(self) -> SessionDocuments:

@@ -13,9 +13,8 @@ from src.chat.types import Answer, Comparison
 from src.errors import InputError
 from src.knowledge.clean import clean
 from src.language.base import GenerationOptions, LanguageModel, Message
-from src.retrieval.index import KnowledgeIndex
 from src.retrieval.search import Retriever, check_top_k
-from src.retrieval.types import Hit
+from src.retrieval.types import Collection, Hit
 
 MAX_MESSAGE_CHARS = 2000
 MAX_HISTORY_TURNS = 100
@@ -48,7 +47,7 @@ class ChatService:
         *,
         use_knowledge: bool = True,
         top_k: int = 4,
-        extra: KnowledgeIndex | None = None,
+        extra: Collection | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Answer]:
         """Yield the answer as it grows; the last item is ``done`` unless ``stop`` was set.
@@ -80,7 +79,7 @@ class ChatService:
         message: str,
         *,
         top_k: int = 4,
-        extra: KnowledgeIndex | None = None,
+        extra: Collection | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[Comparison]:
         """Yield both answers as they grow: first without knowledge, then with it."""

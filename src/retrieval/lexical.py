@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import bm25s
 import numpy as np
 
 from src.retrieval.terms import matched_terms, query_terms, text_terms
+from src.retrieval.types import Counted
 
 __all__ = ["LexicalIndex", "idf", "matched_terms", "term_weights"]
 
@@ -27,6 +28,7 @@ class LexicalIndex:
     @classmethod
     def build(cls, texts: Sequence[str]) -> "LexicalIndex":
         """Index one text a row; rows keep their order."""
+        texts = list(texts)
         vocabulary: dict[str, int] = {}
         ids = [[vocabulary.setdefault(term, len(vocabulary)) for term in text_terms(text)] for text in texts]
         if not vocabulary:  # nothing but emoji and punctuation; bm25s wants at least one term
@@ -65,6 +67,10 @@ class LexicalIndex:
         start, end = self._column(term)
         return end - start
 
+    def frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
+        """Number of texts, and how many of them contain each term."""
+        return self.size, {term: self.document_frequency(term) for term in terms}
+
     def scores(self, weights: dict[str, float]) -> np.ndarray:
         """float32 (size,) in [0, 1]: the share of what the weighted terms could give at most."""
         totals = np.zeros(self.size, dtype=np.float32)
@@ -77,6 +83,17 @@ class LexicalIndex:
                 totals[rows] += self._bm25.scores["data"][start:end] * ratio
         attainable = sum(weights.values())
         return np.clip(totals / np.float32(attainable), 0, 1) if attainable > 0 else totals
+
+    def top(self, weights, count, keep=None):
+        scores = self.scores(weights)
+        if keep is not None:
+            scores[~keep] = 0
+        found = np.flatnonzero(scores > 0)
+        rows = found[np.argsort(-np.round(scores[found].astype(np.float64), 6), kind="stable")[:count]]
+        return rows, scores[rows]
+
+    def scores_at(self, weights, rows):
+        return self.scores(weights)[rows]
 
     def _column(self, term: str) -> tuple[int, int]:
         column = self._bm25.vocab_dict.get(term)
@@ -91,9 +108,9 @@ def idf(frequency: int, size: int) -> float:
     return math.log(1 + (size - frequency + 0.5) / (frequency + 0.5))
 
 
-def term_weights(query: str, indexes: Sequence[LexicalIndex]) -> dict[str, float]:
-    """The question's terms and their idf, counted as if ``indexes`` were one collection."""
-    size = sum(index.size for index in indexes)
-    return {
-        term: idf(sum(index.document_frequency(term) for index in indexes), size) for term in query_terms(query)
-    }
+def term_weights(query: str, collections: Sequence[Counted]) -> dict[str, float]:
+    """The question's terms and their idf, counted as if ``collections`` were one."""
+    terms = query_terms(query)
+    counted = [collection.frequencies(terms) for collection in collections]
+    size = sum(size for size, _ in counted)
+    return {term: idf(sum(frequency[term] for _, frequency in counted), size) for term in terms}

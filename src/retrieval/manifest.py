@@ -84,6 +84,14 @@ def read_manifest(directory: Path, *, verify: bool = True) -> dict[str, Any]:
     return manifest
 
 
+def file_names(directory: Path) -> list[str] | None:
+    """The knowledge files of a segment that is damaged otherwise; None where not even those can be read."""
+    try:
+        return [str(name) for name in json.loads((directory / MANIFEST).read_text("utf-8"))["file_names"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def damaged(directory: Path, reason: str) -> KnowledgeError:
     """One wording for every way an index directory can be wrong."""
     return KnowledgeError(f"索引 {directory} 不可用：{reason}；请运行 python -m src index --rebuild 重建")

@@ -1,18 +1,14 @@
 """A question to ranked passages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, cast, get_args
 
-import numpy as np
-
 from src.embedding.base import Embedder
-from src.errors import InputError, KnowledgeError
+from src.errors import InputError
 from src.knowledge.clean import clean
-from src.knowledge.types import Chunk
-from src.retrieval.knowledge_index import KnowledgeIndex
 from src.retrieval.lexical import term_weights
-from src.retrieval.types import Hit, Mode, Stages
+from src.retrieval.types import Candidate, Collection, Hit, Mode, Query
 
 MAX_QUERY_CHARS = 2_000
 MAX_TOP_K = 100
@@ -24,25 +20,16 @@ POOL = 50
 EXPLAINED = 20
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    chunk: Chunk
-    order: tuple[int, int]
-    stages: Stages
-
-
 class Retriever:
-    """Searches one index, and a session's own small one beside it. Holds no state between calls."""
+    """Searches one collection, and a session's own small one beside it. Holds no state between calls."""
 
-    def __init__(self, index: KnowledgeIndex, embedder: Embedder, dense_weight: float = DENSE_WEIGHT) -> None:
-        """Raises KnowledgeError: the index was built with another embedder."""
-        _check_embedder(index, embedder)
-        self.index = index
+    def __init__(self, base: Collection, embedder: Embedder, dense_weight: float = DENSE_WEIGHT) -> None:
+        self.base = base
         self.embedder = embedder
         self._dense_weight = dense_weight
 
     def search(
-        self, query: str, top_k: int = 10, mode: str = "hybrid", extra: KnowledgeIndex | None = None
+        self, query: str, top_k: int = 10, mode: str = "hybrid", extra: Collection | None = None
     ) -> list[Hit]:
         """The best passages, rank from 1, equal scores in document order (``extra`` after the base).
 
@@ -50,11 +37,10 @@ class Retriever:
         there, and passages that share no term with the question are left out.
 
         Args:
-            extra: an index whose passages compete in this call only.
+            extra: a collection whose passages compete in this call only; embedded with the same embedder.
 
         Raises:
             InputError: a query, top_k or mode that cannot be used.
-            KnowledgeError: ``extra`` was built with another embedder.
         """
         text, kind, top_k = check_query(query), _check_mode(mode), check_top_k(top_k)
         candidates = self._candidates(text, kind, max(POOL, 2 * top_k), extra)
@@ -64,68 +50,49 @@ class Retriever:
             for rank, (candidate, score) in enumerate(ranked[:top_k], 1)
         ]
 
-    def explain(self, query: str, extra: KnowledgeIndex | None = None) -> dict[str, Any]:
+    def explain(self, query: str, extra: Collection | None = None) -> dict[str, Any]:
         """``{"query", "terms", "stages": {"lexical" | "dense" | "fused": [{"chunk_id", "rank", "score"}]}}``.
 
         The first 20 of each stage's own ranking. Raises as ``search``.
         """
         text = check_query(query)
         candidates = self._candidates(text, "hybrid", POOL, extra)
-        indexes = [index.lexical for index in self._indexes(extra)]
         return {
             "query": text,
-            "terms": list(term_weights(text, indexes)),
+            "terms": list(term_weights(text, _both(self.base, extra))),
             "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused")},
         }
 
-    def _indexes(self, extra: KnowledgeIndex | None) -> list[KnowledgeIndex]:
-        if extra is None:
-            return [self.index]
-        _check_embedder(extra, self.embedder)
-        return [self.index, extra]
-
-    def _candidates(self, query: str, mode: Mode, pool: int, extra: KnowledgeIndex | None) -> list[_Candidate]:
-        indexes = self._indexes(extra)
-        # Counted over both, so that a term's weight does not depend on which index a passage is in.
-        weights = term_weights(query, [index.lexical for index in indexes])
-        vector = None if mode == "lexical" else self.embedder.encode_queries([query])[0]  # (d,)
-        return [
-            candidate
-            for number, index in enumerate(indexes)
-            for candidate in self._from_index(number, index, weights, vector, mode, pool)
+    def _candidates(self, text: str, mode: Mode, pool: int, extra: Collection | None) -> list[Candidate]:
+        collections = _both(self.base, extra)
+        # Counted over both, so that a term's weight does not depend on which collection a passage is in.
+        weights = term_weights(text, collections)
+        vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
+        query = Query(text, weights, vector, mode, pool)
+        found = [
+            replace(candidate, order=(number, *candidate.order))
+            for number, collection in enumerate(collections)
+            for candidate in collection.recall(query)
         ]
+        return [self._fused(candidate) for candidate in _pooled(found, query)]
 
-    def _from_index(
-        self,
-        number: int,
-        index: KnowledgeIndex,
-        weights: dict[str, float],
-        vector: np.ndarray | None,
-        mode: Mode,
-        pool: int,
-    ) -> list[_Candidate]:
-        lexical = _rounded(index.lexical.scores(weights))  # (chunks,)
-        positions: set[int] = set()
-        if mode != "dense":
-            positions.update(_top(lexical, pool))
-        if vector is not None:
-            positions.update(index.nearest(vector, pool).tolist())
-        rows = np.array(sorted(positions), dtype=np.int64)
-        dense = None if vector is None else _rounded(index.dense_scores(vector, rows))
-        return [
-            _Candidate(
-                index.chunks[row],
-                (number, int(row)),
-                self._stages(float(lexical[row]), None if dense is None else float(dense[i]), mode),
-            )
-            for i, row in enumerate(rows)
-        ]
+    def _fused(self, candidate: Candidate) -> Candidate:
+        stages = candidate.stages
+        if stages.lexical is None or stages.dense is None:
+            return candidate
+        fused = (1 - self._dense_weight) * stages.lexical + self._dense_weight * stages.dense
+        return replace(candidate, stages=replace(stages, fused=fused))
 
-    def _stages(self, lexical: float, dense: float | None, mode: Mode) -> Stages:
-        fused = None
-        if mode == "hybrid" and dense is not None:
-            fused = (1 - self._dense_weight) * lexical + self._dense_weight * dense
-        return Stages(lexical=lexical, dense=dense, fused=fused)
+
+def _both(base: Collection, extra: Collection | None) -> list[Collection]:
+    return [base] if extra is None else [base, extra]
+
+
+def _pooled(candidates: Sequence[Candidate], query: Query) -> list[Candidate]:
+    """What belongs to the first ``pool`` of either side; every segment brought that many."""
+    sides = ["lexical"] * (query.mode != "dense") + ["dense"] * (query.vector is not None)
+    kept = {candidate.order for side in sides for candidate, _ in _ranked(candidates, side)[: query.pool]}
+    return [candidate for candidate in candidates if candidate.order in kept]
 
 
 def check_query(query: object) -> str:
@@ -162,32 +129,13 @@ def _check_mode(mode: object) -> Mode:
     return cast(Mode, mode)
 
 
-def _check_embedder(index: KnowledgeIndex, embedder: Embedder) -> None:
-    if index.info.fingerprint != embedder.fingerprint:
-        raise KnowledgeError(
-            f"索引是用 {index.info.embedder} 建的，与现在的向量模型 {embedder.name} 不是同一个；"
-            "请运行 python -m src index --rebuild 重建"
-        )
-
-
-def _rounded(scores: np.ndarray) -> np.ndarray:
-    """float64 at six places: what differs only by the order of additions is a tie."""
-    return np.round(scores.astype(np.float64), 6)
-
-
-def _top(scores: np.ndarray, count: int) -> list[int]:
-    """Positions of the highest positive scores, the earlier one first where they are equal."""
-    found = np.flatnonzero(scores > 0)
-    return [int(i) for i in found[np.argsort(-scores[found], kind="stable")[:count]]]
-
-
-def _ranked(candidates: Sequence[_Candidate], stage: str) -> list[tuple[_Candidate, float]]:
+def _ranked(candidates: Sequence[Candidate], stage: str) -> list[tuple[Candidate, float]]:
     """(candidate, score) by that stage, best first; a tie goes to the earlier chunk."""
     scored = [(candidate, float(getattr(candidate.stages, stage))) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].order))
 
 
-def _stage_list(candidates: Sequence[_Candidate], stage: str) -> list[dict[str, Any]]:
+def _stage_list(candidates: Sequence[Candidate], stage: str) -> list[dict[str, Any]]:
     found = [(candidate, score) for candidate, score in _ranked(candidates, stage) if score > 0]
     return [
         {"chunk_id": candidate.chunk.chunk_id, "rank": rank, "score": round(score, 4)}

@@ -12,7 +12,9 @@ from src.embedding.base import Embedder
 from src.errors import InputError, KnowledgeError
 from src.knowledge.types import Document
 from src.knowledge.worker import ParserPool
-from src.retrieval.index import KnowledgeIndex
+from src.retrieval.indexing import add_documents
+from src.retrieval.knowledge_base import KnowledgeBase
+from src.retrieval.state import FileEntry
 
 MAX_FILES = 20
 # Embedding this much takes some 15 s on two cores.
@@ -24,9 +26,8 @@ SWEEP_S = 60.0
 
 @dataclass
 class _Session:
-    documents: list[Document] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-    index: KnowledgeIndex | None = None
+    base: KnowledgeBase
+    documents: dict[str, list[Document]] = field(default_factory=dict)
     characters: int = 0
     used: float = field(default_factory=time.monotonic)
     adding: threading.Lock = field(default_factory=threading.Lock)
@@ -73,14 +74,37 @@ class SessionDocuments:
         self._forget_surplus()
         return {"added": added, "rejected": rejected}
 
-    def index(self, session_id: str) -> KnowledgeIndex | None:
-        """The session's own index; None where it has added nothing."""
+    def base(self, session_id: str) -> KnowledgeBase | None:
+        """The session's own passages; None where it has none."""
         with self._lock:
             session = self._sessions.get(session_id)
             if session is None:
                 return None
             self._touch(session_id, session)
-            return session.index
+            return session.base if session.documents else None
+
+    def files(self, session_id: str) -> list[FileEntry]:
+        """What the session has added, in order."""
+        base = self.base(session_id)
+        return list(base.files().values()) if base else []
+
+    def remove(self, session_id: str, name: str) -> None:
+        """Delete one of the session's files.
+
+        Raises:
+            InputError: it has no such file.
+        """
+        session = self._session(session_id)
+        with session.adding:
+            if name not in session.documents:
+                raise InputError(f"没有加入过 {name[:100]}")
+            # Those that lack passages because this one had them are added again.
+            short = [entry.name for entry in session.base.files().values() if name in entry.copies_of]
+            with session.base.exclusive():
+                session.base.commit(dict.fromkeys([name, *short]), [name, *short])
+                for other in short:
+                    add_documents(session.base, other, session.documents[other])
+            session.characters -= _characters(session.documents.pop(name))
 
     def drop(self, session_id: str) -> None:
         """Forget everything of a session."""
@@ -88,23 +112,21 @@ class SessionDocuments:
             self._sessions.pop(session_id, None)
 
     def _add_one(self, session: _Session, path: Path) -> int:
-        if len(session.files) >= MAX_FILES:
+        if len(session.documents) >= MAX_FILES:
             raise KnowledgeError(f"一次会话最多加入 {MAX_FILES} 个文件")
-        if path.name in session.files:
+        if path.name in session.documents:
             raise KnowledgeError("这个文件名已经加入过了")
-        documents = [*session.documents, *self._parser.read(path)]
-        characters = sum(len(document.title) + len(document.text) for document in documents)
+        documents = self._parser.read(path)
+        characters = session.characters + _characters(documents)
         if characters > MAX_CHARACTERS:
             raise KnowledgeError(f"文字太多：加入后共 {characters} 个字，一次会话最多 {MAX_CHARACTERS} 个")
-        index = KnowledgeIndex.build(documents, self._embedder)
-        before = len(session.index.chunks) if session.index else 0
-        session.documents, session.index, session.characters = documents, index, characters
-        session.files.append(path.name)
-        return len(index.chunks) - before
+        entry = add_documents(session.base, path.name, documents)
+        session.documents[path.name], session.characters = documents, characters
+        return entry.chunks
 
     def _session(self, session_id: str) -> _Session:
         with self._lock:
-            session = self._sessions.setdefault(session_id, _Session())
+            session = self._sessions.setdefault(session_id, _Session(KnowledgeBase(self._embedder)))
             self._touch(session_id, session)
             if self._sweeper is None:
                 self._sweeper = threading.Thread(target=self._sweep, daemon=True)
@@ -136,3 +158,7 @@ class SessionDocuments:
                 if not self._sessions:
                     self._sweeper = None
                     return
+
+
+def _characters(documents: Sequence[Document]) -> int:
+    return sum(len(document.title) + len(document.text) for document in documents)

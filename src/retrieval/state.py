@@ -19,6 +19,7 @@ class FileEntry:
     """What became of one knowledge file.
 
     Attributes:
+        path: where it was read from; empty for what was not read from a file that stays.
         size, mtime_ns, sha256: of the file as it was read.
         documents, chunks: how many of it are in the index; while ``complete`` is false, so far.
         duplicates, near_duplicates: chunks left out because an equal or nearly equal one is in the index.
@@ -28,6 +29,7 @@ class FileEntry:
     """
 
     name: str
+    path: str = ""
     size: int = 0
     mtime_ns: int = 0
     sha256: str = ""

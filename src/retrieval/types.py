@@ -73,12 +73,16 @@ class Candidate:
     stages: Stages
 
 
-class Collection(Protocol):
-    """Passages that can be searched: the knowledge base, a session's own documents, a Milvus collection."""
+class Counted(Protocol):
+    """Texts whose terms have been counted."""
 
     def frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
         """How many passages there are, and how many of them hold each term."""
         ...
+
+
+class Collection(Counted, Protocol):
+    """Passages that can be searched: the knowledge base, a session's own documents, a Milvus collection."""
 
     def recall(self, query: Query) -> list[Candidate]:
         """Passages that may answer, each with the score of every stage that ``query.mode`` needs."""

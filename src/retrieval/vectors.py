@@ -68,9 +68,15 @@ class FaissFlat:
     def nbytes(self) -> int:
         return len(self) * self.dimension * 4
 
-    def search(self, vector: np.ndarray, count: int) -> np.ndarray:
-        _, rows = self._index.search(vector[None, :], min(count, len(self)))  # (1, count)
-        return np.asarray(rows[0], dtype=np.int64)
+    def search(self, vector: np.ndarray, count: int, keep: np.ndarray | None = None) -> np.ndarray:
+        params = None
+        if keep is not None:
+            params = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(keep, bitorder="little")))
+        _, rows = self._index.search(vector[None, :], min(count, len(self)), params=params)  # (1, count)
+        return np.asarray(rows[0][rows[0] >= 0], dtype=np.int64)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        return self._index.reconstruct_batch(rows)
 
     def scores(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
         if len(rows) == 0:
@@ -84,3 +90,11 @@ class FaissFlat:
 def set_faiss_threads(threads: int) -> None:
     """FAISS's thread count is one for the process; the runtime gives it the setting's value."""
     faiss.omp_set_num_threads(threads)
+
+
+def build_vectors(vectors):
+    return FaissFlat.build(vectors)
+
+
+def load_vectors(path):
+    return FaissFlat.load(path)

@@ -34,7 +34,7 @@ def build(runtime: Runtime) -> None:
                 parse_history(history),
                 use_knowledge=_flag(use_knowledge, "use_knowledge"),
                 top_k=top_k,
-                extra=runtime.sessions.index(session_of(request)),
+                extra=runtime.sessions.base(session_of(request)),
                 stop=stop,
             ):
                 yield answer.to_json()
@@ -45,7 +45,7 @@ def build(runtime: Runtime) -> None:
     def compare(message: str, top_k: int = 4, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
         """同一个问题，不用和使用知识库的两个回答。"""
         stop = threading.Event()
-        extra = runtime.sessions.index(session_of(request))
+        extra = runtime.sessions.base(session_of(request))
         try:
             for both in runtime.chat.compare(message, top_k=top_k, extra=extra, stop=stop):
                 yield both.to_json()
@@ -69,7 +69,7 @@ def build(runtime: Runtime) -> None:
     ) -> dict[str, Any]:
         """只检索，不生成。mode：hybrid、dense 或 lexical。"""
         started = time.perf_counter()
-        extra = runtime.sessions.index(session_of(request))
+        extra = runtime.sessions.base(session_of(request))
         hits = runtime.retriever.search(query, top_k=top_k, mode=mode, extra=extra)
         elapsed = (time.perf_counter() - started) * 1000
         return {"hits": [hit.to_json() for hit in hits], "timings_ms": {"total": round(elapsed, 1)}}
@@ -77,7 +77,7 @@ def build(runtime: Runtime) -> None:
     @guarded
     def index_stats() -> dict[str, Any]:
         """知识库索引的统计。"""
-        return runtime.index.stats()
+        return runtime.base.stats()
 
     @guarded
     def add_documents(files: list[str] | None, request: gr.Request) -> dict[str, Any]:

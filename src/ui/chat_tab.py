@@ -157,7 +157,7 @@ def _build_compare(runtime: Runtime) -> Running:
 
     @guarded
     def compare(message: str, number: int, request: gr.Request) -> Iterator[tuple[str, str, str]]:
-        extra = runtime.sessions.index(session_of(request))
+        extra = runtime.sessions.base(session_of(request))
         with running.answer(session_of(request), number) as stop:
             if stop.is_set():
                 return
@@ -190,7 +190,7 @@ def stream_turn(
         history[:-1],
         use_knowledge=use_knowledge,
         top_k=top_k,
-        extra=runtime.sessions.index(session),
+        extra=runtime.sessions.base(session),
         stop=stop,
     ):
         supported = {support.rank for support in answer.support if support.rank is not None}

@@ -19,7 +19,7 @@ MAX_ROWS = 500
 
 def build(runtime: Runtime) -> None:
     """Draw the tab inside the current Blocks."""
-    index = runtime.index
+    base = runtime.base
     gr.HTML(statistics(runtime), elem_id="index-stats")
     with gr.Tabs():
         with gr.Tab("检索探针 Probe"):
@@ -43,9 +43,9 @@ def build(runtime: Runtime) -> None:
             with gr.Row():
                 needle = gr.Textbox(label="筛选", placeholder="含有这些字的段落", scale=3, elem_id="chunk-filter")
                 source = gr.Dropdown(
-                    [ALL_SOURCES, *index.stats()["sources"]], value=ALL_SOURCES, label="来源", scale=2
+                    [ALL_SOURCES, *base.stats()["sources"]], value=ALL_SOURCES, label="来源", scale=2
                 )
-            count = gr.HTML(render.note(chunk_count(len(index.chunks), len(index.chunks))))
+            count = gr.HTML(render.note(chunk_count(len(base), len(base))))
             chunks = gr.Dataframe(
                 value=chunk_rows(runtime, "", ALL_SOURCES)[0], headers=CHUNK_HEADERS, interactive=False, wrap=True,
                 label="段落", elem_id="chunk-table", max_height=520, column_widths=["14%", "16%", "12%", "8%", "50%"],
@@ -58,7 +58,7 @@ def build(runtime: Runtime) -> None:
     @guarded
     def choose(text: str, where: str) -> tuple[str, list[list[Any]]]:
         rows, found = chunk_rows(runtime, text, where)
-        return render.note(chunk_count(found, len(index.chunks))), rows
+        return render.note(chunk_count(found, len(base))), rows
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", **SEARCH_SLOT}
     gr.on([button.click, query.submit], search, [query, mode, top_k], [terms, probe, passages], **quiet)
@@ -74,7 +74,7 @@ def build(runtime: Runtime) -> None:
 
 def statistics(runtime: Runtime) -> str:
     """The index in a grid of facts."""
-    stats = runtime.index.stats()
+    stats = runtime.base.stats()
     return render.facts(
         {
             "文档": stats["documents"],
@@ -94,8 +94,9 @@ def chunk_rows(runtime: Runtime, needle: str, source: str) -> tuple[list[list[An
     wanted = needle.strip().casefold()
     found = [
         chunk
-        for chunk in runtime.index.chunks
-        if source in (ALL_SOURCES, chunk.source) and wanted in f"{chunk.title} {chunk.text}".casefold()
+        for passage in runtime.base.passages()
+        for chunk in (passage.chunk,)
+        if source in (ALL_SOURCES, passage.file) and wanted in f"{chunk.title} {chunk.text}".casefold()
     ]
     rows = [[c.chunk_id, c.source, c.title, len(c.text), c.text] for c in found[:MAX_ROWS]]
     return rows, len(found)
@@ -110,7 +111,7 @@ def probe_view(
     runtime: Runtime, query: str, mode: str, top_k: int, session: str
 ) -> tuple[str, list[list[Any]], str]:
     """The terms searched for, the ranking of every stage, and the passages with the matched terms marked."""
-    extra = runtime.sessions.index(session)
+    extra = runtime.sessions.base(session)
     hits = runtime.retriever.search(query, top_k=top_k, mode=mode, extra=extra)
     explained = runtime.retriever.explain(query, extra=extra)
     ranks = {

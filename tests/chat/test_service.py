@@ -11,7 +11,8 @@ from src.errors import InputError, ModelError
 from src.knowledge.types import Document
 from src.language.base import Message
 from src.language.fake import FakeModel
-from src.retrieval.index import KnowledgeIndex
+from src.retrieval.indexing import base_of
+from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.search import Retriever
 
 TEXTS = {
@@ -21,9 +22,9 @@ TEXTS = {
 }
 
 
-def index_of(texts: dict[str, str]) -> KnowledgeIndex:
+def index_of(texts: dict[str, str]) -> KnowledgeBase:
     documents = [Document(name, f"{name}.txt", "", text) for name, text in texts.items()]
-    return KnowledgeIndex.build(documents, HashingEmbedder())
+    return base_of(documents, HashingEmbedder())
 
 
 @pytest.fixture(scope="module")

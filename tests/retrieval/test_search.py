@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from src.embedding.fake import HashingEmbedder
-from src.errors import InputError, KnowledgeError
+from src.errors import InputError
 from src.knowledge.types import Document
-from src.retrieval.index import KnowledgeIndex
+from src.retrieval.indexing import base_of
 from src.retrieval.search import DENSE_WEIGHT, Retriever
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -27,7 +27,7 @@ class Synonyms(HashingEmbedder):
 
 
 def build(texts, embedder, prefix="d"):
-    return KnowledgeIndex.build([Document(f"{prefix}{i}", prefix, "", t) for i, t in enumerate(texts)], embedder)
+    return base_of([Document(f"{prefix}{i}", prefix, "", t) for i, t in enumerate(texts)], embedder, prefix)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_sessions_own_index_competes_and_leaves_no_trace(retriever):
     assert (hits[0].chunk.source, hits[0].rank) == ("mine", 1)
     assert len(hits) == 6
     assert retriever.search("火星基地的负责人", top_k=100) == plain
-    assert "mine" not in retriever.index.stats()["sources"]
+    assert "mine" not in retriever.base.stats()["sources"]
     # What has nothing to do with the question does not crowd the base out.
     junk = build(["无关的话。"], retriever.embedder, prefix="junk")
     assert retriever.search("广州大学", extra=junk)[0].chunk.source == "d"
@@ -138,14 +138,6 @@ def test_odd_queries_do_not_fail(retriever, query):
     assert retriever.search("🐑🐑", mode="lexical") == []
 
 
-def test_another_embedder_is_refused(retriever):
-    other = HashingEmbedder(dimension=32)
-    with pytest.raises(KnowledgeError, match="重建"):
-        Retriever(retriever.index, other)
-    with pytest.raises(KnowledgeError, match="重建"):
-        retriever.search("广州", extra=build(["甲"], other))
-
-
 def test_explain_lists_every_stage(retriever):
     report = retriever.explain("广州大学在哪里")
     assert report["terms"] == ["广", "广州", "州", "州大", "大", "大学", "学"]
@@ -159,10 +151,10 @@ def test_explain_lists_every_stage(retriever):
 @pytest.mark.model
 def test_the_examples_with_the_real_encoder(tmp_path):
     from src.embedding.use import UniversalSentenceEncoder
-    from src.retrieval.index import open_or_build
+    from src.retrieval.opening import open_base
 
     embedder = UniversalSentenceEncoder(threads=2)
-    retriever = Retriever(open_or_build([EXAMPLES / "knowledge.txt"], embedder, tmp_path), embedder)
+    retriever = Retriever(open_base([EXAMPLES / "knowledge.txt"], embedder, tmp_path), embedder)
     for query, beginning in [
         ("穗是哪个城市的简称", "广州是"),
         ("羊城", "广州是"),

@@ -20,8 +20,8 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def texts(store: SessionDocuments, session: str) -> list[str]:
-    index = store.index(session)
-    return [chunk.text for chunk in index.chunks] if index else []
+    base = store.base(session)
+    return [passage.chunk.text for passage in base.passages()] if base else []
 
 
 def test_sessions_see_their_own_documents_only(tmp_path) -> None:
@@ -121,10 +121,24 @@ def test_one_visitors_upload_delays_no_other(tmp_path) -> None:
     uploading = threading.Thread(target=store.add, args=("a", [path]))
     uploading.start()
     assert embedder.started.wait(20)
-    asked = threading.Thread(target=store.index, args=("b",))
+    asked = threading.Thread(target=store.base, args=("b",))
     asked.start()
     asked.join(5)
     assert not asked.is_alive()
     embedder.go.set()
     uploading.join(20)
     assert texts(store, "a") == ["很大的文件。"]
+
+
+def test_a_file_is_removed_and_its_copies_come_back(tmp_path) -> None:
+    store = SessionDocuments(HashingEmbedder())
+    store.add("a", [write(tmp_path, "1.txt", "甲。\n共有的话。"), write(tmp_path, "2.txt", "共有的话。\n乙。")])
+    assert texts(store, "a") == ["甲。", "共有的话。", "乙。"]
+    assert [entry.duplicates for entry in store.files("a")] == [0, 1]
+    store.remove("a", "1.txt")
+    assert sorted(texts(store, "a")) == ["乙。", "共有的话。"]
+    assert [entry.name for entry in store.files("a")] == ["2.txt"]
+    with pytest.raises(InputError, match="没有加入过"):
+        store.remove("a", "1.txt")
+    assert store.add("a", [write(tmp_path, "1.txt", "丙。")])["added"]
+    assert "丙。" in texts(store, "a")
