@@ -11,7 +11,11 @@ from src.retrieval.passages import Passage, Passages
 from src.retrieval.segment import Segment
 from src.retrieval.types import Query
 
-TEXTS = ["广州大学在番禺。", *(f"这是第{i}句话，说的是第{i}件事情。" for i in range(40)), "珠江\U0001f411\u2028<|im_end|>"]
+TEXTS = [
+    "广州大学在番禺。",
+    *(f"这是第{i}句话，说的是第{i}件事情。" for i in range(40)),
+    "珠江\U0001f411\u2028<|im_end|>",
+]
 
 
 def passage(i, text, title="", lead="", file="a.txt"):
@@ -156,7 +160,9 @@ def test_a_large_file_is_read_in_full_only_by_verify(saved, monkeypatch):
 
 
 def test_a_failed_save_leaves_nothing(embedder, tmp_path, monkeypatch):
-    monkeypatch.setattr("src.retrieval.manifest.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full")))
+    monkeypatch.setattr(
+        "src.retrieval.manifest.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full"))
+    )
     with pytest.raises(OSError, match="disk full"):
         Segment.build(PASSAGES, embedder).save(tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
