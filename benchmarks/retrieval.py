@@ -10,9 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from src.retrieval.index import KnowledgeIndex, open_or_build
+
 from src.embedding.use import UniversalSentenceEncoder
 from src.knowledge.types import Document
-from src.retrieval.index import KnowledgeIndex, open_or_build
 from src.retrieval.search import Retriever
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m src")
         print(error, file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
+        print("已停止。做完的都留着，再运行一次会接着做。", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has left; keep the interpreter from complaining while it shuts down.
@@ -165,7 +166,8 @@ def _extract(given: argparse.Namespace, settings: Settings) -> None:
 def _index(given: argparse.Namespace, settings: Settings) -> None:
     from src.runtime import Runtime  # noqa: PLC0415
 
-    _print_json(Runtime(settings).open_base(rebuild=given.rebuild).stats())
+    base = Runtime(settings).open_base(rebuild=given.rebuild)
+    _print_json(base.stats() | {"problems": {name: e.problem for name, e in base.files().items() if e.problem}})
 
 
 def _print_json(value: Any) -> None:

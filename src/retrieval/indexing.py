@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 # What an interruption loses at most: some 20 s of embedding on two cores.
 BATCH_PASSAGES = 5000
+# Each has some files open, of which a process may have a thousand.
+MAX_OPEN_SEGMENTS = 32
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,8 @@ class _Writer:
         replaced = {name for name in batch.entries if name in self._stale}
         self._base.commit(batch.entries, replaced, segment)
         self._stale -= replaced
+        if len(self._base.parts()) > MAX_OPEN_SEGMENTS:
+            self._base.compact()
         self._done += batch.bytes
         self._report(self._done)
 

@@ -30,6 +30,8 @@ LOCK_TIMEOUT_S = 3600.0
 # More segments make a search slower, fewer make adding a document slower.
 MAX_SEGMENTS = 8
 MAX_DELETED = 0.25
+# ``stats`` names the files with most passages, at most so many.
+MAX_SOURCES = 1000
 ADDED = "added"
 SEGMENTS = "segments"
 
@@ -140,7 +142,7 @@ class KnowledgeBase:
             "rejected": sum(bool(entry.problem) for entry in entries),
             "segments": len(parts),
             "deleted": sum(len(part.segment.passages) - len(part) for part in parts),
-            "sources": dict(counts),
+            "sources": dict(counts.most_common(MAX_SOURCES)),
         }
 
     def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
