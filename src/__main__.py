@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m src")
         print(error, file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
-        print("已停止。做完的都留着，再运行一次会接着做。", file=sys.stderr)
+        if namespace.command in ("extract", "index"):
+            print("已停止。做完的都留着，再运行一次会接着做。", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has left; keep the interpreter from complaining while it shuts down.

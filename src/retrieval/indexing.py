@@ -70,7 +70,8 @@ def sync(
     with base.exclusive():
         if rebuild:
             base.commit(_forgotten(base.files()))
-        files = [*files, *_added_files(base)]
+        names = {file.name for file in files}
+        files = [*files, *(file for file in _added_files(base) if file.name not in names)]
         entries = base.files()
         stamps = {file.name: _describe(file, entries.get(file.name)) for file in files}
         changed = {
