@@ -17,7 +17,7 @@ from src.knowledge.split import SPLITTER_VERSION, deduplicate, sentence_spans, s
 from src.knowledge.types import Chunk, Document
 from src.retrieval.lexical import LexicalIndex
 from src.retrieval.manifest import damaged, read_manifest, write_directory
-from src.retrieval.vectors import FaissFlat, VectorStore
+from src.retrieval.vectors import VectorStore, build_vectors, load_vectors
 
 # Called with (texts embedded so far, texts in all).
 Progress = Callable[[int, int], None]
@@ -92,7 +92,7 @@ class KnowledgeIndex:
             duplicates=duplicates,
             built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        return cls(chunks, windows, FaissFlat.build(vectors), lexical, info)
+        return cls(chunks, windows, build_vectors(vectors), lexical, info)
 
     def save(self, directory: Path) -> None:
         """Write a directory that ``load`` reads, whole or not at all.
@@ -123,7 +123,7 @@ class KnowledgeIndex:
             lines = (directory / "chunks.jsonl").read_text("utf-8").split("\n")
             chunks = [Chunk(**json.loads(line)) for line in lines if line]
             windows = np.load(directory / "windows.npy", allow_pickle=False)
-            vectors = FaissFlat.load(directory / "vectors.faiss")
+            vectors = load_vectors(directory / "vectors.faiss")
             lexical = LexicalIndex.load(directory / "lexical", len(chunks))
             info = IndexInfo(**{name: manifest[name] for name in IndexInfo.__dataclass_fields__})
             _check_counts(manifest, len(chunks), windows, vectors)

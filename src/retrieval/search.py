@@ -104,19 +104,19 @@ class Retriever:
         mode: Mode,
         pool: int,
     ) -> list[_Candidate]:
-        lexical = _rounded(index.lexical.scores(weights))  # (chunks,)
         positions: set[int] = set()
         if mode != "dense":
-            positions.update(_top(lexical, pool))
+            positions.update(index.lexical.top(weights, pool)[0].tolist())
         if vector is not None:
             positions.update(index.nearest(vector, pool).tolist())
         rows = np.array(sorted(positions), dtype=np.int64)
+        lexical = _rounded(index.lexical.scores_at(weights, rows))
         dense = None if vector is None else _rounded(index.dense_scores(vector, rows))
         return [
             _Candidate(
                 index.chunks[row],
                 (number, int(row)),
-                self._stages(float(lexical[row]), None if dense is None else float(dense[i]), mode),
+                self._stages(float(lexical[i]), None if dense is None else float(dense[i]), mode),
             )
             for i, row in enumerate(rows)
         ]
@@ -173,12 +173,6 @@ def _check_embedder(index: KnowledgeIndex, embedder: Embedder) -> None:
 def _rounded(scores: np.ndarray) -> np.ndarray:
     """float64 at six places: what differs only by the order of additions is a tie."""
     return np.round(scores.astype(np.float64), 6)
-
-
-def _top(scores: np.ndarray, count: int) -> list[int]:
-    """Positions of the highest positive scores, the earlier one first where they are equal."""
-    found = np.flatnonzero(scores > 0)
-    return [int(i) for i in found[np.argsort(-scores[found], kind="stable")[:count]]]
 
 
 def _ranked(candidates: Sequence[_Candidate], stage: str) -> list[tuple[_Candidate, float]]:

@@ -38,7 +38,7 @@ def test_stats(embedder):
     assert stats["sources"] == {"a.txt": stats["chunks"]}
     assert stats["vectors"] == embedder.encoded == seen[-1][0] == seen[-1][1]
     assert (stats["dimension"], stats["embedder"], stats["vector_store"]) == (64, "hashing-64", "faiss-flat")
-    assert stats["bytes"] > stats["vectors"] * 64 * 4
+    assert stats["bytes"] > stats["vectors"] * 64 * 2
     assert stats["built_at"].endswith("+00:00")
     json.dumps(stats)
 
@@ -48,7 +48,7 @@ def test_a_chunk_is_as_near_as_its_nearest_window_or_title(embedder):
     everything = np.arange(len(index.chunks))
     query = embedder.encode_queries(["题目"])[0]
     scores = index.dense_scores(query, everything)
-    assert np.allclose(scores[1:], 1, atol=1e-5)  # every chunk of b has the title
+    assert np.allclose(scores[1:], 1, atol=1e-3)  # every chunk of b has the title
     assert scores[0] < 0.9
     query = embedder.encode_queries(["第三十件事情"])[0]
     by_brute_force = np.argsort(-index.dense_scores(query, everything), kind="stable")
@@ -60,7 +60,8 @@ def test_a_chunk_is_as_near_as_its_nearest_window_or_title(embedder):
 def test_later_chunks_are_found_by_title_and_lead_sentence(embedder):
     text = "珠江是中国南方的大河。" + LONG
     index = KnowledgeIndex.build([Document("x", "x", "水系", text), Document("y", "y", "", LONG)], embedder)
-    found = [index.lexical.scores({term: 1.0}) > 0 for term in ("珠江", "水系")]
+    everything = np.arange(len(index.chunks))
+    found = [index.lexical.scores_at({term: 1.0}, everything) > 0 for term in ("珠江", "水系")]
     mine = [chunk.doc_id == "x" for chunk in index.chunks]
     assert sum(mine) > 2
     assert [list(f) for f in found] == [mine, mine]
