@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 WINDOW_CHARS = 80
 # A later chunk is indexed with its document's first sentence, which often names what the rest is about.
 LEAD_CHARS = 80
-EMBED_BATCH = 512
+EMBED_BATCH = 1024
 
 
 @dataclass(frozen=True)
