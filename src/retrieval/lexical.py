@@ -20,8 +20,8 @@ B = 0.75
 # Scores that differ by less differ only by the order of additions: they are ties.
 DECIMALS = 6
 # The bar is set with this many times the wanted texts, and again when REPROBE times more have been found.
-PROBE = 4
-REPROBE = 16
+PROBE = 2
+REPROBE = 8
 # An occurrence count takes one byte; from here on a repetition adds less than 0.006 of a term's weight.
 _MAX_COUNT = 255
 # Texts turned into postings at a time while building: some 10 million occurrences of short texts.
@@ -163,9 +163,11 @@ class LexicalIndex:
                 bar = self._bar(terms[used:], np.concatenate(found), totals, count) - margin
                 probe_at = REPROBE * number
         candidates = np.concatenate(found)
-        if len(candidates) > PROBE * count:
+        candidates = candidates[totals[candidates] + rest[used] >= bar]
+        if len(candidates) > REPROBE * count:
             bar = max(bar, self._bar(terms[used:], candidates, totals, count) - margin)
-        candidates = np.sort(candidates[totals[candidates] + rest[used] >= bar])
+            candidates = candidates[totals[candidates] + rest[used] >= bar]
+        candidates.sort()
         partial = totals[candidates].astype(np.float64)
         for i in range(used, len(terms)):
             if len(candidates) <= PROBE * count:
