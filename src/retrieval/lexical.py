@@ -13,7 +13,7 @@ import numpy as np
 
 from src.retrieval.terms import matched_terms, query_terms, text_terms
 
-__all__ = ["LexicalIndex", "idf", "matched_terms", "term_weights"]
+__all__ = ["LexicalIndex", "average_length", "idf", "matched_terms", "term_weights"]
 
 K1 = 1.5
 B = 0.75
@@ -31,7 +31,7 @@ _ARRAYS = {
     "counts": np.uint8,  # (postings,): how often
     "starts": np.int64,  # (terms + 1,): where each term's postings begin
     "bounds": np.float32,  # (terms,): the greatest share of its weight that the term gives any text
-    "norms": np.float32,  # (texts,): K1 times a text's relative length, BM25's denominator less the count
+    "lengths": np.int32,  # (texts,): how many terms a text has, repeated ones counted again
     "names": np.uint8,  # the terms in UTF-8, one after the other
     "name_starts": np.int64,  # (terms + 1,)
 }
@@ -41,17 +41,19 @@ class LexicalIndex:
     """Postings in flat arrays, which stay on disk where they were loaded from. Immutable.
 
     BM25 is Lucene's, without the constant factor k1 + 1, so that a term gives at most its weight. No idf is
-    stored: it comes with the query, so that several indexes can be scored as one collection.
+    stored: it comes with the query, as does the average length if it is not this index's own, so that several
+    indexes score exactly as one index of all their texts would.
     """
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes the arrays that ``_ARRAYS`` describes."""
         self._arrays = arrays
-        self._rows, self._counts, self._norms = arrays["rows"], arrays["counts"], arrays["norms"]
+        self._rows, self._counts, self._lengths = arrays["rows"], arrays["counts"], arrays["lengths"]
         # As memoryviews, since these are read element by element.
         self._starts, self._bounds = _view(arrays["starts"]), _view(arrays["bounds"])
         self._names, self._name_starts = _view(arrays["names"]), _view(arrays["name_starts"])
-        self.size = len(self._norms)
+        self.size = len(self._lengths)
+        self.length = int(self._lengths.sum(dtype=np.int64))  # of all texts together
         self._position = lru_cache(maxsize=10_000)(self._position_of)
 
     @classmethod
@@ -86,8 +88,8 @@ class LexicalIndex:
             if values.dtype != kind or values.ndim != 1:
                 raise ValueError(f"{name}: {values.dtype} {values.shape}")
             arrays[name] = np.asarray(values)
-        if len(arrays["norms"]) != size:
-            raise ValueError(f"{len(arrays['norms'])} texts instead of {size}")
+        if len(arrays["lengths"]) != size:
+            raise ValueError(f"{len(arrays['lengths'])} texts instead of {size}")
         terms = len(arrays["bounds"])
         _check_offsets(arrays["starts"], terms, len(arrays["rows"]))
         _check_offsets(arrays["name_starts"], terms, len(arrays["names"]))
@@ -106,19 +108,24 @@ class LexicalIndex:
         return 0 if position is None else self._starts[position + 1] - self._starts[position]
 
     def top(
-        self, weights: dict[str, float], count: int, keep: np.ndarray | None = None
+        self,
+        weights: dict[str, float],
+        count: int,
+        keep: np.ndarray | None = None,
+        average: float | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The texts that share most with the weighted terms, exactly as if all had been scored.
 
         Args:
             weights: term -> weight, as ``term_weights`` gives them.
             keep: bool (size,); only these rows are found.
+            average: ``average_length`` of all indexes that are searched together; this one's own if not given.
 
         Returns:
             rows, int64, and their ``scores_at``, float32: at most ``count``, best first, the earlier row first
             among equals, none with a score of 0.
         """
-        terms, attainable = self._strongest_first(weights), sum(weights.values())
+        terms, attainable = self._strongest_first(weights, average), sum(weights.values())
         if not terms or count <= 0:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
         candidates = self._candidates(terms, count, keep, 4 * 10**-DECIMALS * attainable)
@@ -127,17 +134,18 @@ class LexicalIndex:
         best = found[np.lexsort((candidates[found], -scores[found]))[:count]]
         return candidates[best].astype(np.int64), scores[best]
 
-    def scores_at(self, weights: dict[str, float], rows: np.ndarray) -> np.ndarray:
+    def scores_at(self, weights: dict[str, float], rows: np.ndarray, average: float | None = None) -> np.ndarray:
         """Rows (n,) in any order -> float32 (n,) in [0, 1]: the share of what the terms could give at most.
 
         Rounded to six places.
         """
-        return self._shares(self._strongest_first(weights), sum(weights.values()), rows.astype(np.int32))
+        terms = self._strongest_first(weights, average)
+        return self._shares(terms, sum(weights.values()), rows.astype(np.int32))
 
     def _shares(self, terms: "list[_Term]", attainable: float, rows: np.ndarray) -> np.ndarray:
         totals = self._totals(terms, rows)
         shares = np.clip(totals / attainable, 0, 1) if terms else totals
-        return shares.round(DECIMALS).astype(np.float32)
+        return np.asarray(shares.round(DECIMALS), dtype=np.float32)
 
     def _candidates(self, terms: "list[_Term]", count: int, keep: np.ndarray | None, margin: float) -> np.ndarray:
         """Every row that can be among the first ``count`` (MaxScore): int32, ascending, usually hardly more.
@@ -183,14 +191,20 @@ class LexicalIndex:
         rows = np.sort(rows[ahead])
         return float(np.sort(totals[rows] + self._totals(others, rows))[-count])
 
-    def _strongest_first(self, weights: dict[str, float]) -> "list[_Term]":
+    def _strongest_first(self, weights: dict[str, float], average: float | None) -> "list[_Term]":
         """The terms that occur here, by the most that they can give."""
-        known = [(self._position(term), weight) for term, weight in weights.items() if weight > 0]
-        terms = [
-            _Term(self._starts[position], self._starts[position + 1], weight, weight * self._bounds[position])
-            for position, weight in known
-            if position is not None
-        ]
+        own = average_length([self])
+        average = own if average is None else average
+        # A share s grows most where length counts for everything: then its denominator's rest shrinks like this.
+        shrunk = min(1.0, own / average)
+        slope = K1 * B / average
+        terms = []
+        for term, weight in weights.items():
+            position = self._position(term)
+            if position is not None and weight > 0:
+                share = 1 / (1 + (1 / self._bounds[position] - 1) * shrunk)
+                start, end = self._starts[position], self._starts[position + 1]
+                terms.append(_Term(start, end, weight, weight * share, slope))
         return sorted(terms, key=lambda term: -term.bound)
 
     def _totals(self, terms: "list[_Term]", rows: np.ndarray) -> np.ndarray:
@@ -201,9 +215,9 @@ class LexicalIndex:
         return totals
 
     def _gains(self, term: "_Term", rows: np.ndarray) -> np.ndarray:
-        """What a term gives each of its texts, float32: weight · count / (count + norm)."""
+        """What a term gives each of its texts, float32."""
         counts = self._counts[term.start : term.end].astype(np.float32)
-        return np.asarray(np.float32(term.weight) * counts / (counts + self._norms[rows]))
+        return np.asarray(np.float32(term.weight) * counts / self._denominators(term, counts, rows))
 
     def _looked_up(self, term: "_Term", rows: np.ndarray) -> np.ndarray:
         """What a term gives to int32 ``rows`` (n,), 0 where it does not occur: float64 (n,)."""
@@ -212,8 +226,13 @@ class LexicalIndex:
         has = np.flatnonzero(listed[places] == rows)
         counts = self._counts[term.start : term.end][places[has]].astype(np.float64)
         gains = np.zeros(len(rows))
-        gains[has] = term.weight * counts / (counts + self._norms[rows[has]])
+        gains[has] = term.weight * counts / self._denominators(term, counts, rows[has])
         return gains
+
+    def _denominators(self, term: "_Term", counts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """BM25's, in the precision of ``counts``."""
+        kind = counts.dtype.type
+        return np.asarray(counts + (kind(K1 * (1 - B)) + kind(term.slope) * self._lengths[rows].astype(kind)))
 
     def _position_of(self, term: str) -> int | None:
         """Where the term stands among all terms, if it is there."""
@@ -231,6 +250,7 @@ class _Term(NamedTuple):
     end: int
     weight: float
     bound: float  # the most that the term gives any text
+    slope: float  # what one more term in a text adds to the denominator
 
 
 class _Block:
@@ -260,7 +280,7 @@ def _merged(blocks: list[_Block], vocabulary: dict[str, int], lengths: np.ndarra
     for block in blocks:
         frequencies[places[block.terms]] += block.sizes
     starts = np.concatenate([[0], np.cumsum(frequencies)])
-    norms = (K1 * (1 - B + B * lengths / max(lengths.mean(), 1e-9))).astype(np.float32) if len(lengths) else lengths
+    norms = K1 * (1 - B + B * lengths / _average(int(lengths.sum()), len(lengths)))  # (texts,)
     rows = np.empty(starts[-1], dtype=np.int32)
     counts = np.empty(starts[-1], dtype=np.uint8)
     free = starts[:-1].copy()
@@ -282,7 +302,7 @@ def _merged(blocks: list[_Block], vocabulary: dict[str, int], lengths: np.ndarra
         "counts": counts,
         "starts": starts.astype(np.int64),
         "bounds": np.nextafter(bounds, np.float32(2)),  # never below what float64 gives
-        "norms": norms.astype(np.float32),
+        "lengths": lengths.astype(np.int32),
         "names": np.frombuffer(b"".join(encoded), dtype=np.uint8),
         "name_starts": np.cumsum([0, *map(len, encoded)], dtype=np.int64),
     }
@@ -305,6 +325,15 @@ def _nth_best(scores: np.ndarray, count: int) -> float:
 def idf(frequency: int, size: int) -> float:
     """Inverse document frequency, always positive; greatest for a term that no text has."""
     return math.log(1 + (size - frequency + 0.5) / (frequency + 0.5))
+
+
+def average_length(indexes: Sequence[LexicalIndex]) -> float:
+    """Terms a text, counted as if ``indexes`` were one collection."""
+    return _average(sum(index.length for index in indexes), sum(index.size for index in indexes))
+
+
+def _average(length: int, size: int) -> float:
+    return max(length, 1) / max(size, 1)
 
 
 def term_weights(query: str, indexes: Sequence[LexicalIndex]) -> dict[str, float]:

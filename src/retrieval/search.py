@@ -11,7 +11,7 @@ from src.errors import InputError, KnowledgeError
 from src.knowledge.clean import clean
 from src.knowledge.types import Chunk
 from src.retrieval.knowledge_index import KnowledgeIndex
-from src.retrieval.lexical import term_weights
+from src.retrieval.lexical import average_length, term_weights
 from src.retrieval.types import Hit, Mode, Stages
 
 MAX_QUERY_CHARS = 2_000
@@ -87,12 +87,13 @@ class Retriever:
     def _candidates(self, query: str, mode: Mode, pool: int, extra: KnowledgeIndex | None) -> list[_Candidate]:
         indexes = self._indexes(extra)
         # Counted over both, so that a term's weight does not depend on which index a passage is in.
-        weights = term_weights(query, [index.lexical for index in indexes])
+        lexical = [index.lexical for index in indexes]
+        weights, average = term_weights(query, lexical), average_length(lexical)
         vector = None if mode == "lexical" else self.embedder.encode_queries([query])[0]  # (d,)
         return [
             candidate
             for number, index in enumerate(indexes)
-            for candidate in self._from_index(number, index, weights, vector, mode, pool)
+            for candidate in self._from_index(number, index, weights, average, vector, mode, pool)
         ]
 
     def _from_index(
@@ -100,17 +101,18 @@ class Retriever:
         number: int,
         index: KnowledgeIndex,
         weights: dict[str, float],
+        average: float,
         vector: np.ndarray | None,
         mode: Mode,
         pool: int,
     ) -> list[_Candidate]:
         positions: set[int] = set()
         if mode != "dense":
-            positions.update(index.lexical.top(weights, pool)[0].tolist())
+            positions.update(index.lexical.top(weights, pool, average=average)[0].tolist())
         if vector is not None:
             positions.update(index.nearest(vector, pool).tolist())
         rows = np.array(sorted(positions), dtype=np.int64)
-        lexical = _rounded(index.lexical.scores_at(weights, rows))
+        lexical = _rounded(index.lexical.scores_at(weights, rows, average))
         dense = None if vector is None else _rounded(index.dense_scores(vector, rows))
         return [
             _Candidate(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.retrieval import lexical
-from src.retrieval.lexical import K1, B, LexicalIndex, idf, term_weights
+from src.retrieval.lexical import K1, B, LexicalIndex, average_length, idf, term_weights
 from src.retrieval.terms import text_terms
 
 TEXTS = ["广州大学在广州番禺", "北京大学在北京", "番茄炒蛋的做法", "广州的番茄", "BM25 是算法", "🐑"]
@@ -76,7 +76,7 @@ def test_top_is_what_scoring_every_text_gives(many, count, kept):
 
 def test_most_rows_are_never_scored(many):
     index = LexicalIndex.build(many * 10)
-    terms = index._strongest_first(term_weights(many[0][:12], [index]))
+    terms = index._strongest_first(term_weights(many[0][:12], [index]), None)
     assert 10 <= len(index._candidates(terms, 10, None, 1e-5)) < len(many)
 
 
@@ -88,9 +88,25 @@ def test_blocks_of_texts_give_the_same_arrays(many, monkeypatch):
         assert np.array_equal(values, blocks._arrays[name]), name
 
 
-def test_two_indexes_score_as_one_collection_would_weigh():
-    parts = [LexicalIndex.build(TEXTS[:2]), LexicalIndex.build(TEXTS[2:])]
-    assert term_weights("广州番茄", parts) == pytest.approx(term_weights("广州番茄", [LexicalIndex.build(TEXTS)]))
+@pytest.mark.parametrize("shortest_first", [False, True])
+def test_several_indexes_score_exactly_as_one(many, shortest_first):
+    """Also where the parts' texts are much longer or shorter than the average."""
+    texts = sorted(many, key=len, reverse=not shortest_first)
+    one = LexicalIndex.build(texts)
+    parts = [LexicalIndex.build(texts[start : start + 1000]) for start in (0, 1000, 2000)]
+    average = average_length(parts)
+    assert average == average_length([one])
+    for query in many[:40]:
+        weights = term_weights(query[:6], parts)
+        assert weights == term_weights(query[:6], [one])
+        found = [part.top(weights, 20, average=average) for part in parts]
+        rows = np.concatenate([rows + 1000 * i for i, (rows, _) in enumerate(found)])
+        scores = np.concatenate([scores for _, scores in found])
+        best = np.lexsort((rows, -scores))[:20]
+        expected_rows, expected_scores = one.top(weights, 20)
+        assert np.array_equal(rows[best], expected_rows)
+        assert np.array_equal(scores[best], expected_scores)
+        assert np.array_equal(parts[1].scores_at(weights, found[1][0], average), found[1][1])
 
 
 def test_unseen_terms_keep_scores_low_and_emoji_finds_nothing():
@@ -133,7 +149,7 @@ def test_save_and_load_without_pickle(many, tmp_path):
         LexicalIndex.load(tmp_path, 5)
 
 
-@pytest.mark.parametrize("name", ["rows", "counts", "starts", "bounds", "names", "name_starts", "norms"])
+@pytest.mark.parametrize("name", ["rows", "counts", "starts", "bounds", "names", "name_starts", "lengths"])
 def test_arrays_that_do_not_fit_are_refused(name, tmp_path):
     index = LexicalIndex.build(TEXTS)
     index.save(tmp_path)
