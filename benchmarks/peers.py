@@ -44,10 +44,10 @@ def ours(documents: list[Document], embedder: Embedder) -> Search:
 
 def langchain(documents: list[Document], embedder: Embedder, tokens: Callable[[str], list[str]] | None) -> Search:
     """EnsembleRetriever of BM25Retriever and FAISS with equal weights, as its documentation shows."""
-    from langchain_classic.retrievers import EnsembleRetriever  # noqa: PLC0415 (optional)
-    from langchain_community.retrievers import BM25Retriever  # noqa: PLC0415
-    from langchain_community.vectorstores import FAISS  # noqa: PLC0415
-    from langchain_core.embeddings import Embeddings  # noqa: PLC0415
+    from langchain_classic.retrievers import EnsembleRetriever
+    from langchain_community.retrievers import BM25Retriever
+    from langchain_community.vectorstores import FAISS
+    from langchain_core.embeddings import Embeddings
 
     class Shared(Embeddings):
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -66,12 +66,12 @@ def langchain(documents: list[Document], embedder: Embedder, tokens: Callable[[s
 
 def llama_index(documents: list[Document], embedder: Embedder, pattern: str | None) -> Search:
     """QueryFusionRetriever with reciprocal rank fusion over BM25Retriever and the default vector store."""
-    from llama_index.core import Settings, VectorStoreIndex  # noqa: PLC0415 (optional)
-    from llama_index.core.embeddings import BaseEmbedding  # noqa: PLC0415
-    from llama_index.core.llms import MockLLM  # noqa: PLC0415
-    from llama_index.core.retrievers import QueryFusionRetriever  # noqa: PLC0415
-    from llama_index.core.schema import TextNode  # noqa: PLC0415
-    from llama_index.retrievers.bm25 import BM25Retriever  # noqa: PLC0415
+    from llama_index.core import Settings, VectorStoreIndex
+    from llama_index.core.embeddings import BaseEmbedding
+    from llama_index.core.llms import MockLLM
+    from llama_index.core.retrievers import QueryFusionRetriever
+    from llama_index.core.schema import TextNode
+    from llama_index.retrievers.bm25 import BM25Retriever
 
     class Shared(BaseEmbedding):  # type: ignore[misc]
         def _get_text_embedding(self, text: str) -> list[float]:
@@ -101,7 +101,7 @@ def contenders(documents: list[Document], embedder: Embedder) -> Iterator[tuple[
     """(name, how to make it), ours last."""
 
     def with_jieba() -> Search:
-        import jieba  # noqa: PLC0415 (optional)
+        import jieba
 
         jieba.setLogLevel(60)
         return langchain(documents, embedder, jieba.lcut)
@@ -139,7 +139,9 @@ def main() -> None:
             times.append(1000 * (time.perf_counter() - started))
             ranks.append(found.index(wanted) + 1 if wanted in found else 0)
         at = [100 * sum(0 < rank <= k for rank in ranks) / len(ranks) for k in (1, 5)]
-        figures = f"@1 {at[0]:5.1f}  @5 {at[1]:5.1f}  p50 {statistics.median(times):6.1f} ms  built in {built:5.1f} s"
+        figures = (
+            f"@1 {at[0]:5.1f}  @5 {at[1]:5.1f}  p50 {statistics.median(times):6.1f} ms  built in {built:5.1f} s"
+        )
         print(f"{name:40} {figures}", flush=True)
 
 

@@ -9,10 +9,9 @@ import statistics
 import time
 from pathlib import Path
 
-from src.retrieval.indexing import base_of
-
 from src.embedding.use import UniversalSentenceEncoder
 from src.knowledge.types import Document
+from src.retrieval.indexing import base_of
 from src.retrieval.search import Retriever
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"

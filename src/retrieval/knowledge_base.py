@@ -21,7 +21,7 @@ from src.retrieval.manifest import file_names
 from src.retrieval.passages import Passage
 from src.retrieval.segment import Segment, check_embedder
 from src.retrieval.state import STATE, FileEntry, State
-from src.retrieval.types import Candidate, Query
+from src.retrieval.types import Candidate, Counts, Query
 
 logger = logging.getLogger(__name__)
 
@@ -85,15 +85,16 @@ class KnowledgeBase:
 
     # Searching
 
-    def frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
-        """How many passages there are, and how many hold each term (deleted ones count until they are merged away)."""
+    def count(self, terms: Iterable[str]) -> Counts:
+        """Over all passages; deleted ones count until they are merged away."""
         terms = list(terms)
-        size, counts = 0, dict.fromkeys(terms, 0)
+        texts = length = 0
+        frequencies = dict.fromkeys(terms, 0)
         for part in self.parts():
-            more, found = part.segment.lexical.frequencies(terms)
-            size += more
-            counts = {term: counts[term] + found[term] for term in terms}
-        return size, counts
+            counts = part.segment.lexical.count(terms)
+            texts, length = texts + counts.texts, length + counts.length
+            frequencies = {term: frequencies[term] + counts.frequencies[term] for term in terms}
+        return Counts(texts, length, frequencies)
 
     def recall(self, query: Query) -> list[Candidate]:
         """Passages that may answer, with their lexical and dense scores."""

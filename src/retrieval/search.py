@@ -59,16 +59,16 @@ class Retriever:
         candidates = self._candidates(text, "hybrid", POOL, extra)
         return {
             "query": text,
-            "terms": list(term_weights(text, _both(self.base, extra))),
+            "terms": list(term_weights(text, _both(self.base, extra))[0]),
             "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused")},
         }
 
     def _candidates(self, text: str, mode: Mode, pool: int, extra: Collection | None) -> list[Candidate]:
         collections = _both(self.base, extra)
         # Counted over both, so that a term's weight does not depend on which collection a passage is in.
-        weights = term_weights(text, collections)
+        weights, average = term_weights(text, collections)
         vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
-        query = Query(text, weights, vector, mode, pool)
+        query = Query(text, weights, average, vector, mode, pool)
         found = [
             replace(candidate, order=(number, *candidate.order))
             for number, collection in enumerate(collections)

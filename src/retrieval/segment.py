@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 WINDOW_CHARS = 80
 # A later chunk is indexed with its document's first sentence, which often names what the rest is about.
 LEAD_CHARS = 80
-EMBED_BATCH = 512
+EMBED_BATCH = 1024
 _ARRAYS = ("windows", "files", "exact", "near", "documents")
 
 
@@ -107,10 +107,9 @@ class Segment:
             passages=passages,
             file_names=file_names,
             files=np.concatenate([a[kept] for a, kept in zip(renumbered, rows, strict=True)]),
-            **{
-                name: np.concatenate([getattr(s, name)[kept] for s, kept in zip(segments, rows, strict=True)])
-                for name in ("exact", "near", "documents")
-            },
+            exact=np.concatenate([s.exact[kept] for s, kept in zip(segments, rows, strict=True)]),
+            near=np.concatenate([s.near[kept] for s, kept in zip(segments, rows, strict=True)]),
+            documents=np.concatenate([s.documents[kept] for s, kept in zip(segments, rows, strict=True)]),
             windows=windows,
             vectors=build_vectors(vectors),
             lexical=LexicalIndex.build(map(_lexical_text, passages)),
@@ -171,11 +170,11 @@ class Segment:
         """
         rows: set[int] = set()
         if query.mode != "dense":
-            rows.update(self.lexical.top(query.weights, query.pool, keep)[0].tolist())
+            rows.update(self.lexical.top(query.weights, query.pool, keep, query.average)[0].tolist())
         if query.vector is not None:
             rows.update(self.nearest(query.vector, query.pool, keep).tolist())
         found = np.array(sorted(rows), dtype=np.int64)
-        lexical = _rounded(self.lexical.scores_at(query.weights, found))
+        lexical = _rounded(self.lexical.scores_at(query.weights, found, query.average))
         dense = None if query.vector is None else _rounded(self.dense_scores(query.vector, found))
         return [
             Candidate(

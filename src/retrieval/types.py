@@ -53,12 +53,14 @@ class Query:
 
     Attributes:
         weights: its terms and their inverse document frequency over every collection that is searched.
+        average: terms a text in all of those.
         vector: float32 (dimension,), normalised; None in lexical mode.
         pool: how many passages each side brings at least.
     """
 
     text: str
     weights: dict[str, float]
+    average: float
     vector: np.ndarray | None
     mode: Mode
     pool: int
@@ -73,11 +75,26 @@ class Candidate:
     stages: Stages
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What term weights are made of.
+
+    Attributes:
+        texts: how many there are.
+        length: the terms of all texts together, repeated ones counted again.
+        frequencies: how many texts hold each term that was asked for.
+    """
+
+    texts: int
+    length: int
+    frequencies: dict[str, int]
+
+
 class Counted(Protocol):
     """Texts whose terms have been counted."""
 
-    def frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
-        """How many passages there are, and how many of them hold each term."""
+    def count(self, terms: Iterable[str]) -> Counts:
+        """Over all texts; deleted ones may still be counted until they are gone for good."""
         ...
 
 

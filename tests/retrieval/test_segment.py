@@ -37,7 +37,7 @@ def saved(embedder, tmp_path):
 
 
 def question(embedder, text, pool=5):
-    return Query(text, {"第": 1.0, text[:2]: 2.0}, embedder.encode_queries([text])[0], "hybrid", pool)
+    return Query(text, {"第": 1.0, text[:2]: 2.0}, 20.0, embedder.encode_queries([text])[0], "hybrid", pool)
 
 
 def test_passages_come_back_as_they_were(tmp_path):
@@ -56,7 +56,7 @@ def test_a_passage_is_as_near_as_its_nearest_window_or_title(embedder):
     segment = Segment.build([PASSAGES[0], passage(1, long, "题目")], embedder)
     query = embedder.encode_queries(["题目"])[0]
     scores = segment.dense_scores(query, np.arange(2))
-    assert scores[1] == pytest.approx(1, abs=1e-5)
+    assert scores[1] == pytest.approx(1, abs=1e-3)
     assert scores[0] < 0.9
     assert segment.nearest(query, 9).tolist() == [1, 0]
     assert segment.dense_scores(query, np.array([], dtype=np.int64)).shape == (0,)
