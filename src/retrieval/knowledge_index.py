@@ -13,7 +13,8 @@ import numpy as np
 
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
-from src.knowledge.split import SPLITTER_VERSION, deduplicate, sentence_spans, split_document, window_spans
+from src.knowledge.copies import deduplicate
+from src.knowledge.split import SPLITTER_VERSION, sentence_spans, split_document, window_spans
 from src.knowledge.types import Chunk, Document
 from src.retrieval.lexical import LexicalIndex
 from src.retrieval.manifest import damaged, read_manifest, write_directory
@@ -32,13 +33,14 @@ EMBED_BATCH = 512
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """What the index was made from and with."""
+    """What the index was made from and with; ``near_duplicates`` are among the ``duplicates``."""
 
     embedder: str
     fingerprint: str
     content_hash: str
     documents: int
     duplicates: int
+    near_duplicates: int
     built_at: str
 
 
@@ -76,7 +78,7 @@ class KnowledgeIndex:
         """
         documents = list(documents)
         _refuse_repeated_ids(documents)
-        chunks, duplicates = deduplicate(chunk for document in documents for chunk in split_document(document))
+        chunks, exact, near = deduplicate(chunk for document in documents for chunk in split_document(document))
         if not chunks:
             raise KnowledgeError("知识库里没有可用的文字；请检查知识文件")
         texts = [_dense_texts(chunk) for chunk in chunks]
@@ -89,7 +91,8 @@ class KnowledgeIndex:
             fingerprint=embedder.fingerprint,
             content_hash=content_hash(documents),
             documents=len(documents),
-            duplicates=duplicates,
+            duplicates=exact + near,
+            near_duplicates=near,
             built_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         return cls(chunks, windows, FaissFlat.build(vectors), lexical, info)
@@ -138,6 +141,7 @@ class KnowledgeIndex:
             "documents": self.info.documents,
             "chunks": len(self.chunks),
             "duplicates": self.info.duplicates,
+            "near_duplicates": self.info.near_duplicates,
             "vectors": len(self.vectors),
             "dimension": self.vectors.dimension,
             "embedder": self.info.embedder,

@@ -1,0 +1,58 @@
+"""Passages that say the same: exact copies, and copies that differ in nothing a reader would miss."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from src.knowledge.clean import squash
+from src.knowledge.types import Chunk
+
+# Marks that may differ between two copies; beside a digit they may be part of a number or a date (3.5, 2024-1-12),
+# and a question is not its answer, so those stay. Signs (+ # % / = < >) are content.
+_MARK = r"[\s,.:;!'\"()\[\]{}*_`~|·•●■◆▪°—–\-…、。〈〉《》「」『』【】〔〕“”‘’]"
+_FREE_MARKS = re.compile(rf"(?<!\d){_MARK}+(?!\d|{_MARK})")
+# Words that change the style of a sentence, never what it states. No negation, no "and/or", no pronoun is among them.
+_FILLERS = re.compile("因此|所以|因而|此外|另外|并且|而且|的|了")
+MIN_CHARS = 20
+# A key that lacks more than this share of the text says too little about it.
+MAX_LOST = 0.2
+
+
+def deduplicate(chunks: Iterable[Chunk]) -> tuple[list[Chunk], int, int]:
+    """(chunks without later copies, number of exact copies removed, number of near copies removed).
+
+    Copies have the same title. Exact: the same text but for width of characters and white space. Near: also but for
+    punctuation, letter case and filler words, in texts of at least ``MIN_CHARS``. A changed number, name, date or
+    negation makes another passage, however alike the rest is (similarity cannot tell 2023 from 2024).
+    """
+    kept: list[Chunk] = []
+    texts: set[bytes] = set()
+    keys: set[bytes] = set()
+    exact = near = 0
+    for chunk in chunks:
+        title, text = squash(chunk.title), squash(chunk.text)
+        digest = _digest(title, text)
+        if digest in texts:
+            exact += 1
+            continue
+        texts.add(digest)
+        if key := _key(text):
+            digest = _digest(title, key)
+            if digest in keys:
+                near += 1
+                continue
+            keys.add(digest)
+        kept.append(chunk)
+    return kept, exact, near
+
+
+def _key(text: str) -> str:
+    """What must be equal in near copies; empty where a text is too short for any."""
+    bare = _FREE_MARKS.sub("", text.casefold())
+    key = _FILLERS.sub("", bare)
+    return key if len(key) >= max(MIN_CHARS, (1 - MAX_LOST) * len(bare)) else ""
+
+
+def _digest(title: str, text: str) -> bytes:
+    """Two million texts are not kept twice to be compared."""
+    return hashlib.blake2b(f"{title}\n\n{text}".encode("utf-8", "replace"), digest_size=16).digest()
