@@ -94,7 +94,7 @@ def _is_big5(data: bytes) -> bool:
     pairs = _PAIR.findall(sample)
     big5 = sum(_FREQUENT_BIG5.match(pair) is not None for pair in pairs)
     gb = sum(_FREQUENT_GB.match(pair) is not None for pair in pairs)
-    if len(pairs) < _MIN_PAIRS or big5 < 0.97 * len(pairs) or gb > 0.75 * len(pairs):
+    if len(pairs) < _MIN_PAIRS or big5 < 0.9 * len(pairs) or gb > 0.75 * len(pairs):
         return False
     try:
         data.decode("cp950")

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from src.errors import KnowledgeError
@@ -17,7 +17,8 @@ from src.knowledge.types import Document
 MAX_KEY_CHARS = 60
 MAX_CAPTIONS = 3
 _DELIMITERS = ",\t;|"
-_SAMPLE_LINES = 30
+_SAMPLE_ROWS = 30
+_SAMPLE_CHARS = 100_000
 
 
 class Line(NamedTuple):
@@ -120,12 +121,13 @@ def _group(lines: Sequence[Line], name: str, source: str, prefix: str, title: st
 
 
 def _delimiter(text: str) -> str:
-    """The character that divides most of the first lines into equally many fields."""
-    lines = [line for line in text[:100_000].splitlines()[:_SAMPLE_LINES] if line.strip()]
+    """The character that divides most of the first rows into equally many fields."""
+    sample = text[:_SAMPLE_CHARS]
 
     def score(delimiter: str) -> tuple[int, int]:
-        counts = [line.count(delimiter) for line in lines]
-        usual = max(set(counts), key=counts.count, default=0)
-        return (counts.count(usual), usual) if usual else (0, 0)
+        rows = islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_ROWS)
+        widths = [len(row) for row in rows if row]
+        usual = max(set(widths), key=widths.count, default=1)
+        return (widths.count(usual), usual) if usual > 1 else (0, 0)
 
     return max(_DELIMITERS, key=score)
