@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def _limit(limits: Limits) -> None:
     signal.alarm(int(limits.max_seconds + GRACE_S) + 1)
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     wanted = limits.max_memory_bytes if most == resource.RLIM_INFINITY else min(limits.max_memory_bytes, most)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, most))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -12,6 +12,7 @@ from src.errors import KnowledgeError
 from src.knowledge.parse import read_file
 from src.knowledge.readers import READERS
 from src.knowledge.readers.flow import join_lines
+from src.knowledge.readers.numbering import chinese
 from src.knowledge.readers.ocr import MAX_SIDE, strips
 from src.knowledge.split import split_document
 from src.knowledge.types import Document
@@ -102,6 +103,51 @@ def test_word_takes_insertions_and_links_not_deletions(tmp_path: Path) -> None:
     data = samples.word(lambda document: document.add_paragraph("文"))
     data = samples.replaced(data, {"word/document.xml": lambda xml: xml.replace(b"</w:p>", inner.encode(), 1)})
     assert [d.text for d in read_file(write(tmp_path, "a.docx", data))] == ["文新链接控件"]
+
+
+def test_word_numbers_are_written_out(tmp_path: Path) -> None:
+    def level(index: int, kind: str, text: str) -> str:
+        return f'<w:lvl w:ilvl="{index}"><w:start w:val="1"/><w:numFmt w:val="{kind}"/><w:lvlText w:val="{text}"/></w:lvl>'
+
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    levels = level(0, "chineseCounting", "第%1条") + level(1, "decimal", "%2.") + level(2, "bullet", "·")
+    numbering = (
+        f'<w:numbering xmlns:w="{space}"><w:abstractNum w:abstractNumId="5">{levels}</w:abstractNum>'
+        '<w:num w:numId="7"><w:abstractNumId w:val="5"/></w:num></w:numbering>'
+    )
+    paragraphs = "".join(
+        f'<w:p><w:pPr><w:numPr><w:ilvl w:val="{depth}"/><w:numId w:val="{list_}"/></w:numPr></w:pPr>'
+        f"<w:r><w:t>{text}</w:t></w:r></w:p>"
+        for depth, list_, text in [
+            (0, 7, "总则"), (1, 7, "甲"), (1, 7, "乙"), (2, 7, "点"), (0, 7, "附则"), (1, 7, "丙"), (0, 0, "无"), (8, 7, "深"),
+        ]
+    )  # fmt: skip
+    data = samples.replaced(
+        samples.word(lambda document: document.add_paragraph("头")),
+        {
+            "word/numbering.xml": numbering.encode(),
+            "word/document.xml": lambda xml: xml.replace(b"</w:p>", b"</w:p>" + paragraphs.encode(), 1),
+        },
+    )
+    (document,) = read_file(write(tmp_path, "a.docx", data))
+    assert document.text.split("\n") == [
+        "头",
+        "第一条 总则",
+        "1. 甲",
+        "2. 乙",
+        "点",
+        "第二条 附则",
+        "1. 丙",
+        "无",
+        "深",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "一"), (10, "十"), (12, "十二"), (20, "二十"), (103, "一百零三"), (1010, "一千零一十")]
+)
+def test_chinese_numbers(number: int, text: str) -> None:
+    assert chinese(number) == text
 
 
 def test_slides_have_titles_notes_tables_and_groups(tmp_path: Path) -> None:
@@ -265,6 +311,7 @@ def test_a_tall_picture_is_cut_between_lines() -> None:
     [
         (["本公司自成立以来始终坚持以客户为中心的经营理念，", "不断创新。", "二、组织"], "本公司自成立以来始终坚持以客户为中心的经营理念，不断创新。\n二、组织"),
         (["the quick brown fox jumps over the lazy dog and", "runs away"], "the quick brown fox jumps over the lazy dog and runs away"),
+        (["第 一 章 总 则", "姓名 张三"], "第一章总则\n姓名 张三"),
         (["产品甲", "产品乙", "产品丙"], "产品甲\n产品乙\n产品丙"),
         (["张三 研发部 工程师 广州市番禺区大学城 电话一二三", "李四 市场部 经理 广州市番禺区大学城 电话四五六七"], None),
     ],
