@@ -244,6 +244,8 @@ CASES = [
     Case("没有尾.html", lambda: ("<p>正文" + "<a href='" * 100_000).encode(), "正文", read=True),
     Case("属性.html", lambda: ("<p>正文</p><p " + "a='b' " * 300_000 + ">").encode(), "正文", read=True),
     Case("编码.html", lambda: "<meta charset=punycode><p>正文在这里</p>".encode(), "正文在这里", read=True),
+    Case("长表头.html", lambda: ("<table><tr>" + f"<td>{'名' * 50}</td>" * 90 + "</tr>"
+         + f"<tr>{'<td>值</td>' * 90}</tr>" * 400 + "</table>").encode(), "个字"),
     # workbooks
     Case("远.xlsx", sheet(f'<row r="1048576">{cell("XFD1048576", "远方")}</row>'), "单元格"),
     Case("宽行.xlsx", far_cells, "单元格"),

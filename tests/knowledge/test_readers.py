@@ -207,6 +207,12 @@ def test_a_row_longer_than_a_chunk_repeats_its_first_field(tmp_path: Path) -> No
     assert {field.split("：")[0] for fields in rest for field in fields} > {"项目0", "项目19"}
 
 
+def test_a_table_for_the_layout_repeats_no_long_text(tmp_path: Path) -> None:
+    rows = [["左栏" * 40, "右栏" * 40], ["姓名", "部门"], ["张三", "研发"]]
+    (document,) = read_file(write(tmp_path, "a.xlsx", samples.workbook({"一": rows})))
+    assert document.text == f"{'左栏' * 40}；{'右栏' * 40}\n姓名：张三；部门：研发"
+
+
 def test_html_is_what_a_browser_shows(tmp_path: Path) -> None:
     documents = read_file(write(tmp_path, "a.html", PAGE.encode("gbk")))
     assert [(d.title, d.text) for d in documents] == [

@@ -15,6 +15,8 @@ from src.knowledge.types import Document
 
 # A row that is longer becomes several lines, each of which repeats the row's first field if it is this short.
 MAX_KEY_CHARS = 60
+# What is longer does not name a column: the table is there for the layout of its text.
+MAX_NAME_CHARS = 60
 MAX_CAPTIONS = 3
 _DELIMITERS = ",\t;|"
 _SAMPLE_ROWS = 30
@@ -30,7 +32,7 @@ class Line(NamedTuple):
 
 
 def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
-    """``姓名：张三；部门：研发`` for each row below the first row with two filled cells, which names the columns."""
+    """``姓名：张三；部门：研发`` for each row below the first with two short cells or more, which names the columns."""
     header: list[str] | None = None
     alone = True
     number = 0
@@ -42,8 +44,8 @@ def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
         if header is not None:
             alone = False
             yield from (Line(number, text) for text in _row(header, cells))
-        elif len(filled) == 1:
-            yield Line(number, filled[0], caption=True)
+        elif len(filled) == 1 or max(map(len, filled)) > MAX_NAME_CHARS:
+            yield Line(number, "；".join(filled), caption=len(filled) == 1)
         else:
             header = cells
     if header is not None and alone:

@@ -165,8 +165,8 @@ def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
             if (rows := _span(cell, "rowspan")) > 1:
                 below[len(cells)] = (rows - 1, text)
             cells += [text, *[""] * (_span(cell, "colspan") - 1)]
-            count.add(len(cells))
         _fill(cells, below)
+        count.add(len(cells))
         yield cells
 
 

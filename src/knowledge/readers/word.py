@@ -94,7 +94,7 @@ def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
             span = _number(_value(cell, "w:tcPr/w:gridSpan"), 1)
             above[column] = text
             cells += [text, *itertools.repeat("", min(span, MAX_COLUMNS) - 1)]
-            count.add(len(cells))
+        count.add(len(cells))
         yield cells
 
 
