@@ -33,12 +33,15 @@ class ParserPool:
 
     Args:
         limits: of every file, time and memory of its process included.
-        threads: for the recognition of pictures, in each process.
+        threads: for the recognition of pictures, in each process; two and more also spin while they wait.
+        idle_s: a process without work for so long ends, and with it what a recognition has loaded (600 MB).
     """
 
-    def __init__(self, workers: int = 1, limits: Limits = UPLOAD_LIMITS, threads: int = 1) -> None:
+    def __init__(
+        self, workers: int = 1, limits: Limits = UPLOAD_LIMITS, threads: int = 1, idle_s: float = 60.0
+    ) -> None:
         self.limits = limits
-        self._parsers = [_Parser(threads) for _ in range(workers)]
+        self._parsers = [_Parser(threads, idle_s) for _ in range(workers)]
         self._free: queue.LifoQueue[_Parser] = queue.LifoQueue()
         for parser in self._parsers:
             self._free.put(parser)
@@ -98,8 +101,9 @@ def read_files(
 class _Parser:
     """One process, one file at a time."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, idle_s: float) -> None:
         self._threads = threads
+        self._idle_s = idle_s
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
@@ -182,7 +186,7 @@ class _Parser:
         environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
         environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(self._threads)}
         return subprocess.Popen(  # noqa: S603 (this program's own module)
-            [sys.executable, "-m", "src.knowledge.parser_process", str(os.getpid())],
+            [sys.executable, "-m", "src.knowledge.parser_process", str(os.getpid()), str(self._idle_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -229,6 +229,16 @@ def test_html_encodings(tmp_path: Path, encoding: str) -> None:
     assert document.text == text
 
 
+def test_html_with_a_damaged_character_is_read(tmp_path: Path) -> None:
+    text = "广州大学城外环西路上有十所大学。" * 20
+    for meta, encoding in (("<meta charset=gbk>", "gbk"), ("", "utf-8")):
+        data = f"{meta}<p>{text}</p><p>尾".encode(encoding)[:-1]
+        (document,) = read_file(write(tmp_path, "a.html", data))
+        assert document.text == text
+    with pytest.raises(KnowledgeError):
+        read_file(write(tmp_path, "b.html", b"<meta charset=utf-8><p>" + bytes(range(128, 256)) * 9))
+
+
 @pytest.mark.parametrize(("encoding", "delimiter"), itertools.product(["utf-8-sig", "gb18030", "utf-16"], ",\t;|"))
 def test_csv_encodings_and_delimiters(tmp_path: Path, encoding: str, delimiter: str) -> None:
     quoted = f'张三{delimiter}"研发{delimiter}测试\n二组"'

@@ -108,6 +108,16 @@ def test_a_process_that_has_gone_is_replaced(good: Path) -> None:
     pool.close()
 
 
+def test_an_idle_process_leaves_and_another_comes(good: Path) -> None:
+    """Also where it leaves just as it is asked."""
+    pool = ParserPool(idle_s=0.02)
+    for pause in (0.0, 0.01, 0.02, 0.03, 0.5):
+        assert pool.read(good)
+        time.sleep(pause)
+    assert not [p for p in parsers() if p.status() != psutil.STATUS_ZOMBIE]
+    pool.close()
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_threads_share_a_pool(tmp_path: Path, greedy: Path, workers: int) -> None:
     pool = ParserPool(workers, limits=replace(UPLOAD_LIMITS, max_seconds=1.0))

@@ -34,13 +34,20 @@ def test_stats(embedder):
         DOCUMENTS, embedder, progress=lambda done, total: seen.append((done, total))
     ).stats()
     assert stats["documents"] == 3
-    assert stats["duplicates"] == 1
+    assert (stats["duplicates"], stats["near_duplicates"]) == (1, 0)
     assert stats["sources"] == {"a.txt": stats["chunks"]}
     assert stats["vectors"] == embedder.encoded == seen[-1][0] == seen[-1][1]
     assert (stats["dimension"], stats["embedder"], stats["vector_store"]) == (64, "hashing-64", "faiss-flat")
     assert stats["bytes"] > stats["vectors"] * 64 * 4
     assert stats["built_at"].endswith("+00:00")
     json.dumps(stats)
+
+
+def test_near_copies_are_counted_among_the_copies(embedder):
+    text = "图书馆的开放时间是早上八点到晚上十点，周末照常开放。"
+    documents = [Document(str(i), "a.txt", "", t) for i, t in enumerate([text, text.replace("，", "；"), text])]
+    stats = KnowledgeIndex.build(documents, embedder).stats()
+    assert (stats["chunks"], stats["duplicates"], stats["near_duplicates"]) == (1, 2, 1)
 
 
 def test_a_chunk_is_as_near_as_its_nearest_window_or_title(embedder):
