@@ -3,6 +3,7 @@
 import codecs
 import re
 import unicodedata
+from contextlib import suppress
 
 from src.errors import KnowledgeError
 
@@ -22,10 +23,18 @@ _LINE_BREAKS = re.compile("\r\n?|\u2028|\u2029|\x85")
 _SPACES = re.compile(r"\s+")
 _PLAIN_CONTROLS = "\t\n\r\f\v"
 _SAMPLE_CHARS = 200_000
+_SAMPLE_BYTES = 100_000
+# What nearly every character of a Chinese or English text is.
+_USUAL = re.compile("[\t\n\r -~\u00a0-\u04ff\u2010-\u27bf\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
+_PAIR = re.compile(rb"[\x81-\xfe][\x40-\xfe]")
+# Punctuation and frequent characters: the first half of each code.
+_FREQUENT_BIG5 = re.compile(rb"[\xa1-\xc6].", re.DOTALL)
+_FREQUENT_GB = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
+_MIN_PAIRS = 10
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8, UTF-16/32 by their mark, else GB18030.
+    """UTF-8, UTF-16/32 by their mark, UTF-16 or Big5 without one where that is certain, else GB18030.
 
     Raises:
         KnowledgeError: binary data, or UTF-8 with damaged bytes; ``name`` is the file in the message.
@@ -55,14 +64,43 @@ def _decode_bytes(data: bytes, name: str) -> str:
                 return data.decode(encoding)
             except UnicodeDecodeError as error:
                 raise KnowledgeError(_not_text(name)) from error
+    if b"\0" in data and (text := _unmarked_utf16(data)):
+        return text
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         _refuse_damaged_utf8(data, name, error.start)
     try:
-        return data.decode("gb18030")
+        return data.decode("cp950" if _is_big5(data) else "gb18030")
     except UnicodeDecodeError as error:
         raise KnowledgeError(_not_text(name)) from error
+
+
+def _unmarked_utf16(data: bytes) -> str:
+    """Empty where it is something else: in the wrong byte order, or as UTF-16, few texts look like one."""
+    best, most = "", 0.95
+    for encoding in ("utf-16-le", "utf-16-be"):
+        with suppress(UnicodeDecodeError):
+            text = data.decode(encoding)
+            sample = text[:_SAMPLE_CHARS]
+            if (usual := len(_USUAL.findall(sample)) / max(1, len(sample))) > most:
+                best, most = text, usual
+    return best
+
+
+def _is_big5(data: bytes) -> bool:
+    """Big5 pairs are mostly possible in GB18030 too, but then of rare characters."""
+    sample = data[:_SAMPLE_BYTES]
+    pairs = _PAIR.findall(sample)
+    big5 = sum(_FREQUENT_BIG5.match(pair) is not None for pair in pairs)
+    gb = sum(_FREQUENT_GB.match(pair) is not None for pair in pairs)
+    if len(pairs) < _MIN_PAIRS or big5 < 0.9 * len(pairs) or gb > 0.75 * len(pairs):
+        return False
+    try:
+        data.decode("cp950")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refuse_damaged_utf8(data: bytes, name: str, position: int) -> None:

@@ -5,10 +5,10 @@ import re
 
 from src.knowledge.clean import squash
 
-# Marks that may differ between two copies; beside a digit they may be part of a number or a date (3.5, 2024-1-12),
-# and a question is not its answer, so those stay. Signs (+ # % / = < >) are content.
-_MARK = r"[\s,.:;!'\"()\[\]{}*_`~|·•●■◆▪°—–\-…、。〈〉《》「」『』【】〔〕“”‘’]"
-_FREE_MARKS = re.compile(rf"(?<!\d){_MARK}+(?!\d|{_MARK})")
+# Marks that may differ between two copies. Between digits, or as a sign or point before one, they are part of a number
+# or a date (3.5, 2024-1-12), and a question is not its answer, so those stay; + # % / = < > are content anyway.
+_MARK = r"[\s,.:;!'\"()\[\]{}*_`~|·•●■◆▪—–\-…、。〈〉《》「」『』【】〔〕“”‘’]"
+_FREE_MARKS = re.compile(rf"{_MARK}++(?!\d)|(?<!\d){_MARK}++(?<![-–—.])")
 # Words that change the style of a sentence, never what it states. No negation, no "and/or", no pronoun is among them.
 _FILLERS = re.compile("因此|所以|因而|此外|另外|并且|而且|的|了")
 MIN_CHARS = 20

@@ -24,7 +24,7 @@ class Limits:
     max_pages: int = 20_000
     max_ocr_pages: int = 2_000
     max_unpacked_bytes: int = 2_000_000_000
-    max_pixels: int = 400_000_000
+    max_pixels: int = 170_000_000  # what Pillow opens
     max_cells: int = 50_000_000
     max_seconds: float = 3_600.0
     max_memory_bytes: int = 8_000_000_000

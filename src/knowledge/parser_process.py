@@ -1,6 +1,6 @@
 """The process that parses files of strangers: killed when it takes too long, bounded in memory, without a network.
 
-Started by ``ParserPool`` as ``python -m src.knowledge.parser_process PARENT_PID``. Requests and answers are lines of
+Started by ``ParserPool`` as ``python -m src.knowledge.parser_process PARENT_PID IDLE_S``. Requests and answers are lines of
 JSON: foreign parsers may be made to run foreign code, and an unpickled answer would carry that over.
 """
 
@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -21,21 +22,20 @@ from src.errors import KnowledgeError
 from src.knowledge.limits import Limits
 from src.knowledge.parse import read_file
 
-# Without work for so long, the process leaves, and with it what a recognition has loaded (600 MB).
-IDLE_S = 60.0
 GRACE_S = 5.0
 DOCUMENTS_A_LINE = 500
 _FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.system", "os.exec")
 
 
 def main() -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests until standard input ends or nothing came for ``IDLE_S``."""
+    parent, idle_s = int(sys.argv[1]), float(sys.argv[2])
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     sys.addaudithook(_refuse_network)
-    threading.Thread(target=_leave_with, args=(int(sys.argv[1]),), daemon=True).start()
-    while select.select([requests], [], [], IDLE_S)[0] and (line := requests.readline()):
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    while select.select([requests], [], [], idle_s)[0] and (line := requests.readline()):
         request = json.loads(line)
         limits = Limits(**request["limits"])
         _limit(limits)
@@ -61,7 +61,8 @@ def _limit(limits: Limits) -> None:
     signal.alarm(int(limits.max_seconds + GRACE_S) + 1)
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     wanted = limits.max_memory_bytes if most == resource.RLIM_INFINITY else min(limits.max_memory_bytes, most)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, most))
+    with suppress(ValueError, OSError):  # macOS has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

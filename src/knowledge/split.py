@@ -3,17 +3,18 @@
 import re
 from collections.abc import Iterable
 
-from src.knowledge.clean import squash
 from src.knowledge.types import Chunk, Document
 
 # Part of every cache key: raise it whenever the same document could be cut in another way.
-SPLITTER_VERSION = "sentences-300-overlap1-v1"
+SPLITTER_VERSION = "sentences-300-overlap1-rows-v2"
 MAX_CHARS = 300
 
 _CLOSERS = "”’」』）)】》〉\"'"
 _SENTENCE = re.compile(
     rf"(?:[。！？!?；;…]+[{_CLOSERS}]*|\.+[{_CLOSERS}]*(?=\s)|\n)\s*|\Z",
 )
+# A row of a table as the readers write it: ``姓名：张三；部门：研发``.
+_ROW = re.compile(r"^[^：；\n]{1,80}：[^\n]*?；[^：；\n]{1,80}：[^\n]*(?:\n\s*|\Z)", re.MULTILINE)
 _SOFT_BREAK = re.compile(r"[，,、：:\s]")
 
 Span = tuple[int, int]
@@ -32,10 +33,11 @@ def sentence_spans(text: str) -> list[Span]:
 def window_spans(text: str, max_chars: int = MAX_CHARS, overlap: bool = True) -> list[Span]:
     """Trimmed spans of at most ``max_chars`` characters that together cover every visible character.
 
-    Sentences are kept whole; one that is longer is cut, behind a comma if its last third has one.
+    Rows of tables and sentences are kept whole; a sentence that is longer is cut, behind a comma if its last
+    third has one, and a row that is longer behind a field.
     With ``overlap`` a window begins with its predecessor's last sentence where that leaves room.
     """
-    pieces = [piece for span in sentence_spans(text) for piece in _cut(text, span, max_chars)]
+    pieces = [piece for span in _units(text, max_chars) for piece in _cut(text, span, max_chars)]
     windows: list[Span] = []
     first = 0
     for i, (_, end) in enumerate(pieces):
@@ -70,14 +72,20 @@ def split_document(document: Document, max_chars: int = MAX_CHARS) -> list[Chunk
     ]
 
 
-def deduplicate(chunks: Iterable[Chunk]) -> tuple[list[Chunk], int]:
-    """(chunks without later copies of the same title and text, number of copies removed)."""
-    kept: dict[tuple[str, str], Chunk] = {}
-    total = 0
-    for chunk in chunks:
-        total += 1
-        kept.setdefault((squash(chunk.title), squash(chunk.text)), chunk)
-    return list(kept.values()), total - len(kept)
+def _units(text: str, max_chars: int) -> Iterable[Span]:
+    """Rows that fit in a window, and the sentences between them."""
+    end = 0
+    for row in _ROW.finditer(text):
+        if len(row[0].rstrip()) <= max_chars:
+            yield from _shifted(sentence_spans(text[end : row.start()]), end)
+            end = row.end()
+            # What follows a row but a line break belongs to no window that the row just fills.
+            yield row.start(), row.start() + len(row[0].rstrip())
+    yield from _shifted(sentence_spans(text[end:]), end)
+
+
+def _shifted(spans: Iterable[Span], by: int) -> Iterable[Span]:
+    return ((start + by, end + by) for start, end in spans)
 
 
 def _cut(text: str, span: Span, max_chars: int) -> Iterable[Span]:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 # Files that may be finished before their turn to be given out comes, for each worker.
 _AHEAD = 4
+GRACE_S = 1.0
 
 
 class ParserPool:
@@ -32,12 +33,15 @@ class ParserPool:
 
     Args:
         limits: of every file, time and memory of its process included.
-        threads: for the recognition of pictures, in each process.
+        threads: for the recognition of pictures, in each process; two and more also spin while they wait.
+        idle_s: a process without work for so long ends, and with it what a recognition has loaded (600 MB).
     """
 
-    def __init__(self, workers: int = 1, limits: Limits = UPLOAD_LIMITS, threads: int = 1) -> None:
+    def __init__(
+        self, workers: int = 1, limits: Limits = UPLOAD_LIMITS, threads: int = 1, idle_s: float = 60.0
+    ) -> None:
         self.limits = limits
-        self._parsers = [_Parser(threads) for _ in range(workers)]
+        self._parsers = [_Parser(threads, idle_s) for _ in range(workers)]
         self._free: queue.LifoQueue[_Parser] = queue.LifoQueue()
         for parser in self._parsers:
             self._free.put(parser)
@@ -97,32 +101,38 @@ def read_files(
 class _Parser:
     """One process, one file at a time."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, idle_s: float) -> None:
         self._threads = threads
+        self._idle_s = idle_s
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
     def read(self, path: Path, name: str, limits: Limits) -> list[Document]:
         request = json.dumps({"path": str(path.absolute()), "name": name, "limits": asdict(limits)})
-        documents = None
-        if self._process is not None:
-            # It may have left, being idle, while it was asked; then a new one is.
-            documents = self._ask(self._process, request, name, limits)
-        if documents is None:
-            if self._closed:
-                raise KnowledgeError(f"{name} 没有读完：程序正在退出")
-            self._process = self._start()
-            documents = self._ask(self._process, request, name, limits)
-        if documents is None:
-            raise KnowledgeError(
-                f"{name} 使解析程序中断了：文件可能已损坏，或需要的内存太多；请用原来的软件重新保存，或拆成几个文件"
-            )
-        return documents
+        for _ in range(2):
+            process = self._running(name)
+            documents = self._ask(process, request, name, limits)
+            if documents is not None:
+                return documents
+            if process.returncode != 0:  # else it has left, being idle, as it was asked
+                break
+        raise KnowledgeError(
+            f"{name} 使解析程序中断了：文件可能已损坏，或需要的内存太多；请用原来的软件重新保存，或拆成几个文件"
+        )
 
     def close(self) -> None:
         """Also from another thread, whose file is then refused."""
         self._closed = True
         self._stop()
+
+    def _running(self, name: str) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self._stop()
+        if self._process is None:
+            if self._closed:
+                raise KnowledgeError(f"{name} 没有读：程序正在退出，请重新启动后再试")
+            self._process = self._start()
+        return self._process
 
     def _stop(self) -> None:
         process, self._process = self._process, None
@@ -163,6 +173,8 @@ class _Parser:
             if isinstance(answers, str):
                 raise KnowledgeError(answers)
             return answers
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_S)  # its own exit status tells why it ended
         self._stop()
         if late.is_set():
             raise KnowledgeError(
@@ -174,7 +186,7 @@ class _Parser:
         environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
         environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(self._threads)}
         return subprocess.Popen(  # noqa: S603 (this program's own module)
-            [sys.executable, "-m", "src.knowledge.parser_process", str(os.getpid())],
+            [sys.executable, "-m", "src.knowledge.parser_process", str(os.getpid()), str(self._idle_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

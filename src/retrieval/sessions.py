@@ -40,9 +40,9 @@ class SessionDocuments:
     """
 
     def __init__(self, embedder: Embedder, parser: ParserPool | None = None) -> None:
-        """``parser`` (default: one process, started for the first file) reads what visitors send."""
+        """``parser`` reads what visitors send; by default two at a time, in processes started for the first files."""
         self._embedder = embedder
-        self._parser = parser or ParserPool()
+        self._parser = parser or ParserPool(workers=2)
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None

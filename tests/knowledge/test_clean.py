@@ -24,6 +24,20 @@ def test_encodings(data):
     assert decode(data, "a.txt") == TEXT
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", [TEXT, "plain English\r\ntext", "一\n", "カタカナも読めます。\n"])
+def test_utf16_without_its_mark(encoding, text):
+    assert decode(text.encode(encoding), "a.txt") == text
+
+
+def test_big5_and_what_only_looks_like_it():
+    text = "廣州大學位於番禺區大學城，是一所綜合性大學。"
+    assert decode(text.encode("big5"), "a.txt") == text
+    assert decode(text.encode("gb18030"), "a.txt") == text
+    simple = "阿爸爱吃白菜、包子和冰棒，本班不怕冷。"  # the first letters of the alphabet: Big5's frequent half
+    assert decode(simple.encode("gb18030"), "a.txt") == simple
+
+
 def test_empty_file_is_empty_text():
     assert decode(b"", "a.txt") == ""
 

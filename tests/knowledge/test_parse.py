@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from src.errors import KnowledgeError
-from src.knowledge.parse import Limits, load_documents, read_file
+from src.knowledge.limits import Limits
+from src.knowledge.parse import knowledge_files, load_documents, read_file
 
 
 def write(path, text):
@@ -71,8 +72,8 @@ def test_markdown_sections_carry_their_path_of_headings(tmp_path):
 
 
 def test_refusals_say_what_came_and_what_is_read(tmp_path):
-    with pytest.raises(KnowledgeError, match=r"\.docx.*\.txt \.jsonl \.md"):
-        read_file(write(tmp_path / "a.docx", "x"))
+    with pytest.raises(KnowledgeError, match=r"\.xyz.*\.txt \.jsonl \.md"):
+        read_file(write(tmp_path / "a.xyz", "x"))
     with pytest.raises(KnowledgeError, match="没有可用的文字"):
         read_file(write(tmp_path / "empty.txt", " \n"))
     with pytest.raises(KnowledgeError, match="上限"):
@@ -86,12 +87,12 @@ def test_refusals_say_what_came_and_what_is_read(tmp_path):
 
 
 def test_folder_is_read_in_order_and_skips_with_a_log(tmp_path, caplog):
-    for name in ("b.txt", "a/z.txt", "a/b.MD", ".hidden/x.txt", "pic.png", "empty.txt"):
+    for name in ("b.txt", "a/z.txt", "a/b.MD", ".hidden/x.txt", "pic.gif", "~$a.docx", "empty.txt"):
         write(tmp_path / name, "" if name == "empty.txt" else f"# t\n{name}")
     with caplog.at_level(logging.INFO):
         documents = load_documents([tmp_path])
     assert list(dict.fromkeys(d.source for d in documents)) == ["a/b.MD", "a/z.txt", "b.txt"]
-    assert "pic.png" in caplog.text
+    assert "pic.gif" in caplog.text
     assert "empty.txt" in caplog.text
 
 
@@ -99,6 +100,13 @@ def test_one_name_in_two_places_and_one_file_twice(tmp_path):
     first, second = write(tmp_path / "x/n.txt", "甲"), write(tmp_path / "y/n.txt", "乙")
     assert [d.doc_id for d in load_documents([first, str(second), first])] == ["n.txt:1", "y/n.txt:1"]
     assert [d.doc_id for d in load_documents([first, tmp_path / "x"])] == ["n.txt:1"]
+
+
+def test_knowledge_files_are_those_that_are_loaded(tmp_path):
+    first, second = write(tmp_path / "x/n.txt", "甲"), write(tmp_path / "y/n.txt", "乙")
+    assert knowledge_files([first, second, first]) == [(first, "n.txt"), (second, "y/n.txt")]
+    with pytest.raises(KnowledgeError, match="不存在"):
+        knowledge_files([tmp_path / "z"])
 
 
 def test_one_id_in_two_files_is_refused(tmp_path):

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from src.knowledge.split import deduplicate, sentence_spans, split_document, window_spans
+from src.knowledge.split import sentence_spans, split_document, window_spans
 from src.knowledge.types import Document
 
 
@@ -65,10 +65,16 @@ def test_windows_without_overlap_do_not_share():
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
-def test_deduplicate_by_folded_text_but_keep_other_titles():
-    texts = ["ＡＢＣ 一样", "abc 不同", "ABC\n一样"]
-    chunks = [c for i, text in enumerate(texts) for c in split_document(doc(text, doc_id=str(i)))]
-    chunks += split_document(doc("ABC 一样", title="有题", doc_id="3"))
-    kept, removed = deduplicate(chunks)
-    assert [c.doc_id for c in kept] == ["0", "1", "3"]
-    assert removed == 1
+def test_rows_of_a_table_are_not_cut_where_they_fit():
+    rows = [f"姓名：员工{i}；简介：第一句。第二句！第三句；电话：{i}" for i in range(40)]
+    text = "名单如下。\n" + "\n".join(rows) + "\n以上。"
+    for size in (300, 80):
+        chunks = split_document(doc(text), size)
+        assert {line for chunk in chunks for line in chunk.text.split("\n")} == {"名单如下。", *rows, "以上。"}
+        assert all(chunk.text == text[chunk.start : chunk.end] and len(chunk.text) <= size for chunk in chunks)
+
+
+def test_a_row_that_does_not_fit_is_cut_behind_a_field():
+    text = "；".join(f"字段{i}：{'值' * 30}" for i in range(20))
+    windows = [text[start:end] for start, end in window_spans(text, 300)]
+    assert all(window.startswith("字段") and len(window) <= 300 for window in windows)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
+from src.knowledge.limits import UPLOAD_LIMITS
+from src.knowledge.worker import ParserPool
 from src.retrieval import sessions as module
 from src.retrieval.sessions import SessionDocuments
+from tests.knowledge import samples
+from tests.knowledge.hostile import CASES
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -49,6 +54,28 @@ def test_a_bad_file_keeps_no_other_out(tmp_path) -> None:
     assert [item["source"] for item in result["added"]] == ["好.txt", "也好.md"]
     assert [item["source"] for item in result["rejected"]] == ["坏.jsonl", "空.txt", "不认识.exe"]
     assert all(item["reason"] for item in result["rejected"])
+
+
+def test_office_files_are_read_and_cited_by_their_page(tmp_path) -> None:
+    (tmp_path / "课件.pptx").write_bytes(samples.slides([("封面", "欢迎。"), ("安全", "先拨打内线。")]))
+    (tmp_path / "假.docx").write_bytes(b"%PDF-1.7")
+    store = SessionDocuments(HashingEmbedder())
+    result = store.add("a", [tmp_path / "假.docx", tmp_path / "课件.pptx"])
+    assert result["added"] == [{"source": "课件.pptx", "chunks": 2}]
+    assert "内容其实是 pdf" in result["rejected"][0]["reason"]
+    index = store.base("a")
+    assert index is not None
+    assert [passage.chunk.source for passage in index.passages()] == ["课件.pptx 第 1 页", "课件.pptx 第 2 页"]
+
+
+def test_a_file_that_hangs_is_refused_and_others_are_added(tmp_path) -> None:
+    (tmp_path / "贪心.pdf").write_bytes(next(case for case in CASES if case.name == "自引用.pdf").make())
+    parser = ParserPool(limits=replace(UPLOAD_LIMITS, max_seconds=1.0))
+    store = SessionDocuments(HashingEmbedder(), parser)
+    result = store.add("a", [tmp_path / "贪心.pdf", write(tmp_path, "好.txt", "好的。")])
+    assert [item["source"] for item in result["added"]] == ["好.txt"]
+    assert "已停止" in result["rejected"][0]["reason"]
+    parser.close()
 
 
 def test_limits(tmp_path, monkeypatch) -> None:

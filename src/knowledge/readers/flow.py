@@ -16,9 +16,13 @@ _ITEM = re.compile(
 _GAP = re.compile(rf"\S\s+(?={_WIDE})|{_WIDE}\s+\S")
 
 
+_SPACED = re.compile(rf"(?<={_WIDE}) (?={_WIDE})")
+_UNSPACED = re.compile(rf"{_WIDE}(?={_WIDE})")
+
+
 def join_lines(lines: Sequence[str]) -> str:
     """Paragraphs, one a line: a line that fills its column goes on in the next, without a space between CJK."""
-    lines = [line for line in map(str.strip, lines) if line]
+    lines = [_unspaced(line) for line in map(str.strip, lines) if line]
     widths = [_columns(line) for line in lines]
     full = max(MIN_FULL_COLUMNS, FULL * _usual_maximum(widths))
     paragraphs: list[str] = []
@@ -39,6 +43,12 @@ def _join(before: str, after: str) -> str:
         return before[:-1] + after
     latin = before[-1].isascii() and after[0].isascii()
     return f"{before} {after}" if latin else before + after
+
+
+def _unspaced(line: str) -> str:
+    """Without the spaces of a line that is set wide: 目 录, 第 一 章."""
+    spaces = len(_SPACED.findall(line))
+    return _SPACED.sub("", line) if spaces > len(_UNSPACED.findall(line)) else line
 
 
 def _columns(line: str) -> int:

@@ -16,8 +16,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """One document a page: a TIFF may have several, of an animation the first frame counts."""
-    Image.MAX_IMAGE_PIXELS = None  # checked here, with words a user understands
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with _opened(data, name) as image:
         pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
         if pages > limits.max_ocr_pages:
             raise KnowledgeError(f"{name} 有 {pages} 页，一次最多识别 {limits.max_ocr_pages} 页；请拆成几个文件")
@@ -32,6 +31,13 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             if text := clean(recognise(upright.convert("RGB"))):
                 source = f"{name} 第 {number} 页" if pages > 1 else name
                 yield Document(f"{name}:p{number}", source, "", text)
+
+
+def _opened(data: bytes, name: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise KnowledgeError(f"{name} 的像素太多；请缩小或裁开后再试") from error
 
 
 def _check_size(image: Image.Image, name: str, limits: Limits) -> None:

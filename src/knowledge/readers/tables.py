@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from src.errors import KnowledgeError
@@ -15,9 +15,12 @@ from src.knowledge.types import Document
 
 # A row that is longer becomes several lines, each of which repeats the row's first field if it is this short.
 MAX_KEY_CHARS = 60
+# What is longer does not name a column: the table is there for the layout of its text.
+MAX_NAME_CHARS = 60
 MAX_CAPTIONS = 3
 _DELIMITERS = ",\t;|"
-_SAMPLE_LINES = 30
+_SAMPLE_ROWS = 30
+_SAMPLE_CHARS = 100_000
 
 
 class Line(NamedTuple):
@@ -29,7 +32,7 @@ class Line(NamedTuple):
 
 
 def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
-    """``姓名：张三；部门：研发`` for each row below the first row with two filled cells, which names the columns."""
+    """``姓名：张三；部门：研发`` for each row below the first with two short cells or more, which names the columns."""
     header: list[str] | None = None
     alone = True
     number = 0
@@ -41,8 +44,8 @@ def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
         if header is not None:
             alone = False
             yield from (Line(number, text) for text in _row(header, cells))
-        elif len(filled) == 1:
-            yield Line(number, filled[0], caption=True)
+        elif len(filled) == 1 or max(map(len, filled)) > MAX_NAME_CHARS:
+            yield Line(number, "；".join(filled), caption=len(filled) == 1)
         else:
             header = cells
     if header is not None and alone:
@@ -120,12 +123,13 @@ def _group(lines: Sequence[Line], name: str, source: str, prefix: str, title: st
 
 
 def _delimiter(text: str) -> str:
-    """The character that divides most of the first lines into equally many fields."""
-    lines = [line for line in text[:100_000].splitlines()[:_SAMPLE_LINES] if line.strip()]
+    """The character that divides most of the first rows into equally many fields."""
+    sample = text[:_SAMPLE_CHARS]
 
     def score(delimiter: str) -> tuple[int, int]:
-        counts = [line.count(delimiter) for line in lines]
-        usual = max(set(counts), key=counts.count, default=0)
-        return (counts.count(usual), usual) if usual else (0, 0)
+        rows = islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), _SAMPLE_ROWS)
+        widths = [len(row) for row in rows if row]
+        usual = max(set(widths), key=widths.count, default=1)
+        return (widths.count(usual), usual) if usual > 1 else (0, 0)
 
     return max(_DELIMITERS, key=score)

@@ -32,6 +32,8 @@ _META_BYTES = 4_096
 _PAGE_CHARSETS = re.compile(r"utf-8|gb18030|big5(-hkscs)?|shift_jis|euc-(jp|kr)|iso-8859-\d+|windows-125\d")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 MAX_SPAN = 100
+# A page may have one damaged character in so many.
+MAX_GAPS = 100
 
 
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
@@ -81,17 +83,26 @@ def _parse(data: bytes, name: str) -> Any:
 
 
 def _decode(data: bytes, name: str) -> str:
-    """By mark, else as declared in ``<meta>`` where that fits, else as any text."""
+    """By mark, else as declared in ``<meta>`` where that fits, else as any text, else as declared with a few gaps."""
+    charset = ""
     declared = _META_CHARSET.search(data[:_META_BYTES])
     marked = data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if declared and not marked:
         charset = declared[1].decode("ascii").lower()
         # Pages that declare GB2312 or GBK use the characters of its successor.
         charset = "gb18030" if charset in ("gb2312", "gbk", "gb18030") else charset
-        if _PAGE_CHARSETS.fullmatch(charset):
-            with suppress(LookupError, UnicodeError):
-                return data.decode(charset)
-    return decode(data, name)
+        charset = charset if _PAGE_CHARSETS.fullmatch(charset) else ""
+    if charset:
+        with suppress(LookupError, UnicodeError):
+            return data.decode(charset)
+    try:
+        return decode(data, name)
+    except KnowledgeError:
+        with suppress(LookupError):
+            text = data.decode(charset or "utf-8", "replace")
+            if text.count("\ufffd") * MAX_GAPS < len(text):
+                return text.replace("\ufffd", "")
+        raise
 
 
 def _walk(root: Any) -> Iterator[Any]:
@@ -165,8 +176,8 @@ def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
             if (rows := _span(cell, "rowspan")) > 1:
                 below[len(cells)] = (rows - 1, text)
             cells += [text, *[""] * (_span(cell, "colspan") - 1)]
-            count.add(len(cells))
         _fill(cells, below)
+        count.add(len(cells))
         yield cells
 
 

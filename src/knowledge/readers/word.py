@@ -8,6 +8,7 @@ import docx
 from docx.oxml.ns import qn
 
 from src.knowledge.limits import Limits
+from src.knowledge.readers.numbering import Numbering
 from src.knowledge.readers.packages import open_package
 from src.knowledge.readers.sections import Sections
 from src.knowledge.readers.tables import CellCount, table_lines
@@ -32,6 +33,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     styles = {style.style_id: style for style in word.styles if style.style_id}
     levels = {style_id: _style_level(style) for style_id, style in styles.items()}
     contents = {id_ for id_, style in styles.items() if (style.name or "").lower().startswith(_CONTENTS)}
+    numbering = Numbering(word, styles)
     sections = Sections(name)
     count = CellCount(name, limits)
     for number, block in enumerate(_blocks(word.element.body), 1):
@@ -41,6 +43,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             continue
         style_id = _value(block, "w:pPr/w:pStyle") or ""
         text = _text(block)
+        text = numbering.label(block, style_id) + text if text.strip() else text
         level = _outline_level(block) or levels.get(style_id, 0)
         if level and text.strip():
             yield from sections.heading(level, " ".join(text.split()), str(number))
@@ -91,7 +94,7 @@ def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
             span = _number(_value(cell, "w:tcPr/w:gridSpan"), 1)
             above[column] = text
             cells += [text, *itertools.repeat("", min(span, MAX_COLUMNS) - 1)]
-            count.add(len(cells))
+        count.add(len(cells))
         yield cells
 
 

@@ -1,0 +1,155 @@
+"""Files made with the programs' own formats, as bytes."""
+
+import datetime
+import io
+import os
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import docx
+import openpyxl
+import pptx
+import pptx.util
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
+
+PEOPLE = [("姓名", "部门", "入职日期"), ("张三", "研发部", "2023-05-01"), ("李四", "市场部", "2024-02-10")]
+FONTS = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")
+
+
+def saved(document: Any) -> bytes:
+    stream = io.BytesIO()
+    document.save(stream)
+    return stream.getvalue()
+
+
+def word(fill: Callable[[Any], object]) -> bytes:
+    document = docx.Document()
+    fill(document)
+    return saved(document)
+
+
+def word_sample() -> bytes:
+    def fill(document: Any) -> None:
+        document.add_heading("员工手册", 0)
+        document.add_heading("第一章 假期", 1)
+        document.add_paragraph("入职满一年的员工有十二天年假。")
+        document.add_heading("附表", 2)
+        table = document.add_table(len(PEOPLE), len(PEOPLE[0]))
+        for row, values in zip(table.rows, PEOPLE, strict=True):
+            for cell, value in zip(row.cells, values, strict=True):
+                cell.text = value
+        table.cell(1, 1).merge(table.cell(2, 1)).text = "研发部"
+        document.add_heading("第二章 考勤", 1)
+        document.add_paragraph("上班时间是早上九点。")
+
+    return word(fill)
+
+
+def slides(pages: Sequence[tuple[str, str]]) -> bytes:
+    show = pptx.Presentation()
+    for title, text in pages:
+        slide = show.slides.add_slide(show.slide_layouts[1])
+        slide.shapes.title.text, slide.placeholders[1].text = title, text
+    return saved(show)
+
+
+def slides_sample() -> bytes:
+    show = pptx.Presentation()
+    for title, text in [("开场", "欢迎参加培训。"), ("安全须知", "发现火情先拨打内线八一一九。")]:
+        slide = show.slides.add_slide(show.slide_layouts[1])
+        slide.shapes.title.text, slide.placeholders[1].text = title, text
+    slide.notes_slide.notes_text_frame.text = "这里停顿一下。"
+    inch = pptx.util.Inches(1)
+    table = slide.shapes.add_table(len(PEOPLE), len(PEOPLE[0]), inch, inch, inch, inch).table
+    for r, row in enumerate(PEOPLE):
+        for c, value in enumerate(row):
+            table.cell(r, c).text = value
+    group = slide.shapes.add_group_shape()
+    group.shapes.add_textbox(inch, inch, inch, inch).text_frame.text = "组合里的文字。"
+    return saved(show)
+
+
+def workbook(sheets: dict[str, Sequence[Sequence[object]]]) -> bytes:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(list(row))
+    return saved(book)
+
+
+def workbook_sample() -> bytes:
+    book = openpyxl.Workbook()
+    book.active.append(["说明"])
+    sheet = book.create_sheet("员工")
+    sheet.append(["2024 年在册员工"])
+    sheet.append([])
+    sheet.append(["姓名", "年龄", "入职日期", "出勤率", "备注"])
+    sheet.append(["张三", 31, datetime.date(2023, 5, 1), 0.985, "组长\n兼培训"])
+    sheet.cell(4, 4).number_format = "0.0%"
+    sheet.append(["李四", 28.0, datetime.datetime(2024, 2, 10, 9, 30), None, True])
+    book.create_sheet("密").sheet_state = "hidden"
+    book["密"].append(["不给看"])
+    return saved(book)
+
+
+def pdf(pages: Sequence[Sequence[str]], title: str = "", **options: Any) -> bytes:
+    """Lines from the top of each page; ``options`` are the canvas's."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    stream = io.BytesIO()
+    canvas = Canvas(stream, **options)
+    canvas.setTitle(title)
+    for lines in pages:
+        canvas.setFont("STSong-Light", 12)
+        for row, line in enumerate(lines):
+            canvas.drawString(60, 800 - 18 * row, line)
+        canvas.showPage()
+    canvas.save()
+    return stream.getvalue()
+
+
+def font_path() -> str:
+    found = next((path for path in FONTS if Path(path).exists()), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI has no Chinese font: the recognition tests must run there")
+        pytest.skip("没有中文字体，跳过文字识别的测试：apt-get install fonts-noto-cjk")
+    return found
+
+
+def picture(lines: Sequence[str], size: tuple[int, int] = (1000, 400)) -> Image.Image:
+    image = Image.new("RGB", size, "white")
+    font = ImageFont.truetype(font_path(), 36)
+    for row, line in enumerate(lines):
+        ImageDraw.Draw(image).text((40, 40 + 70 * row), line, fill="black", font=font)
+    return image
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def package(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def replaced(data: bytes, changes: dict[str, bytes | Callable[[bytes], bytes]]) -> bytes:
+    """A package with some of its entries changed or added."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    for name, change in changes.items():
+        entries[name] = change(entries[name]) if callable(change) else change
+    return package(entries)
