@@ -38,6 +38,14 @@ def good(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def alone() -> None:
+    """Parsers that other tests have left idle would be counted here."""
+    for process in parsers():
+        process.kill()
+    assert soon(lambda: parsers() == [])
+
+
 def parsers(parent: int | None = None) -> list[psutil.Process]:
     try:
         children = psutil.Process(parent).children(recursive=True)
