@@ -8,7 +8,7 @@ from src.embedding.base import Embedder
 from src.errors import InputError
 from src.knowledge.clean import clean
 from src.retrieval.lexical import term_weights
-from src.retrieval.types import Candidate, Collection, Hit, Mode, Query
+from src.retrieval.types import Candidate, Collection, Hit, Mode, Query, Wording
 
 MAX_QUERY_CHARS = 2_000
 MAX_TOP_K = 100
@@ -68,7 +68,7 @@ class Retriever:
         # Counted over both, so that a term's weight does not depend on which collection a passage is in.
         weights, average = term_weights(text, collections)
         vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
-        query = Query(text, weights, average, vector, mode, pool)
+        query = Query(text, (Wording(weights),), average, vector, mode, pool)
         found = [
             replace(candidate, order=(number, *candidate.order))
             for number, collection in enumerate(collections)

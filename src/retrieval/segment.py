@@ -170,11 +170,12 @@ class Segment:
         """
         rows: set[int] = set()
         if query.mode != "dense":
-            rows.update(self.lexical.top(query.weights, query.pool, keep, query.average)[0].tolist())
+            for wording in query.wordings:
+                rows.update(self.lexical.top(wording.weights, query.pool, keep, query.average)[0].tolist())
         if query.vector is not None:
             rows.update(self.nearest(query.vector, query.pool, keep).tolist())
         found = np.array(sorted(rows), dtype=np.int64)
-        lexical = _rounded(self.lexical.scores_at(query.weights, found, query.average))
+        lexical = _rounded(self.lexical_scores(query, found))
         dense = None if query.vector is None else _rounded(self.dense_scores(query.vector, found))
         return [
             Candidate(
@@ -184,6 +185,13 @@ class Segment:
             )
             for i, row in enumerate(found.tolist())
         ]
+
+    def lexical_scores(self, query: Query, rows: np.ndarray) -> np.ndarray:
+        """Passages (n,) -> float32 (n,) in [0, 1]: by the wording that suits each best, never by their sum."""
+        scores = [
+            np.float32(w.factor) * self.lexical.scores_at(w.weights, rows, query.average) for w in query.wordings
+        ]
+        return np.asarray(np.max(scores, axis=0), dtype=np.float32)
 
     def nearest(self, vector: np.ndarray, count: int, keep: np.ndarray | None = None) -> np.ndarray:
         """Query (dimension,) -> rows of the nearest passages, int64 (at most count,), best first."""

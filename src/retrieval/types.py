@@ -48,18 +48,27 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Wording:
+    """One way to put a question: its terms with their inverse document frequency over every collection that is
+    searched, and the factor in [0, 1] that scores by it get."""
+
+    weights: dict[str, float]
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
 class Query:
     """A question, made ready for recall.
 
     Attributes:
-        weights: its terms and their inverse document frequency over every collection that is searched.
-        average: terms a text in all of those.
+        wordings: as asked, then with other words for the same; a passage counts by the one that suits it best.
+        average: terms a text in all collections.
         vector: float32 (dimension,), normalised; None in lexical mode.
         pool: how many passages each side brings at least.
     """
 
     text: str
-    weights: dict[str, float]
+    wordings: tuple[Wording, ...]
     average: float
     vector: np.ndarray | None
     mode: Mode

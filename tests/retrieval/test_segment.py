@@ -9,7 +9,7 @@ from src.knowledge.types import Chunk
 from src.retrieval.manifest import FORMAT_VERSION, MANIFEST
 from src.retrieval.passages import Passage, Passages
 from src.retrieval.segment import Segment
-from src.retrieval.types import Query
+from src.retrieval.types import Query, Wording
 
 TEXTS = [
     "广州大学在番禺。",
@@ -37,7 +37,9 @@ def saved(embedder, tmp_path):
 
 
 def question(embedder, text, pool=5):
-    return Query(text, {"第": 1.0, text[:2]: 2.0}, 20.0, embedder.encode_queries([text])[0], "hybrid", pool)
+    return Query(
+        text, (Wording({"第": 1.0, text[:2]: 2.0}),), 20.0, embedder.encode_queries([text])[0], "hybrid", pool
+    )
 
 
 def test_passages_come_back_as_they_were(tmp_path):
