@@ -28,36 +28,11 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
     return documents
 
 
-def load_documents(paths: Sequence[Path | str], limits: Limits = KNOWLEDGE_LIMITS) -> list[Document]:
-    """Documents of files and folders, in the order given, a folder's files sorted by their path.
-
-    In a folder, kinds that are not read and empty files are skipped with a logged line. Files of one
-    name are told apart by their parent folders; a path given twice counts once.
-
-    Raises:
-        KnowledgeError: as ``read_file``; also a missing path, one document id in two files, or no text at all.
-    """
-    documents: list[Document] = []
-    owner: dict[str, str] = {}
-    for path, name in knowledge_files(paths):
-        found = _parse(path, name, limits)
-        if not found:
-            logger.warning("%s 里没有可用的文字，跳过", path)
-        for document in found:
-            if document.doc_id in owner:
-                raise KnowledgeError(
-                    f"文档 id {document.doc_id!r} 在 {owner[document.doc_id]} 和 {name} 里都有；请改成不重复的 id"
-                )
-            owner[document.doc_id] = name
-        documents += found
-    if not documents:
-        shown = "、".join(str(path) for path in paths) or "（没有给出文件）"
-        raise KnowledgeError(f"知识库 {shown} 里没有可用的文字；请放入 {readable_kinds()} 文件")
-    return documents
-
-
 def knowledge_files(paths: Sequence[Path | str]) -> list[tuple[Path, str]]:
-    """(file, unique name to show) of every file that ``paths`` mean, in the order of ``load_documents``.
+    """(file, unique name to show) of files and folders, in the order given, a folder's files sorted by their path.
+
+    In a folder, kinds that are not read are skipped with a logged line. Files of one name are told apart by their
+    parent folders; a path given twice counts once.
 
     Raises:
         KnowledgeError: a path does not exist.

@@ -6,7 +6,7 @@ import pytest
 
 from src.errors import KnowledgeError
 from src.knowledge.limits import Limits
-from src.knowledge.parse import knowledge_files, load_documents, read_file
+from src.knowledge.parse import knowledge_files, read_file
 
 
 def write(path, text):
@@ -82,42 +82,23 @@ def test_refusals_say_what_came_and_what_is_read(tmp_path):
         read_file(write(tmp_path / "many.txt", "一\n二\n三"), limits=Limits(9_000, 2))
     with pytest.raises(KnowledgeError, match="打不开"):
         read_file(tmp_path / "missing.txt")
-    with pytest.raises(KnowledgeError, match="不存在"):
-        load_documents([tmp_path / "missing"])
 
 
 def test_folder_is_read_in_order_and_skips_with_a_log(tmp_path, caplog):
     for name in ("b.txt", "a/z.txt", "a/b.MD", ".hidden/x.txt", "pic.gif", "~$a.docx", "empty.txt"):
         write(tmp_path / name, "" if name == "empty.txt" else f"# t\n{name}")
     with caplog.at_level(logging.INFO):
-        documents = load_documents([tmp_path])
-    assert list(dict.fromkeys(d.source for d in documents)) == ["a/b.MD", "a/z.txt", "b.txt"]
+        files = knowledge_files([tmp_path])
+    assert [name for _, name in files] == ["a/b.MD", "a/z.txt", "b.txt", "empty.txt"]
     assert "pic.gif" in caplog.text
-    assert "empty.txt" in caplog.text
 
 
 def test_one_name_in_two_places_and_one_file_twice(tmp_path):
     first, second = write(tmp_path / "x/n.txt", "甲"), write(tmp_path / "y/n.txt", "乙")
-    assert [d.doc_id for d in load_documents([first, str(second), first])] == ["n.txt:1", "y/n.txt:1"]
-    assert [d.doc_id for d in load_documents([first, tmp_path / "x"])] == ["n.txt:1"]
-
-
-def test_knowledge_files_are_those_that_are_loaded(tmp_path):
-    first, second = write(tmp_path / "x/n.txt", "甲"), write(tmp_path / "y/n.txt", "乙")
     assert knowledge_files([first, second, first]) == [(first, "n.txt"), (second, "y/n.txt")]
+    assert knowledge_files([first, tmp_path / "x"]) == [(first, "n.txt")]
     with pytest.raises(KnowledgeError, match="不存在"):
         knowledge_files([tmp_path / "z"])
-
-
-def test_one_id_in_two_files_is_refused(tmp_path):
-    paths = [write(tmp_path / name, '{"id": "same", "text": "甲"}') for name in ("a.jsonl", "b.jsonl")]
-    with pytest.raises(KnowledgeError, match=r"same.*a\.jsonl.*b\.jsonl"):
-        load_documents(paths)
-
-
-def test_nothing_at_all_is_refused(tmp_path):
-    with pytest.raises(KnowledgeError, match="没有可用的文字"):
-        load_documents([tmp_path])
 
 
 @pytest.mark.parametrize("key", ["id", "title", "source"])
