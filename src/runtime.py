@@ -19,7 +19,6 @@ from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.index import KnowledgeIndex, open_or_build
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
-from src.retrieval.vectors import set_faiss_threads
 from src.settings import Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
@@ -129,7 +128,6 @@ class Runtime:
 
     @cached_property
     def retriever(self) -> Retriever:
-        set_faiss_threads(self.settings.threads)
         return Retriever(self.index, self.embedder)
 
     @cached_property
