@@ -20,7 +20,6 @@ from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
-from src.retrieval.vectors import set_faiss_threads
 from src.settings import Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
@@ -138,7 +137,6 @@ class Runtime:
 
     @cached_property
     def retriever(self) -> Retriever:
-        set_faiss_threads(self.settings.threads)
         return Retriever(self.base, self.embedder)
 
     @cached_property

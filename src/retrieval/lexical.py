@@ -162,7 +162,7 @@ class LexicalIndex:
         # What the terms from i on can give at most: (terms + 1,)
         rest = np.cumsum([0.0, *(term.bound for term in reversed(terms))])[::-1]
         totals = np.zeros(self.size, dtype=np.float32)  # pages that are never touched cost nothing
-        found = [np.zeros(0, dtype=np.int32)]
+        found: list[np.ndarray] = [np.zeros(0, dtype=np.int32)]
         bar, probe_at, used = 0.0, PROBE * count, 0
         while used < len(terms) and rest[used] >= bar:
             term = terms[used]
@@ -175,7 +175,7 @@ class LexicalIndex:
             if (number := sum(map(len, found))) >= probe_at:
                 bar = self._bar(terms[used:], np.concatenate(found), totals, count) - margin
                 probe_at = REPROBE * number
-        candidates = np.concatenate(found)
+        candidates: np.ndarray = np.concatenate(found)
         candidates = candidates[totals[candidates] + rest[used] >= bar]
         if len(candidates) > REPROBE * count:
             bar = max(bar, self._bar(terms[used:], candidates, totals, count) - margin)

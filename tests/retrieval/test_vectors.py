@@ -30,7 +30,7 @@ def many():
 def coded(many, tmp_path_factory):
     vectors, questions = many
     path = tmp_path_factory.mktemp("codes") / "v.faiss"
-    store = build_vectors(vectors, threads=1)
+    store = build_vectors(vectors)
     store.save(path)
     return vectors, questions, store, load_vectors(path)
 
