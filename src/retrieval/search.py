@@ -1,7 +1,7 @@
 """A question to ranked passages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -12,6 +12,8 @@ from src.knowledge.clean import clean
 from src.knowledge.types import Chunk
 from src.retrieval.knowledge_index import KnowledgeIndex
 from src.retrieval.lexical import term_weights
+from src.retrieval.rerank import LinearReranker, Pool, Reranker
+from src.retrieval.synonyms import DISCOUNT, Lexicon, default_lexicon
 from src.retrieval.types import Hit, Mode, Stages
 
 MAX_QUERY_CHARS = 2_000
@@ -34,18 +36,31 @@ class _Candidate:
 class Retriever:
     """Searches one index, and a session's own small one beside it. Holds no state between calls."""
 
-    def __init__(self, index: KnowledgeIndex, embedder: Embedder, dense_weight: float = DENSE_WEIGHT) -> None:
-        """Raises KnowledgeError: the index was built with another embedder."""
+    def __init__(
+        self,
+        index: KnowledgeIndex,
+        embedder: Embedder,
+        dense_weight: float = DENSE_WEIGHT,
+        reranker: Reranker | None = None,
+        lexicon: Lexicon | None = None,
+    ) -> None:
+        """``reranker`` orders what hybrid finds, ``lexicon`` knows other wordings; None: those that come with us.
+
+        Raises KnowledgeError: the index was built with another embedder.
+        """
         _check_embedder(index, embedder)
         self.index = index
         self.embedder = embedder
         self._dense_weight = dense_weight
+        self._reranker: Reranker = LinearReranker() if reranker is None else reranker
+        self._lexicon = default_lexicon() if lexicon is None else lexicon
 
     def search(
         self, query: str, top_k: int = 10, mode: str = "hybrid", extra: KnowledgeIndex | None = None
     ) -> list[Hit]:
         """The best passages, rank from 1, equal scores in document order (``extra`` after the base).
 
+        hybrid is ordered by the reranker: its score is the probability that the passage answers the question.
         hybrid and dense fill in both stages' scores; lexical does not embed, so ``dense`` stays None
         there, and passages that share no term with the question are left out.
 
@@ -58,14 +73,14 @@ class Retriever:
         """
         text, kind, top_k = check_query(query), _check_mode(mode), check_top_k(top_k)
         candidates = self._candidates(text, kind, max(POOL, 2 * top_k), extra)
-        ranked = _ranked(candidates, "fused" if kind == "hybrid" else kind)
+        ranked = _ranked(candidates, "rerank" if kind == "hybrid" else kind)
         return [
             Hit(candidate.chunk, score, rank, candidate.stages)
             for rank, (candidate, score) in enumerate(ranked[:top_k], 1)
         ]
 
     def explain(self, query: str, extra: KnowledgeIndex | None = None) -> dict[str, Any]:
-        """``{"query", "terms", "stages": {"lexical" | "dense" | "fused": [{"chunk_id", "rank", "score"}]}}``.
+        """``{"query", "terms", "stages": {"lexical" | "dense" | "fused" | "rerank": [{"chunk_id", "rank", "score"}]}}``.
 
         The first 20 of each stage's own ranking. Raises as ``search``.
         """
@@ -75,7 +90,8 @@ class Retriever:
         return {
             "query": text,
             "terms": list(term_weights(text, indexes)),
-            "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused")},
+            "wordings": self._lexicon.variants(text),
+            "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused", "rerank")},
         }
 
     def _indexes(self, extra: KnowledgeIndex | None) -> list[KnowledgeIndex]:
@@ -87,24 +103,44 @@ class Retriever:
     def _candidates(self, query: str, mode: Mode, pool: int, extra: KnowledgeIndex | None) -> list[_Candidate]:
         indexes = self._indexes(extra)
         # Counted over both, so that a term's weight does not depend on which index a passage is in.
-        weights = term_weights(query, [index.lexical for index in indexes])
+        lexical = [index.lexical for index in indexes]
+        weights = [term_weights(wording, lexical) for wording in (query, *self._lexicon.variants(query))]
         vector = None if mode == "lexical" else self.embedder.encode_queries([query])[0]  # (d,)
-        return [
+        candidates = [
             candidate
             for number, index in enumerate(indexes)
             for candidate in self._from_index(number, index, weights, vector, mode, pool)
+        ]
+        return self._reranked(query, weights, candidates) if mode == "hybrid" else candidates
+
+    def _reranked(
+        self, query: str, weights: list[dict[str, float]], candidates: list[_Candidate]
+    ) -> list[_Candidate]:
+        pool = Pool(
+            query,
+            weights,
+            [(candidate.chunk.title, candidate.chunk.text) for candidate in candidates],
+            np.array([candidate.stages.lexical for candidate in candidates], dtype=np.float64),
+            np.array([candidate.stages.dense for candidate in candidates], dtype=np.float64),
+        )
+        scores = _rounded(self._reranker.scores(pool))
+        return [
+            replace(candidate, stages=replace(candidate.stages, rerank=float(score)))
+            for candidate, score in zip(candidates, scores, strict=True)
         ]
 
     def _from_index(
         self,
         number: int,
         index: KnowledgeIndex,
-        weights: dict[str, float],
+        weights: Sequence[dict[str, float]],
         vector: np.ndarray | None,
         mode: Mode,
         pool: int,
     ) -> list[_Candidate]:
-        lexical = _rounded(index.lexical.scores(weights))  # (chunks,)
+        # An alias counts as the word it stands for: the better of the two, never their sum.
+        asked, *others = [index.lexical.scores(wording) for wording in weights]
+        lexical = _rounded(np.max([asked, *(DISCOUNT * other for other in others)], axis=0))  # (chunks,)
         positions: set[int] = set()
         if mode != "dense":
             positions.update(_top(lexical, pool))

@@ -1,0 +1,104 @@
+"""The pool of candidates to a calibrated order: how probable is it that a passage answers the question?"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from src.retrieval.features import NAMES as WORD_FEATURES
+from src.retrieval.features import word_features
+from src.retrieval.synonyms import DISCOUNT
+
+WEIGHTS = Path(__file__).with_name("rerank.json")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What recall brought for one question; the passages' fields are aligned.
+
+    Attributes:
+        query: the question as asked.
+        wordings: its terms and their weights, then those of its other wordings.
+        passages: (title, text).
+        lexical, dense: scores in [0, 1], float64 (passages,).
+    """
+
+    query: str
+    wordings: Sequence[Mapping[str, float]]
+    passages: Sequence[tuple[str, str]]
+    lexical: np.ndarray
+    dense: np.ndarray
+
+
+class Reranker(Protocol):
+    """Orders a pool."""
+
+    name: str
+
+    def scores(self, pool: Pool) -> np.ndarray:
+        """The probability that each passage answers the question, float64 (passages,) in [0, 1]."""
+        ...
+
+
+# What each passage has for itself. The last one is for where the words tell nothing (an English question, another
+# vocabulary) and only meaning can decide: dense once more, times the square of "silent".
+FEATURES = ("lexical", "dense", *WORD_FEATURES, "dense_silent")
+# What all passages of a pool share; it moves their probability, not their order.
+# background: the order's score of the tenth best passage, which is what chance reaches in this collection.
+# silent: the share of the question that no passage of the pool has.
+SHARED = ("background", "silent")
+BACKGROUND_RANK = 10
+
+
+class LinearReranker:
+    """A logistic function of a handful of features; weights from ``benchmarks/fit_rerank.py``."""
+
+    name = "linear"
+
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self._weights = dict(default_weights() if weights is None else weights)
+
+    def scores(self, pool: Pool) -> np.ndarray:
+        """The best wording counts; one that was not asked for counts a little less."""
+        if not pool.passages:
+            return np.zeros(0)
+        discounts = [1.0, *(DISCOUNT for _ in pool.wordings[1:])]
+        evidence = passage_evidence(pool)
+        rows = [
+            discount * self._probabilities(evidence[number])
+            for number, discount in enumerate(discounts)
+        ]
+        return np.asarray(np.max(rows, axis=0), dtype=np.float64)
+
+    def _probabilities(self, evidence: np.ndarray) -> np.ndarray:
+        features, silent = ordering_features(evidence)
+        order = features @ np.array([self._weights[name] for name in FEATURES])
+        background = self._weights["typical_background"]
+        if len(order) >= BACKGROUND_RANK:
+            background = float(np.partition(order, -BACKGROUND_RANK)[-BACKGROUND_RANK])
+        shared = zip(SHARED, (background, silent), strict=True)
+        logit = order + self._weights["bias"] + sum(self._weights[name] * value for name, value in shared)
+        return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def passage_evidence(pool: Pool) -> np.ndarray:
+    """``FEATURES`` but the last: float64 (wordings, passages, len(FEATURES) - 1)."""
+    words = word_features(pool.wordings, pool.passages)
+    both = np.column_stack([pool.lexical, pool.dense])
+    return np.concatenate([np.broadcast_to(both, (len(words), *both.shape)), words], axis=2)
+
+
+def ordering_features(evidence: np.ndarray) -> tuple[np.ndarray, float]:
+    """Evidence of one wording -> ``FEATURES``, float64 (passages, len(FEATURES)), and ``silent``."""
+    silent = 1 - float(evidence[:, FEATURES.index("chunk")].max())
+    return np.column_stack([evidence, evidence[:, FEATURES.index("dense")] * silent**2]), silent
+
+
+@cache
+def default_weights() -> dict[str, float]:
+    """Weight of each feature of ``FEATURES`` and ``SHARED``, the bias, and the background of a small pool."""
+    return dict(json.loads(WEIGHTS.read_text("utf-8"))["weights"])
