@@ -31,8 +31,8 @@ from src.retrieval.rerank import (
     SHARED,
     WEIGHTS,
     Pool,
-    ordering_features,
     passage_evidence,
+    pool_features,
 )
 from src.retrieval.search import Retriever
 from src.retrieval.synonyms import Lexicon
@@ -61,14 +61,14 @@ class Asked:
     ) -> None:
         self.kind, self.fold, self.right, self.answers = kind, fold, right, answers
         self.weight = WORDLESS_WEIGHT if kind.endswith("wordless") else 1.0
-        self.features, self.silent = ordering_features(evidence)
+        self.features, self.silent, self.missing = pool_features(evidence)
 
     def judged(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the ten best by the weights of ``FEATURES``, and (10, 4): score, ``SHARED``, one."""
+        """Positions of the ten best by the weights of ``FEATURES``, and (10, 5): score, ``SHARED``, one."""
         scores = self.features @ order
         ranked = np.argsort(-scores, kind="stable")
         background = scores[ranked[min(BACKGROUND_RANK, len(ranked)) - 1]]
-        alike = np.tile([background, self.silent, 1.0], (len(ranked[:JUDGED]), 1))
+        alike = np.tile([background, self.silent, self.missing, 1.0], (len(ranked[:JUDGED]), 1))
         return ranked[:JUDGED], np.column_stack([scores[ranked[:JUDGED]], alike])
 
 

@@ -6,11 +6,11 @@ from functools import cache
 
 import numpy as np
 
-from src.retrieval.terms import fold
+from src.retrieval.terms import fold, is_content
 
 # A passage usually names its subject within its first characters.
 HEAD_CHARS = 10
-NAMES = ("chunk", "sentence", "two", "rare", "head", "run")
+NAMES = ("chunk", "sentence", "two", "rare", "head", "run", "content")
 
 _CODES = 0x110000
 _SENTENCE_END = np.array([ord(c) for c in "。!?;\n"], dtype=np.uint32)  # as they are after folding
@@ -19,7 +19,7 @@ _SENTENCE_END = np.array([ord(c) for c in "。!?;\n"], dtype=np.uint32)  # as th
 def word_features(
     wordings: Sequence[Mapping[str, float]], passages: Sequence[tuple[str, str]]
 ) -> np.ndarray:
-    """Each wording's terms with their weights, (title, text) -> float64 (wordings, passages, 6), all in [0, 1].
+    """Each wording's terms with their weights, (title, text) -> float64 (wordings, passages, 7), all in [0, 1].
 
     A term counts once wherever it stands, by its weight's share of all; the title counts with every sentence.
 
@@ -28,6 +28,7 @@ def word_features(
     - rare: as chunk, but weights cubed, which leaves the rarest terms: mostly the name that is asked about.
     - head: what the title, or else the first ten characters, have.
     - run: the longest piece of the first wording found in one piece, of all its pairs of characters.
+    - content: as chunk, of words and pairs without function words (of all terms where there are none).
     """
     texts = [f"{title}\n{text}" if title else text for title, text in passages]
     codes, starts, lengths = _codes(texts)
@@ -54,6 +55,8 @@ def word_features(
     head[passage[near], found[near]] = True
 
     shares, cubes = _shares(weights), _shares(weights**3)
+    contents = weights * np.array([is_content(term) for term in terms])[:, None]
+    contents = _shares(np.where(contents.sum(axis=0) > 0, contents, weights))
     columns = [
         whole @ shares,
         np.maximum.reduceat(has @ shares, first),
@@ -61,6 +64,7 @@ def word_features(
         whole @ cubes,
         head @ shares,
         np.repeat(_runs(pairs, terms, weights[:, 0], starts)[:, None], len(wordings), axis=1),
+        whole @ contents,
     ]
     return np.clip(np.stack(columns, axis=-1).transpose(1, 0, 2), 0, 1)
 

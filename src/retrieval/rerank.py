@@ -46,11 +46,11 @@ class Reranker(Protocol):
 
 # What each passage has for itself. The last one is for where the words tell nothing (an English question, another
 # vocabulary) and only meaning can decide: dense once more, times the square of "silent".
-FEATURES = ("lexical", "dense", *WORD_FEATURES, "dense_silent")
+FEATURES = ("lexical", "dense", *WORD_FEATURES[:-1], "dense_silent")
 # What all passages of a pool share; it moves their probability, not their order.
 # background: the order's score of the tenth best passage, which is what chance reaches in this collection.
-# silent: the share of the question that no passage of the pool has.
-SHARED = ("background", "silent")
+# silent: the share of the question that no passage of the pool has. missing: the same of its content words.
+SHARED = ("background", "silent", "missing")
 BACKGROUND_RANK = 10
 
 
@@ -75,27 +75,29 @@ class LinearReranker:
         return np.asarray(np.max(rows, axis=0), dtype=np.float64)
 
     def _probabilities(self, evidence: np.ndarray) -> np.ndarray:
-        features, silent = ordering_features(evidence)
+        features, silent, missing = pool_features(evidence)
         order = features @ np.array([self._weights[name] for name in FEATURES])
         background = self._weights["typical_background"]
         if len(order) >= BACKGROUND_RANK:
             background = float(np.partition(order, -BACKGROUND_RANK)[-BACKGROUND_RANK])
-        shared = zip(SHARED, (background, silent), strict=True)
+        shared = zip(SHARED, (background, silent, missing), strict=True)
         logit = order + self._weights["bias"] + sum(self._weights[name] * value for name, value in shared)
         return np.asarray(1 / (1 + np.exp(-logit)))
 
 
 def passage_evidence(pool: Pool) -> np.ndarray:
-    """``FEATURES`` but the last: float64 (wordings, passages, len(FEATURES) - 1)."""
+    """float64 (wordings, passages, 2 + 7): lexical, dense and the word features."""
     words = word_features(pool.wordings, pool.passages)
     both = np.column_stack([pool.lexical, pool.dense])
     return np.concatenate([np.broadcast_to(both, (len(words), *both.shape)), words], axis=2)
 
 
-def ordering_features(evidence: np.ndarray) -> tuple[np.ndarray, float]:
-    """Evidence of one wording -> ``FEATURES``, float64 (passages, len(FEATURES)), and ``silent``."""
+def pool_features(evidence: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Evidence of one wording -> ``FEATURES``, float64 (passages, len(FEATURES)), then ``silent`` and ``missing``."""
     silent = 1 - float(evidence[:, FEATURES.index("chunk")].max())
-    return np.column_stack([evidence, evidence[:, FEATURES.index("dense")] * silent**2]), silent
+    missing = 1 - float(evidence[:, -1].max())
+    dense = evidence[:, FEATURES.index("dense")] * silent**2
+    return np.column_stack([evidence[:, :-1], dense]), silent, missing
 
 
 @cache

@@ -38,8 +38,9 @@ class Lexicon:
 
     @classmethod
     def parse(cls, text: str) -> "Lexicon":
-        """Groups one a line, words apart by spaces; ``!`` begins a line of whole words, ``#`` a comment."""
-        lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        """Groups one a line, words apart by spaces (``_`` is a space in a word); ``!`` begins a line of whole words,
+        ``#`` a comment."""
+        lines = [[word.replace("_", " ") for word in line.split()] for line in text.splitlines() if line.strip() and not line.startswith("#")]
         groups = [line for line in lines if line[0] != "!"]
         return cls(groups, [word for line in lines if line[0] == "!" for word in line[1:]])
 

@@ -41,7 +41,8 @@ def query_terms(query: str) -> list[str]:
     """The distinct terms of a question without its question phrases, or with them if nothing else is there."""
     stripped = without_question(query)
     terms = list(dict.fromkeys(term for term, _, _ in _terms(stripped)))
-    if not _IS_UNSPACED.search(stripped):
+    # Two such words make an English sentence; one alone may be a name (IT, The Who) in a Chinese one.
+    if sum(term in _ENGLISH for term in terms) > 1:
         terms = [term for term in terms if term not in _ENGLISH] or terms
     return terms or list(dict.fromkeys(text_terms(query)))
 
@@ -49,6 +50,11 @@ def query_terms(query: str) -> list[str]:
 def without_question(query: str) -> str:
     """The folded question, a blank in place of each question phrase outside quotation marks."""
     return _without_question(fold(query))
+
+
+def is_content(term: str) -> bool:
+    """A word, or a pair of characters of which neither is a function word: what a question is about."""
+    return len(term) > 1 and _FUNCTION.isdisjoint(term)
 
 
 def matched_terms(query: str, text: str) -> list[str]:
