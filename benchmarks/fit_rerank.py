@@ -5,6 +5,7 @@ python -m benchmarks.fit_rerank [--write] [--threads 2]
 Collections, all from the two files of questions: each file whole, samples of 40 and 120 passages, and each passage's
 first sentence alone. Every question is asked three times: as it is; without its own passage and near copies of it (so
 that no passage answers); and "wordless", with every word feature zero, as a question in another language has them.
+As many questions of the other file are asked too ("foreign"): nothing answers them either, and they are off the topic.
 
 Two steps. (1) Order: a conditional logit over each pool (the right passage against all others). (2) Probability: a
 logistic regression on that score and on what all candidates of a pool share, over the ten best of each pool.
@@ -23,7 +24,6 @@ from src.embedding.base import Embedder
 from src.embedding.use import UniversalSentenceEncoder
 from src.knowledge.split import sentence_spans
 from src.knowledge.types import Document
-from src.retrieval.features import NAMES as WORD_FEATURES
 from src.retrieval.index import KnowledgeIndex
 from src.retrieval.rerank import (
     BACKGROUND_RANK,
@@ -34,15 +34,17 @@ from src.retrieval.rerank import (
     passage_evidence,
     pool_features,
 )
-from src.retrieval.search import Retriever
+from src.retrieval.search import DENSE_WEIGHT, Retriever
 from src.retrieval.synonyms import Lexicon
+from src.runtime import MIN_SCORE
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"
 FOLDS = 5
 LISTED = 30
 JUDGED = 10
 NEAR_COPY = 0.5
-WORDLESS_WEIGHT = 0.3
+# Half of the questions have an answer.
+KIND_WEIGHTS = {"answer": 1.0, "none": 0.5, "foreign": 0.5, "wordless": 0.3}
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,9 @@ class Question:
 class Asked:
     """One pool: features (n, F), which passages are of the right document, which hold the answer."""
 
-    def __init__(
-        self, kind: str, fold: int, evidence: np.ndarray, right: np.ndarray, answers: np.ndarray
-    ) -> None:
+    def __init__(self, kind: str, fold: int, evidence: np.ndarray, right: np.ndarray, answers: np.ndarray) -> None:
         self.kind, self.fold, self.right, self.answers = kind, fold, right, answers
-        self.weight = WORDLESS_WEIGHT if kind.endswith("wordless") else 1.0
+        self.weight = KIND_WEIGHTS[kind.split(" | ")[1]]
         self.features, self.silent, self.missing = pool_features(evidence)
 
     def judged(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -131,8 +131,10 @@ def collections(path: Path) -> list[tuple[str, list[Document], list[Question]]]:
     return made
 
 
-def ask_all(name: str, documents: list[Document], questions: list[Question], embedder: Embedder) -> list[Asked]:
-    """Every question three times."""
+def ask_all(
+    name: str, documents: list[Document], questions: list[Question], foreign: list[Question], embedder: Embedder
+) -> list[Asked]:
+    """Every question three times, and as many foreign ones."""
     index = KnowledgeIndex.build(documents, embedder)
     recorder = Recorder()
     retriever = Retriever(index, embedder, reranker=recorder, lexicon=Lexicon([]))
@@ -157,6 +159,12 @@ def ask_all(name: str, documents: list[Document], questions: list[Question], emb
         wordless = evidence.copy()
         wordless[:, [0, *range(2, evidence.shape[1])]] = 0
         asked.append(Asked(f"{name} | wordless", fold, wordless, right, answers))
+    for question in foreign[:: max(1, len(foreign) // len(questions))][: len(questions)]:
+        retriever.search(question.text, top_k=1)
+        assert recorder.pool is not None
+        nothing = np.zeros(len(recorder.pool.passages), dtype=bool)
+        evidence = passage_evidence(recorder.pool)[0]
+        asked.append(Asked(f"{name} | foreign", question.article % FOLDS, evidence, nothing, nothing))
     return asked
 
 
@@ -228,6 +236,7 @@ class Report:
     right: list[bool] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
+    fused: list[float] = field(default_factory=list)
 
     def add(self, one: Asked, w: dict[str, float]) -> None:
         best, rows = one.judged(np.array([w[name] for name in FEATURES]))
@@ -235,6 +244,8 @@ class Report:
         self.right.append(bool(one.right[best[0]]))
         self.answers.append(bool(one.answers[best[0]]))
         self.probability.append(float(1 / (1 + np.exp(-logit))))
+        lexical, dense = one.features[:, 0], one.features[:, 1]
+        self.fused.append(float(((1 - DENSE_WEIGHT) * lexical + DENSE_WEIGHT * dense).max()))
 
 
 def ece(probability: Sequence[float], answers: Sequence[bool], bins: int = 10) -> float:
@@ -263,11 +274,20 @@ def show(reports: dict[str, Report]) -> None:
         error = ece(report.probability, report.answers)
         print(f"{kind:42} {n:5} {shares[0]:6.2f} {shares[1]:8.2f} {shares[2]:7.3f} {error:6.3f}")
     for name in dict.fromkeys(kind.split(" | ")[0] for kind in reports):
-        pair = [reports[f"{name} | {half}"] for half in ("answer", "none")]
-        error = ece(pair[0].probability + pair[1].probability, pair[0].answers + pair[1].answers)
-        line = [f"{t}: {100 * np.mean(np.array(pair[0].probability) < t):.1f} / {100 * np.mean(np.array(pair[1].probability) < t):.1f}"
-                for t in (0.05, 0.1, 0.15, 0.2, 0.3)]  # fmt: skip
-        print(f"{name:24} answer+none ECE {error:.3f}; % refused of answerable / of unanswerable at " + ", ".join(line))
+        kinds = [reports[f"{name} | {kind}"] for kind in ("answer", "none", "foreign")]
+        copies = [kinds[0], kinds[0], kinds[1], kinds[2]]  # as in the fit, half of the questions have an answer
+        error = ece([p for r in copies for p in r.probability], [a for r in copies for a in r.answers])
+        for how, values in (
+            ("probability", [r.probability for r in kinds]),
+            ("fused", [r.fused for r in kinds]),
+        ):
+            # The threshold that refuses as many answerable questions as a probability of 0.15.
+            lost = np.mean(np.array(kinds[0].probability) < MIN_SCORE)
+            limit = np.quantile(values[0], lost)
+            none, foreign = (100 * np.mean(np.array(v) < limit) for v in values[1:])
+            print(f"{name:24} {how:11} at {limit:.2f} refuses {100 * lost:4.1f} % answerable, ", end="")
+            print(f"{none:.1f} % answer removed, {foreign:.1f} % foreign")
+        print(f"{name:24} ECE {error:.3f}")
 
 
 def main() -> None:
@@ -280,9 +300,11 @@ def main() -> None:
 
 def run(embedder: Embedder, write: bool) -> None:
     asked: list[Asked] = []
-    for path in sorted(DATA.glob("*.json")):
+    paths = sorted(DATA.glob("*.json"))
+    for path, other in zip(paths, reversed(paths), strict=True):
+        foreign = read(other)[1]
         for name, documents, questions in collections(path):
-            asked += ask_all(name, documents, questions, embedder)
+            asked += ask_all(name, documents, questions, foreign, embedder)
     show(evaluate(asked))
     weights = {name: round(float(value), 4) for name, value in fit(asked).items()}
     print(json.dumps(weights))

@@ -16,9 +16,7 @@ _CODES = 0x110000
 _SENTENCE_END = np.array([ord(c) for c in "。!?;\n"], dtype=np.uint32)  # as they are after folding
 
 
-def word_features(
-    wordings: Sequence[Mapping[str, float]], passages: Sequence[tuple[str, str]]
-) -> np.ndarray:
+def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tuple[str, str]]) -> np.ndarray:
     """Each wording's terms with their weights, (title, text) -> float64 (wordings, passages, 7), all in [0, 1].
 
     A term counts once wherever it stands, by its weight's share of all; the title counts with every sentence.
@@ -31,14 +29,15 @@ def word_features(
     - content: as chunk, of words and pairs without function words (of all terms where there are none).
     """
     texts = [f"{title}\n{text}" if title else text for title, text in passages]
-    codes, starts, lengths = _codes(texts)
-    terms = list(dict.fromkeys(term for wording in wordings for term in wording))
+    codes, starts = _codes(texts)
+    # A question of nothing but emoji has no term; one that nothing has stands in.
+    terms = list(dict.fromkeys(term for wording in wordings for term in wording)) or [" "]
     weights = np.array([[wording.get(term, 0.0) for wording in wordings] for term in terms])  # (T, V)
     positions, found, pairs = _occurrences(codes, terms)
 
     ends = np.isin(codes, _SENTENCE_END)
-    sentence = np.cumsum(ends) - ends  # the sentence of each character
-    first = sentence[starts]  # each passage's first sentence
+    sentence: np.ndarray = np.cumsum(ends) - ends  # the sentence of each character
+    first: np.ndarray = sentence[starts]  # each passage's first sentence
     has = np.zeros((int(sentence[-1]) + 1, len(terms)), dtype=bool)  # (S, T)
     has[sentence[positions], found] = True
     owner = np.repeat(np.arange(len(texts)), np.diff(np.append(first, len(has))))  # (S,)
@@ -66,15 +65,15 @@ def word_features(
         np.repeat(_runs(pairs, terms, weights[:, 0], starts)[:, None], len(wordings), axis=1),
         whole @ contents,
     ]
-    return np.clip(np.stack(columns, axis=-1).transpose(1, 0, 2), 0, 1)
+    return np.asarray(np.clip(np.stack(columns, axis=-1).transpose(1, 0, 2), 0, 1))
 
 
-def _codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Folded code points of all texts, each followed by a line break; where each starts; how long it is."""
+def _codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Folded code points of all texts, each followed by a line break; where each starts."""
     joined = "\n".join(texts) + "\n"
     raw = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     lengths = np.array([len(text) + 1 for text in texts])
-    return _folding()[raw], np.cumsum(lengths) - lengths, lengths
+    return _folding()[raw], np.cumsum(lengths) - lengths
 
 
 @cache
@@ -118,7 +117,7 @@ def _occurrences(codes: np.ndarray, terms: Sequence[str]) -> tuple[np.ndarray, n
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
-    return weights / np.maximum(weights.sum(axis=0), 1e-9)
+    return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9))
 
 
 def _runs(pairs: np.ndarray, terms: Sequence[str], weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -137,4 +136,4 @@ def _runs(pairs: np.ndarray, terms: Sequence[str], weights: np.ndarray, starts: 
     sums = np.cumsum(np.where(known, weights[pairs], 0.0))
     before = np.append(0.0, sums)[begins]
     runs = np.where(known, sums - before, 0.0)
-    return np.maximum.reduceat(runs, starts) / max(float(weights[asked].sum()), 1e-9)
+    return np.asarray(np.maximum.reduceat(runs, starts) / max(float(weights[asked].sum()), 1e-9))

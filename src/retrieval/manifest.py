@@ -14,7 +14,7 @@ from src.errors import KnowledgeError
 MANIFEST = "manifest.json"
 KIND = "yuanzhi-index"
 # Part of every cache key: raise it when the files, the terms or the dense windows change.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def write_directory(directory: Path, manifest: dict[str, Any], write: Callable[[Path], None]) -> None:

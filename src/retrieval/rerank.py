@@ -11,7 +11,6 @@ import numpy as np
 
 from src.retrieval.features import NAMES as WORD_FEATURES
 from src.retrieval.features import word_features
-from src.retrieval.synonyms import DISCOUNT
 
 WEIGHTS = Path(__file__).with_name("rerank.json")
 
@@ -23,12 +22,14 @@ class Pool:
     Attributes:
         query: the question as asked.
         wordings: its terms and their weights, then those of its other wordings.
+        factors: what each wording's scores are multiplied by, at most 1, float64 (wordings, passages).
         passages: (title, text).
         lexical, dense: scores in [0, 1], float64 (passages,).
     """
 
     query: str
     wordings: Sequence[Mapping[str, float]]
+    factors: np.ndarray
     passages: Sequence[tuple[str, str]]
     lexical: np.ndarray
     dense: np.ndarray
@@ -63,16 +64,11 @@ class LinearReranker:
         self._weights = dict(default_weights() if weights is None else weights)
 
     def scores(self, pool: Pool) -> np.ndarray:
-        """The best wording counts; one that was not asked for counts a little less."""
+        """The best wording counts, each times its factor."""
         if not pool.passages:
             return np.zeros(0)
-        discounts = [1.0, *(DISCOUNT for _ in pool.wordings[1:])]
-        evidence = passage_evidence(pool)
-        rows = [
-            discount * self._probabilities(evidence[number])
-            for number, discount in enumerate(discounts)
-        ]
-        return np.asarray(np.max(rows, axis=0), dtype=np.float64)
+        rows = np.stack([self._probabilities(evidence) for evidence in passage_evidence(pool)])
+        return np.asarray((pool.factors * rows).max(axis=0), dtype=np.float64)
 
     def _probabilities(self, evidence: np.ndarray) -> np.ndarray:
         features, silent, missing = pool_features(evidence)

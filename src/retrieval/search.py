@@ -13,7 +13,8 @@ from src.knowledge.types import Chunk
 from src.retrieval.knowledge_index import KnowledgeIndex
 from src.retrieval.lexical import term_weights
 from src.retrieval.rerank import LinearReranker, Pool, Reranker
-from src.retrieval.synonyms import DISCOUNT, Lexicon, default_lexicon
+from src.retrieval.synonyms import MISREAD, Lexicon, default_lexicon
+from src.retrieval.terms import fold
 from src.retrieval.types import Hit, Mode, Stages
 
 MAX_QUERY_CHARS = 2_000
@@ -24,6 +25,9 @@ DENSE_WEIGHT = 0.2
 # Candidates that each side brings, at least; the other side scores them too.
 POOL = 50
 EXPLAINED = 20
+
+# Terms with their weights, and the factor that their scores get.
+_Wording = tuple[dict[str, float], float]
 
 
 @dataclass(frozen=True)
@@ -104,21 +108,20 @@ class Retriever:
         indexes = self._indexes(extra)
         # Counted over both, so that a term's weight does not depend on which index a passage is in.
         lexical = [index.lexical for index in indexes]
-        weights = [term_weights(wording, lexical) for wording in (query, *self._lexicon.variants(query))]
+        wordings = [(term_weights(text, lexical), factor) for text, factor in self._lexicon.wordings(query)]
         vector = None if mode == "lexical" else self.embedder.encode_queries([query])[0]  # (d,)
         candidates = [
             candidate
             for number, index in enumerate(indexes)
-            for candidate in self._from_index(number, index, weights, vector, mode, pool)
+            for candidate in self._from_index(number, index, wordings, vector, mode, pool)
         ]
-        return self._reranked(query, weights, candidates) if mode == "hybrid" else candidates
+        return self._reranked(query, wordings, candidates) if mode == "hybrid" else candidates
 
-    def _reranked(
-        self, query: str, weights: list[dict[str, float]], candidates: list[_Candidate]
-    ) -> list[_Candidate]:
+    def _reranked(self, query: str, wordings: Sequence[_Wording], candidates: list[_Candidate]) -> list[_Candidate]:
         pool = Pool(
             query,
-            weights,
+            [weights for weights, _ in wordings],
+            self._factors(query, wordings, candidates),
             [(candidate.chunk.title, candidate.chunk.text) for candidate in candidates],
             np.array([candidate.stages.lexical for candidate in candidates], dtype=np.float64),
             np.array([candidate.stages.dense for candidate in candidates], dtype=np.float64),
@@ -129,18 +132,26 @@ class Retriever:
             for candidate, score in zip(candidates, scores, strict=True)
         ]
 
+    def _factors(self, query: str, wordings: Sequence[_Wording], candidates: Sequence[_Candidate]) -> np.ndarray:
+        """float64 (wordings, candidates)."""
+        factors = np.repeat([[factor] for _, factor in wordings], len(candidates), axis=1)
+        if misread := self._lexicon.misread(query):
+            texts = [f"{candidate.chunk.title}\n{candidate.chunk.text}" for candidate in candidates]
+            factors[0, [misread.search(fold(text)) is not None for text in texts]] = MISREAD
+        return factors
+
     def _from_index(
         self,
         number: int,
         index: KnowledgeIndex,
-        weights: Sequence[dict[str, float]],
+        wordings: Sequence[_Wording],
         vector: np.ndarray | None,
         mode: Mode,
         pool: int,
     ) -> list[_Candidate]:
         # An alias counts as the word it stands for: the better of the two, never their sum.
-        asked, *others = [index.lexical.scores(wording) for wording in weights]
-        lexical = _rounded(np.max([asked, *(DISCOUNT * other for other in others)], axis=0))  # (chunks,)
+        scores = [np.float32(factor) * index.lexical.scores(weights) for weights, factor in wordings]
+        lexical = _rounded(np.max(scores, axis=0))  # (chunks,)
         positions: set[int] = set()
         if mode != "dense":
             positions.update(_top(lexical, pool))

@@ -12,6 +12,8 @@ LEXICON = Path(__file__).with_name("synonyms.txt")
 MAX_VARIANTS = 3
 # An alias is nearly as good as the word itself, and never better where the word itself is there.
 DISCOUNT = 0.95
+# What a passage gets for the question as asked where it only seems to have the short name of a university.
+MISREAD = 0.7
 
 # 穗 alone is Guangzhou, the 穗 of 麦穗 is not: what may stand beside a one-character alias.
 _BESIDE = frozenset(" 的是在和与及或有指叫称赴来去到抵离驻至由从往于“”\"'《》（）(),.?!;:、。[]【】「」")
@@ -40,9 +42,26 @@ class Lexicon:
     def parse(cls, text: str) -> "Lexicon":
         """Groups one a line, words apart by spaces (``_`` is a space in a word); ``!`` begins a line of whole words,
         ``#`` a comment."""
-        lines = [[word.replace("_", " ") for word in line.split()] for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        lines = [
+            [word.replace("_", " ") for word in line.split()]
+            for line in text.splitlines()
+            if line.strip() and not line.startswith("#")
+        ]
         groups = [line for line in lines if line[0] != "!"]
         return cls(groups, [word for line in lines if line[0] == "!" for word in line[1:]])
+
+    def wordings(self, query: str) -> list[tuple[str, float]]:
+        """The question itself, then its variants, each with the factor that its scores get: 1 or ``DISCOUNT``."""
+        return [(query, 1.0), *((variant, DISCOUNT) for variant in self.variants(query))]
+
+    def misread(self, query: str) -> re.Pattern[str] | None:
+        """Finds, in folded text, a university's short name of the question inside another's full name.
+
+        The 北大 of 河北大学 is not what 北大 asks for. None: the question has no such name.
+        """
+        found = [match.group() for match in self._found(without_question(query))]
+        names = [word for word in found if word.endswith("大") and self._usual.get(word, "").endswith("大学")]
+        return re.compile("|".join(rf"{re.escape(name)}学" for name in names)) if names else None
 
     def variants(self, query: str) -> list[str]:
         """At most ``MAX_VARIANTS`` other wordings, folded and without question phrases; [] where there is none.
@@ -50,7 +69,7 @@ class Lexicon:
         The first has every alias replaced by its usual name, the others replace one alias each.
         """
         text = without_question(query)
-        found = [match for match in self._pattern.finditer(text) if self._stands_alone(match)] if self._pattern else []
+        found = self._found(text)
         first = text
         for match in reversed(found):
             first = _replaced(first, match, self._usual.get(match.group(), match.group()))
@@ -61,6 +80,11 @@ class Lexicon:
             if number < len(self._others[match.group()])
         ]
         return [variant for variant in dict.fromkeys([first, *each]) if variant != text][:MAX_VARIANTS]
+
+    def _found(self, text: str) -> list[re.Match[str]]:
+        if self._pattern is None:
+            return []
+        return [match for match in self._pattern.finditer(text) if self._stands_alone(match)]
 
     @staticmethod
     def _stands_alone(match: re.Match[str]) -> bool:

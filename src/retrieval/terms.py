@@ -22,14 +22,20 @@ _QUESTION = re.compile(
 )
 # What an English question is made of besides its subject; 什么 would be among them.
 _ENGLISH = frozenset(
-    "a an and are as at be by called can could did do does for from had has have how i in is it its kind many me "
-    "much name named of on or please tell than that the their there they this to used was were what when where "
-    "which who whom whose why will with would you".split()
+    re.findall(
+        r"\w+",
+        "a an and are as at be by called can could did do does for from had has have how i in is it its "
+        "kind many me much name named of on or please tell than that the their there they this to used "
+        "was were what when where which who whom whose why will with would you ",
+    )
 )
 # What stands in quotation or title marks is a name, whatever it looks like.
 _QUOTED = re.compile('《[^》]*》|〈[^〉]*〉|“[^”]*”|「[^」]*」|『[^』]*』|"[^"]*"')
 # Alone, these say nothing about a passage; highlighting them would light up every line.
 _FUNCTION = frozenset("的了是在和与與及或有为為以其之而于於就也都被把让讓对對从從到个個等这這那不一中上下")
+
+# Of these, the ones that are hardly ever part of a longer word, as 都 is of 首都.
+_PARTICLES = frozenset("的了是在之于与及也被把")
 
 
 def text_terms(text: str) -> list[str]:
@@ -53,8 +59,8 @@ def without_question(query: str) -> str:
 
 
 def is_content(term: str) -> bool:
-    """A word, or a pair of characters of which neither is a function word: what a question is about."""
-    return len(term) > 1 and _FUNCTION.isdisjoint(term)
+    """A word, or a pair of characters of which neither is a particle: what a question is about."""
+    return len(term) > 1 and _PARTICLES.isdisjoint(term)
 
 
 def matched_terms(query: str, text: str) -> list[str]:
