@@ -22,8 +22,8 @@ from src.retrieval.rerank import Pool, Reranker
 from src.retrieval.search import DENSE_WEIGHT, Retriever
 
 RANKS = 10
-# A document may hold several chunks; this many chunks hold ten documents.
-CHUNKS = 50
+# A document may hold several chunks; this many hold ten documents, and take a pool of the usual size.
+CHUNKS = 25
 EMBED_BATCH = 512
 
 
