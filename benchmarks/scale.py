@@ -25,7 +25,7 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from src.embedding.use import UniversalSentenceEncoder
-from src.retrieval.lexical import LexicalIndex, average_length, term_weights
+from src.retrieval.lexical import LexicalIndex, term_weights
 from src.retrieval.vectors import build_vectors, load_vectors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,15 +124,14 @@ def measure(directory: Path, size: int, questions: list[str], threads: int) -> d
     start = time.perf_counter()
     dense, lexical = load_vectors(directory / "vectors.faiss"), LexicalIndex.load(directory / "lexical", size)
     opened = time.perf_counter() - start
-    average = average_length([lexical])
 
     def words(question: str) -> np.ndarray:
-        return lexical.top(term_weights(question, [lexical]), TEXTS_WANTED, average=average)[0]
+        return lexical.top(term_weights(question, [lexical])[0], TEXTS_WANTED)[0]
 
     def hybrid(question: str) -> np.ndarray:
         vector = encoder.encode_queries([question])[0]
         rows = np.union1d(words(question), dense.search(vector, VECTORS_WANTED)[:TEXTS_WANTED])
-        by_words = lexical.scores_at(term_weights(question, [lexical]), rows, average)
+        by_words = lexical.scores_at(term_weights(question, [lexical])[0], rows)
         return rows[np.argsort(-(0.8 * by_words + 0.2 * dense.scores(vector, rows)))]
 
     for question, vector in zip(questions[:20], asked, strict=False):

@@ -1,4 +1,4 @@
-"""The command line: ``python -m src serve | ask | search | extract | index``."""
+"""The command line: ``python -m src serve | ask | search | extract | index | evaluate``."""
 
 import argparse
 import json
@@ -74,6 +74,18 @@ def _parser(program: str) -> argparse.ArgumentParser:
     extract.add_argument("--no-adapter", action="store_true", help="只用基座模型")
     index = command("index", _index, "建立或更新知识库索引，打印统计")
     index.add_argument("--rebuild", action="store_true", help="不用缓存，重新计算")
+    evaluate = command("evaluate", _evaluate, "量检索的好坏：课程的做法、BM25 与各阶段，一次跑完")
+    evaluate.add_argument("what", choices=("retrieval",), help="量什么")
+    evaluate.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help='SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question"} 的 .jsonl',
+    )
+    evaluate.add_argument("--distractors", type=Path, metavar="D.jsonl", help='每行 {"text"}：混进来的无关文档')
+    evaluate.add_argument("--questions", type=int, default=0, metavar="N", help="均匀抽取约 N 个问题（默认全部）")
+    evaluate.add_argument("--output", type=Path, metavar="OUT.json", help="结果另存为 JSON")
     return parser
 
 
@@ -169,6 +181,35 @@ def _index(given: argparse.Namespace, settings: Settings) -> None:
 
     base = Runtime(settings).open_base(rebuild=given.rebuild)
     _print_json(base.stats() | {"problems": {name: e.problem for name, e in base.files().items() if e.problem}})
+
+
+def _evaluate(given: argparse.Namespace, settings: Settings) -> None:
+    from src.evaluation.retrieval import (  # noqa: PLC0415
+        evaluate,
+        read_distractors,
+        read_questions,
+        table,
+        to_json,
+    )
+    from src.runtime import Runtime  # noqa: PLC0415
+
+    if given.questions < 0:
+        raise SettingsError(f"--questions 不能小于 0，收到的是 {given.questions}")
+    documents, questions = read_questions(given.data)
+    if given.questions:
+        questions = questions[:: max(1, len(questions) // given.questions)]
+    if given.distractors is not None:
+        documents += read_distractors(given.distractors)
+    runtime = Runtime(settings)
+    print(f"{given.data.name}：{len(questions)} 个问题，{len(documents)} 篇文档，向量模型 {runtime.embedder.name}")
+    scores = evaluate(documents, questions, runtime.embedder, runtime.reranker, show_progress=True)
+    print(table(scores))
+    if given.output is not None:
+        about = {"data": given.data.name, "documents": len(documents), "embedder": runtime.embedder.name}
+        try:
+            given.output.write_text(json.dumps(to_json(scores, **about), ensure_ascii=False, indent=2), "utf-8")
+        except OSError as error:
+            raise InputError(f"写不了 {given.output}：{error.strerror}") from error
 
 
 def _print_json(value: Any) -> None:

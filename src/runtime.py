@@ -18,6 +18,7 @@ from src.extraction.service import ExtractionService
 from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
+from src.retrieval.rerank import LinearReranker, Reranker
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
 from src.settings import Settings
@@ -26,8 +27,8 @@ from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repositor
 log = logging.getLogger(__name__)
 
 RESUME_ADAPTER = "resume"
-# A hybrid score below this means that nothing relevant was found; see NOTES.md for how it was chosen.
-MIN_SCORE = 0.21
+# A passage that answers with less than this probability is taken for none; see NOTES.md for how it was chosen.
+MIN_SCORE = 0.15
 
 
 class Runtime:
@@ -137,7 +138,16 @@ class Runtime:
 
     @cached_property
     def retriever(self) -> Retriever:
-        return Retriever(self.base, self.embedder)
+        return Retriever(self.base, self.embedder, reranker=self.reranker)
+
+    @cached_property
+    def reranker(self) -> Reranker:
+        if self.settings.reranker is None:
+            return LinearReranker()
+        from src.retrieval.cross_encoder import CrossEncoder  # noqa: PLC0415 (only when asked for)
+
+        path = self._local_or_hub(self.settings.reranker, "--reranker")
+        return CrossEncoder(path, device="cuda" if has_gpu() else "cpu", threads=self.settings.threads)
 
     @cached_property
     def sessions(self) -> SessionDocuments:

@@ -33,7 +33,10 @@ class Settings(BaseSettings):
     )
     llm: str | None = Field(None, description="语言模型：本地目录、.gguf 文件或模型站上的名字")
     embedder: str | None = Field(None, description="向量模型：use、bge、本地目录或模型站上的名字")
-    reranker: str | None = Field(None, description="重排模型：本地目录或模型站上的名字（暂未启用）")
+    reranker: str | None = Field(
+        None,
+        description="重排模型（交叉编码器，如 BAAI/bge-reranker-base）：本地目录或模型站上的名字；不填用内置的线性重排",
+    )
     adapter: str | None = Field(None, description="抽取用的 LoRA 适配器目录")
     knowledge: Annotated[list[Path], NoDecode, BeforeValidator(_split_paths)] = Field(
         default_factory=lambda: [ROOT / "examples" / "knowledge.txt"],

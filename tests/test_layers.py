@@ -13,7 +13,7 @@ LAYERS = [
     {"serve"},
     {"ui"},
     {"runtime"},
-    {"chat", "extraction"},
+    {"chat", "extraction", "evaluation"},
     {"retrieval"},
     {"knowledge"},
     {"language", "embedding"},

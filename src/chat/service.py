@@ -19,8 +19,8 @@ from src.retrieval.types import Collection, Hit
 MAX_MESSAGE_CHARS = 2000
 MAX_HISTORY_TURNS = 100
 MAX_TOP_K = 20
-# Passages that score below this share of the best one are shown but not given to the model.
-KEEP_OF_BEST = 0.6
+# A passage this many times less probable to answer than the best one is shown but not given to the model.
+KEEP_OF_BEST = 0.3
 REFUSAL = "知识库里没有找到与这个问题相关的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
 
 
@@ -28,7 +28,7 @@ class ChatService:
     """Answers questions; holds no conversation: history comes with every call.
 
     Args:
-        min_score: when no passage scores at least this (in [0, 1]), nothing relevant was found.
+        min_score: when no passage answers with at least this probability, nothing relevant was found.
         max_new_tokens: longest answer.
     """
 

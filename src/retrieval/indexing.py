@@ -114,10 +114,17 @@ def add_documents(base: KnowledgeBase, name: str, documents: Sequence[Document])
         return base.files()[name]
 
 
-def base_of(documents: Sequence[Document], embedder: Embedder, name: str = "documents") -> KnowledgeBase:
-    """A knowledge base in memory. Raises KnowledgeError: no text at all, or one id twice."""
+def base_of(
+    documents: Sequence[Document], embedder: Embedder, name: str = "documents", progress: Progress | None = None
+) -> KnowledgeBase:
+    """A knowledge base in memory; ``progress`` counts characters. Raises KnowledgeError: no text, or one id twice."""
     base = KnowledgeBase(embedder)
-    add_documents(base, name, documents)
+    size = sum(len(document.text) for document in documents)
+    with base.exclusive():
+        writer = _Writer(base, stale=set(), progress=progress, total=size)
+        writer.add(FileEntry(name, size=size), documents, required=True)
+        writer.flush()
+        base.compact()
     if not len(base):
         raise KnowledgeError("没有可用的文字；请检查知识文件")
     return base

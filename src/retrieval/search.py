@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast, get_args
 
+import numpy as np
+
 from src.embedding.base import Embedder
 from src.errors import InputError
 from src.knowledge.clean import clean
 from src.retrieval.lexical import term_weights
+from src.retrieval.rerank import LinearReranker, Pool, Reranker
+from src.retrieval.synonyms import MISREAD, Lexicon, default_lexicon
+from src.retrieval.terms import fold
 from src.retrieval.types import Candidate, Collection, Hit, Mode, Query, Wording
 
 MAX_QUERY_CHARS = 2_000
@@ -23,16 +28,27 @@ EXPLAINED = 20
 class Retriever:
     """Searches one collection, and a session's own small one beside it. Holds no state between calls."""
 
-    def __init__(self, base: Collection, embedder: Embedder, dense_weight: float = DENSE_WEIGHT) -> None:
+    def __init__(
+        self,
+        base: Collection,
+        embedder: Embedder,
+        dense_weight: float = DENSE_WEIGHT,
+        reranker: Reranker | None = None,
+        lexicon: Lexicon | None = None,
+    ) -> None:
+        """``reranker`` orders what hybrid finds, ``lexicon`` knows other wordings; None: those that come with us."""
         self.base = base
         self.embedder = embedder
         self._dense_weight = dense_weight
+        self._reranker: Reranker = LinearReranker() if reranker is None else reranker
+        self._lexicon = default_lexicon() if lexicon is None else lexicon
 
     def search(
         self, query: str, top_k: int = 10, mode: str = "hybrid", extra: Collection | None = None
     ) -> list[Hit]:
         """The best passages, rank from 1, equal scores in document order (``extra`` after the base).
 
+        hybrid is ordered by the reranker: its score is the probability that the passage answers the question.
         hybrid and dense fill in both stages' scores; lexical does not embed, so ``dense`` stays None
         there, and passages that share no term with the question are left out.
 
@@ -44,14 +60,14 @@ class Retriever:
         """
         text, kind, top_k = check_query(query), _check_mode(mode), check_top_k(top_k)
         candidates = self._candidates(text, kind, max(POOL, 2 * top_k), extra)
-        ranked = _ranked(candidates, "fused" if kind == "hybrid" else kind)
+        ranked = _ranked(candidates, "rerank" if kind == "hybrid" else kind)
         return [
             Hit(candidate.chunk, score, rank, candidate.stages)
             for rank, (candidate, score) in enumerate(ranked[:top_k], 1)
         ]
 
     def explain(self, query: str, extra: Collection | None = None) -> dict[str, Any]:
-        """``{"query", "terms", "stages": {"lexical" | "dense" | "fused": [{"chunk_id", "rank", "score"}]}}``.
+        """``{"query", "terms", "stages": {"lexical" | "dense" | "fused" | "rerank": [{"chunk_id", "rank", "score"}]}}``.
 
         The first 20 of each stage's own ranking. Raises as ``search``.
         """
@@ -60,21 +76,25 @@ class Retriever:
         return {
             "query": text,
             "terms": list(term_weights(text, _both(self.base, extra))[0]),
-            "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused")},
+            "wordings": self._lexicon.variants(text),
+            "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused", "rerank")},
         }
 
     def _candidates(self, text: str, mode: Mode, pool: int, extra: Collection | None) -> list[Candidate]:
         collections = _both(self.base, extra)
         # Counted over both, so that a term's weight does not depend on which collection a passage is in.
-        weights, average = term_weights(text, collections)
+        worded = [(term_weights(other, collections), factor) for other, factor in self._lexicon.wordings(text)]
+        wordings = tuple(Wording(weights, factor) for (weights, _), factor in worded)
+        average = worded[0][0][1]
         vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
-        query = Query(text, (Wording(weights),), average, vector, mode, pool)
+        query = Query(text, wordings, average, vector, mode, pool)
         found = [
             replace(candidate, order=(number, *candidate.order))
             for number, collection in enumerate(collections)
             for candidate in collection.recall(query)
         ]
-        return [self._fused(candidate) for candidate in _pooled(found, query)]
+        candidates = [self._fused(candidate) for candidate in _pooled(found, query)]
+        return self._reranked(query, candidates) if mode == "hybrid" else candidates
 
     def _fused(self, candidate: Candidate) -> Candidate:
         stages = candidate.stages
@@ -82,6 +102,30 @@ class Retriever:
             return candidate
         fused = (1 - self._dense_weight) * stages.lexical + self._dense_weight * stages.dense
         return replace(candidate, stages=replace(stages, fused=fused))
+
+    def _reranked(self, query: Query, candidates: list[Candidate]) -> list[Candidate]:
+        pool = Pool(
+            query.text,
+            [wording.weights for wording in query.wordings],
+            self._factors(query, candidates),
+            [(candidate.chunk.title, candidate.chunk.text) for candidate in candidates],
+            np.array([candidate.stages.lexical for candidate in candidates], dtype=np.float64),
+            np.array([candidate.stages.dense for candidate in candidates], dtype=np.float64),
+        )
+        # At six places: what differs only by the order of additions is a tie.
+        scores = self._reranker.scores(pool).round(6)
+        return [
+            replace(candidate, stages=replace(candidate.stages, rerank=float(score)))
+            for candidate, score in zip(candidates, scores, strict=True)
+        ]
+
+    def _factors(self, query: Query, candidates: Sequence[Candidate]) -> np.ndarray:
+        """float64 (wordings, candidates)."""
+        factors = np.repeat([[wording.factor] for wording in query.wordings], len(candidates), axis=1)
+        if misread := self._lexicon.misread(query.text):
+            texts = [f"{candidate.chunk.title}\n{candidate.chunk.text}" for candidate in candidates]
+            factors[0, [misread.search(fold(text)) is not None for text in texts]] = MISREAD
+        return factors
 
 
 def _both(base: Collection, extra: Collection | None) -> list[Collection]:

@@ -4,36 +4,63 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from src.retrieval.script import simplified
+
 # Scripts written without spaces: each character is a term, and each pair of neighbours.
 _UNSPACED = "\u3005-\u3007\u3040-\u30ff\u3105-\u312f\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"[{_UNSPACED}]+|\d+(?:\.\d+)+|(?:(?![{_UNSPACED}])[^\W_])+")
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 
-# 几 and 何 are cut only before what they ask for: 几内亚 and 何其芳 are names.
-_UNITS = "年月日天个位岁次种条座所名部间项届个人国省市点米元張张個歲種條項屆間國點"
+# Matched after folding, so in simplified script only. 几 and 何 are cut only before what they ask for: 几内亚 and
+# 何其芳 are names.
+_UNITS = "年月日天个位岁次种条座所名部间项届人国省市点米元张"
 _QUESTION = re.compile(
-    "请问一下|请问|請問|请介绍一下|介绍一下|介紹一下|请告诉我|告诉我|告訴我|"
-    "是什么时候|什么时候|什麼時候|是什么|什么是|什么|是什麼|什麼是|什麼|甚麼|"
-    f"是谁|谁是|谁|是誰|誰是|誰|(?:是|在)?哪(?:里|儿|裡|裏|兒|一?[{_UNITS}]|些|一|家)?|"
-    "为什么|為什麼|为何|為何|如何|怎么样|怎麼樣|怎样|怎樣|怎么|怎麼|"
-    f"何时|何時|何地|何人|何种|何種|何处|何處|多少|几[{_UNITS}]|幾[{_UNITS}]|"
-    "多长|多長|多大|多高|多久|多远|多遠|吗|嗎|呢"
+    "请问一下|请问|请介绍一下|介绍一下|请告诉我|告诉我|是什么时候|什么时候|是什么|什么是|什么|甚么|"
+    f"是谁|谁是|谁|(?:是|在)?哪(?:里|儿|一?[{_UNITS}]|些|一|家)?|"
+    "为什么|为何|如何|怎么样|怎样|怎么|"
+    f"何时|何地|何人|何种|何处|多少|几[{_UNITS}]|多长|多大|多高|多久|多远|吗|呢"
+)
+# What an English question is made of besides its subject; 什么 would be among them.
+_ENGLISH = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be by called can could did do does for from had has have how i in is it its "
+        "kind many me much name named of on or please tell than that the their there they this to used "
+        "was were what when where which who whom whose why will with would you ",
+    )
 )
 # What stands in quotation or title marks is a name, whatever it looks like.
 _QUOTED = re.compile('《[^》]*》|〈[^〉]*〉|“[^”]*”|「[^」]*」|『[^』]*』|"[^"]*"')
 # Alone, these say nothing about a passage; highlighting them would light up every line.
 _FUNCTION = frozenset("的了是在和与與及或有为為以其之而于於就也都被把让讓对對从從到个個等这這那不一中上下")
 
+# Of these, the ones that are hardly ever part of a longer word, as 都 is of 首都.
+_PARTICLES = frozenset("的了是在之于与及也被把")
+
 
 def text_terms(text: str) -> list[str]:
     """Every term of a passage, repeated as often as it occurs, in reading order."""
-    return [term for term, _, _ in _terms(_fold(text))]
+    return [term for term, _, _ in _terms(fold(text))]
 
 
 def query_terms(query: str) -> list[str]:
     """The distinct terms of a question without its question phrases, or with them if nothing else is there."""
-    folded = _fold(query)
-    return list(dict.fromkeys(text_terms(_without_question(folded)) or text_terms(folded)))
+    stripped = without_question(query)
+    terms = list(dict.fromkeys(term for term, _, _ in _terms(stripped)))
+    # Two such words make an English sentence; one alone may be a name (IT, The Who) in a Chinese one.
+    if sum(term in _ENGLISH for term in terms) > 1:
+        terms = [term for term in terms if term not in _ENGLISH] or terms
+    return terms or list(dict.fromkeys(text_terms(query)))
+
+
+def without_question(query: str) -> str:
+    """The folded question, a blank in place of each question phrase outside quotation marks."""
+    return _without_question(fold(query))
+
+
+def is_content(term: str) -> bool:
+    """A word, or a pair of characters of which neither is a particle: what a question is about."""
+    return len(term) > 1 and _PARTICLES.isdisjoint(term)
 
 
 def matched_terms(query: str, text: str) -> list[str]:
@@ -56,8 +83,9 @@ def matched_terms(query: str, text: str) -> list[str]:
     return list(dict.fromkeys(text[start:end] for start, end in _joined(covered + singles)))
 
 
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).lower()
+def fold(text: str) -> str:
+    """What texts are compared by: compatibility forms, case and script made one."""
+    return simplified(unicodedata.normalize("NFKC", text).lower())
 
 
 def _fold_with_origins(text: str) -> tuple[str, list[int]]:
@@ -65,7 +93,7 @@ def _fold_with_origins(text: str) -> tuple[str, list[int]]:
     folded: list[str] = []
     origins: list[int] = []
     for i, character in enumerate(text):
-        part = _fold(character)
+        part = fold(character)
         folded.append(part)
         origins += [i] * len(part)
     return "".join(folded), origins
