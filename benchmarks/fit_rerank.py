@@ -3,8 +3,8 @@
 python -m benchmarks.fit_rerank [--write] [--threads 2]
 
 Collections, all from the two files of questions: each file whole, samples of 40 and 120 passages, and each passage's
-first sentence alone. Every question is asked three times: as it is; without its own passage and near copies of it (so
-that no passage answers); and "wordless", with every word feature zero, as a question in another language has them.
+first sentence alone. Every question is asked four times: as it is; without its own passage and near copies of it (so
+that no passage answers); "crowded", with its passage 15 times more; and "wordless", with every word feature zero, as a question in another language has them.
 As many questions of the other file are asked too ("foreign"): nothing answers them either, and they are off the topic.
 
 Two steps. (1) Order: a conditional logit over each pool (the right passage against all others). (2) Probability: a
@@ -26,7 +26,6 @@ from src.knowledge.split import sentence_spans
 from src.knowledge.types import Document
 from src.retrieval.indexing import base_of
 from src.retrieval.rerank import (
-    BACKGROUND_RANK,
     FEATURES,
     SHARED,
     WEIGHTS,
@@ -43,8 +42,9 @@ FOLDS = 5
 LISTED = 30
 JUDGED = 10
 NEAR_COPY = 0.5
+COPIES = 15
 # Half of the questions have an answer.
-KIND_WEIGHTS = {"answer": 1.0, "none": 0.5, "foreign": 0.5, "wordless": 0.3}
+KIND_WEIGHTS = {"answer": 1.0, "none": 0.5, "foreign": 0.5, "wordless": 0.3, "crowded": 0.3}
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,11 @@ class Asked:
         self.features, self.silent, self.missing = pool_features(evidence)
 
     def judged(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the ten best by the weights of ``FEATURES``, and (10, 5): score, ``SHARED``, one."""
+        """Positions of the ten best by the weights of ``FEATURES``, and (10, 4): score, ``SHARED``, one."""
         scores = self.features @ order
-        ranked = np.argsort(-scores, kind="stable")
-        background = scores[ranked[min(BACKGROUND_RANK, len(ranked)) - 1]]
-        alike = np.tile([background, self.silent, self.missing, 1.0], (len(ranked[:JUDGED]), 1))
-        return ranked[:JUDGED], np.column_stack([scores[ranked[:JUDGED]], alike])
+        best = np.argsort(-scores, kind="stable")[:JUDGED]
+        alike = np.tile([self.silent, self.missing, 1.0], (len(best), 1))
+        return best, np.column_stack([scores[best], alike])
 
 
 class Remembering:
@@ -134,11 +133,11 @@ def collections(path: Path) -> list[tuple[str, list[Document], list[Question]]]:
 def ask_all(
     name: str, documents: list[Document], questions: list[Question], foreign: list[Question], embedder: Embedder
 ) -> list[Asked]:
-    """Every question three times, and as many foreign ones."""
+    """Every question four times, and as many foreign ones."""
     index = base_of(documents, embedder)
     recorder = Recorder()
     retriever = Retriever(index, embedder, reranker=recorder, lexicon=Lexicon([]))
-    chunks = {(chunk.title, chunk.text): chunk for chunk in index.chunks}
+    chunks = {(p.chunk.title, p.chunk.text): p.chunk for p in index.passages()}
     pairs = {passage: _pairs(passage[1]) for passage in chunks}
     whole = {document.doc_id: _pairs(document.text) for document in documents}
     asked: list[Asked] = []
@@ -156,6 +155,8 @@ def ask_all(
         if (away := ~(right | near)).any():
             nothing = np.zeros(int(away.sum()), dtype=bool)
             asked.append(Asked(f"{name} | none", fold, evidence[away], nothing, nothing))
+        crowd = np.concatenate([np.arange(len(right)), np.repeat(np.flatnonzero(right), COPIES)])
+        asked.append(Asked(f"{name} | crowded", fold, evidence[crowd], right[crowd], answers[crowd]))
         wordless = evidence.copy()
         wordless[:, [0, *range(2, evidence.shape[1])]] = 0
         asked.append(Asked(f"{name} | wordless", fold, wordless, right, answers))
@@ -179,16 +180,13 @@ def fit(asked: Sequence[Asked]) -> dict[str, float]:
     rows = np.concatenate([rows for _, rows in judged])
     answers = np.concatenate([one.answers[best] for one, (best, _) in zip(asked, judged, strict=True)])
     weights = np.repeat([one.weight for one in asked], [len(best) for best, _ in judged])
-    scale, background, *others = logistic(rows, answers, weights)
-    # The order's scores are stored scaled, and so is what multiplies the tenth of them.
-    shared = dict(zip([*SHARED, "bias"], [background / scale, *others], strict=True))
-    typical = float(scale * np.mean(rows[:, 1]))
-    return dict(zip(FEATURES, scale * order, strict=True)) | shared | {"typical_background": typical}
+    scale, *others = logistic(rows, answers, weights)
+    return dict(zip([*FEATURES, *SHARED, "bias"], [*scale * order, *others], strict=True))
 
 
 def conditional_logit(asked: Sequence[Asked], ridge: float = 1.0, steps: int = 25) -> np.ndarray:
     """Newton's method on the likelihood that the chosen passage is a right one."""
-    usable = [one for one in asked if one.right.any()]
+    usable = [one for one in asked if one.right.any() and not one.kind.endswith("crowded")]
     pools = []
     for one in usable:
         # The right ones, and the strongest of the others.

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 RESUME_ADAPTER = "resume"
 # A passage that answers with less than this probability is taken for none; see NOTES.md for how it was chosen.
-MIN_SCORE = 0.15
+MIN_SCORE = 0.2
 
 
 class Runtime:

@@ -19,8 +19,9 @@ from src.retrieval.types import Collection, Hit
 MAX_MESSAGE_CHARS = 2000
 MAX_HISTORY_TURNS = 100
 MAX_TOP_K = 20
-# A passage this many times less probable to answer than the best one is shown but not given to the model.
-KEEP_OF_BEST = 0.3
+# A passage whose odds to answer are a smaller share of the best one's is shown but not given to the model. Odds, because
+# probabilities crowd together near 1.
+KEEP_ODDS = 0.1
 REFUSAL = "知识库里没有找到与这个问题相关的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
 
 
@@ -119,8 +120,13 @@ class ChatService:
 def _worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:
     """The passages that go into the prompt: a small model mixes up what a weak passage says with what a good one
     says, and every passage costs time to the first token."""
-    floor = max(min_score, KEEP_OF_BEST * max((hit.score for hit in hits), default=0.0))
-    return [hit for hit in hits if hit.score >= floor]
+    best = max((_odds(hit.score) for hit in hits), default=0.0)
+    return [hit for hit in hits if hit.score >= min_score and _odds(hit.score) >= KEEP_ODDS * best]
+
+
+def _odds(probability: float) -> float:
+    bounded = min(probability, 1 - 1e-6)
+    return bounded / (1 - bounded)
 
 
 def check_message(message: object) -> str:

@@ -10,14 +10,14 @@ from src.retrieval.terms import fold, is_content
 
 # A passage usually names its subject within its first characters.
 HEAD_CHARS = 10
-NAMES = ("chunk", "sentence", "two", "rare", "head", "run", "content")
+NAMES = ("chunk", "sentence", "two", "rare", "head", "content")
 
 _CODES = 0x110000
 _SENTENCE_END = np.array([ord(c) for c in "。!?;\n"], dtype=np.uint32)  # as they are after folding
 
 
 def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tuple[str, str]]) -> np.ndarray:
-    """Each wording's terms with their weights, (title, text) -> float64 (wordings, passages, 7), all in [0, 1].
+    """Each wording's terms with their weights, (title, text) -> float64 (wordings, passages, 6), all in [0, 1].
 
     A term counts once wherever it stands, by its weight's share of all; the title counts with every sentence.
 
@@ -25,7 +25,6 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
     - sentence, two: what its best sentence, and its best two neighbouring ones, have.
     - rare: as chunk, but weights cubed, which leaves the rarest terms: mostly the name that is asked about.
     - head: what the title, or else the first ten characters, have.
-    - run: the longest piece of the first wording found in one piece, of all its pairs of characters.
     - content: as chunk, of words and pairs without function words (of all terms where there are none).
     """
     texts = [f"{title}\n{text}" if title else text for title, text in passages]
@@ -33,7 +32,7 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
     # A question of nothing but emoji has no term; one that nothing has stands in.
     terms = list(dict.fromkeys(term for wording in wordings for term in wording)) or [" "]
     weights = np.array([[wording.get(term, 0.0) for wording in wordings] for term in terms])  # (T, V)
-    positions, found, pairs = _occurrences(codes, terms)
+    positions, found = _occurrences(codes, terms)
 
     ends = np.isin(codes, _SENTENCE_END)
     sentence: np.ndarray = np.cumsum(ends) - ends  # the sentence of each character
@@ -62,7 +61,6 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
         np.maximum.reduceat(two @ shares, first),
         whole @ cubes,
         head @ shares,
-        np.repeat(_runs(pairs, terms, weights[:, 0], starts)[:, None], len(wordings), axis=1),
         whole @ contents,
     ]
     return np.asarray(np.clip(np.stack(columns, axis=-1).transpose(1, 0, 2), 0, 1))
@@ -87,8 +85,8 @@ def _folding() -> np.ndarray:
     return table
 
 
-def _occurrences(codes: np.ndarray, terms: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions of terms, which term each is, and the term of the pair that begins at each character (or -1)."""
+def _occurrences(codes: np.ndarray, terms: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of terms, and which term each is."""
     spaced = [i for i, term in enumerate(terms) if term.isascii() or len(term) > 2]
     unspaced = [(i, term) for i, term in enumerate(terms) if not term.isascii() and len(term) <= 2]
     characters = {c: n for n, c in enumerate(dict.fromkeys("".join(term for _, term in unspaced)), 1)}
@@ -113,27 +111,8 @@ def _occurrences(codes: np.ndarray, terms: Sequence[str]) -> tuple[np.ndarray, n
             at = np.array([match.start() for match in matches], dtype=np.int64)
             positions.append(at)
             found.append(np.full(len(at), i, dtype=np.int32))
-    return np.concatenate(positions), np.concatenate(found), pairs
+    return np.concatenate(positions), np.concatenate(found)
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
     return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9))
-
-
-def _runs(pairs: np.ndarray, terms: Sequence[str], weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """float64 (passages,): the heaviest stretch of pairs that follow each other as in the question."""
-    asked = [i for i, term in enumerate(terms) if len(term) == 2 and not term.isascii() and weights[i] > 0]
-    if not asked:
-        return np.zeros(len(starts))
-    order = np.full(len(terms) + 1, -1)  # its last place is for pairs that are -1
-    order[asked] = np.arange(len(asked))
-    at = order[pairs]
-    known = at >= 0
-    goes_on = np.zeros(len(at), dtype=bool)
-    goes_on[1:] = known[1:] & known[:-1] & (at[1:] == at[:-1] + 1)
-    places = np.arange(len(at))
-    begins = np.maximum.accumulate(np.where(goes_on, 0, places))
-    sums = np.cumsum(np.where(known, weights[pairs], 0.0))
-    before = np.append(0.0, sums)[begins]
-    runs = np.where(known, sums - before, 0.0)
-    return np.asarray(np.maximum.reduceat(runs, starts) / max(float(weights[asked].sum()), 1e-9))

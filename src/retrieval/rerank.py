@@ -49,10 +49,9 @@ class Reranker(Protocol):
 # vocabulary) and only meaning can decide: dense once more, times the square of "silent".
 FEATURES = ("lexical", "dense", *WORD_FEATURES[:-1], "dense_silent")
 # What all passages of a pool share; it moves their probability, not their order.
-# background: the order's score of the tenth best passage, which is what chance reaches in this collection.
 # silent: the share of the question that no passage of the pool has. missing: the same of its content words.
-SHARED = ("background", "silent", "missing")
-BACKGROUND_RANK = 10
+# How well the other passages do is not among them: twenty passages that all answer would make each other improbable.
+SHARED = ("silent", "missing")
 
 
 class LinearReranker:
@@ -73,16 +72,13 @@ class LinearReranker:
     def _probabilities(self, evidence: np.ndarray) -> np.ndarray:
         features, silent, missing = pool_features(evidence)
         order = features @ np.array([self._weights[name] for name in FEATURES])
-        background = self._weights["typical_background"]
-        if len(order) >= BACKGROUND_RANK:
-            background = float(np.partition(order, -BACKGROUND_RANK)[-BACKGROUND_RANK])
-        shared = zip(SHARED, (background, silent, missing), strict=True)
+        shared = zip(SHARED, (silent, missing), strict=True)
         logit = order + self._weights["bias"] + sum(self._weights[name] * value for name, value in shared)
         return np.asarray(1 / (1 + np.exp(-logit)))
 
 
 def passage_evidence(pool: Pool) -> np.ndarray:
-    """float64 (wordings, passages, 2 + 7): lexical, dense and the word features."""
+    """float64 (wordings, passages, 2 + 6): lexical, dense and the word features."""
     words = word_features(pool.wordings, pool.passages)
     both = np.column_stack([pool.lexical, pool.dense])
     return np.concatenate([np.broadcast_to(both, (len(words), *both.shape)), words], axis=2)
@@ -98,5 +94,5 @@ def pool_features(evidence: np.ndarray) -> tuple[np.ndarray, float, float]:
 
 @cache
 def default_weights() -> dict[str, float]:
-    """Weight of each feature of ``FEATURES`` and ``SHARED``, the bias, and the background of a small pool."""
+    """Weight of each feature of ``FEATURES`` and ``SHARED``, and the bias."""
     return dict(json.loads(WEIGHTS.read_text("utf-8"))["weights"])

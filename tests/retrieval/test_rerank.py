@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.retrieval.rerank import BACKGROUND_RANK, FEATURES, SHARED, WEIGHTS, LinearReranker, Pool, default_weights
+from src.retrieval.rerank import FEATURES, SHARED, WEIGHTS, LinearReranker, Pool, default_weights
 from src.retrieval.search import Retriever
 from src.retrieval.synonyms import DISCOUNT, Lexicon
 from tests.retrieval.helpers import build_index, use_encoder
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SYNONYMS = Path(__file__).resolve().parents[1] / "data" / "synonyms.jsonl"
 # Questions of 12 whose passage comes first; one fewer than measured (NOTES.md).
 FLOORS = {"alias": 11, "synonym": 11, "script": 11, "english": 9, "paraphrase": 8}
@@ -21,7 +22,7 @@ def pool(texts, wordings, lexical=None, dense=None):
 
 
 def test_the_weights_are_complete():
-    assert set(default_weights()) == {*FEATURES, *SHARED, "bias", "typical_background"}
+    assert set(default_weights()) == {*FEATURES, *SHARED, "bias"}
     assert "fit_rerank" in json.loads(WEIGHTS.read_text("utf-8"))["made_by"]
 
 
@@ -56,7 +57,7 @@ def test_another_wording_counts_a_little_less():
 def test_small_and_empty_pools():
     reranker = LinearReranker()
     assert reranker.scores(pool([], [{}])).shape == (0,)
-    for size in (1, 2, BACKGROUND_RANK - 1, BACKGROUND_RANK):
+    for size in (1, 2, 9, 10):
         scores = reranker.scores(pool(["广州"] * size, [{"广州": 1.0}], [0.9] * size, [0.5] * size))
         assert np.isfinite(scores).all()
         assert scores == pytest.approx([scores[0]] * size)
@@ -105,3 +106,14 @@ def test_the_synonym_set(tmp_path):
         found[lexicon is None] = firsts
     assert all(found[True][group] >= floor for group, floor in FLOORS.items()), found
     assert sum(found[True].values()) > sum(found[False].values())
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("copies", [1, 9, 20])
+def test_passages_that_all_answer_do_not_make_each_other_improbable(copies):
+    topic = "员工请假需要提前三天向部门主管申请，经批准后生效"
+    texts = [f"第{i}条：{topic}，第{i}类假期按规定扣除工资。" for i in range(copies)]
+    others = (EXAMPLES / "knowledge.txt").read_text("utf-8").splitlines()[:100]
+    base, embedder = build_index([*texts, *others], use_encoder())
+    hits = Retriever(base, embedder).search("员工请假怎么申请？", top_k=copies)
+    assert all(topic in hit.chunk.text and hit.score > 0.9 for hit in hits)
