@@ -15,6 +15,7 @@ from src.chat.service import ChatService
 from src.embedding.base import Embedder
 from src.errors import ModelError
 from src.extraction.service import ExtractionService
+from src.knowledge.worker import ParserPool
 from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
@@ -143,7 +144,12 @@ class Runtime:
 
     @cached_property
     def sessions(self) -> SessionDocuments:
-        return SessionDocuments(self.embedder)
+        return SessionDocuments(self.embedder, self.parser)
+
+    @cached_property
+    def parser(self) -> ParserPool:
+        """Reads what visitors send."""
+        return ParserPool()
 
     @cached_property
     def chat(self) -> ChatService:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast, get_args
+from typing import cast, get_args
+
+import numpy as np
 
 from src.embedding.base import Embedder
 from src.errors import InputError
 from src.knowledge.clean import clean
+from src.retrieval.explain import Explanation, explanation
 from src.retrieval.lexical import term_weights
 from src.retrieval.types import Candidate, Collection, Hit, Mode, Query
 
@@ -17,7 +20,6 @@ MAX_TOP_K = 100
 DENSE_WEIGHT = 0.2
 # Candidates that each side brings, at least; the other side scores them too.
 POOL = 50
-EXPLAINED = 20
 
 
 class Retriever:
@@ -50,24 +52,26 @@ class Retriever:
             for rank, (candidate, score) in enumerate(ranked[:top_k], 1)
         ]
 
-    def explain(self, query: str, extra: Collection | None = None) -> dict[str, Any]:
-        """``{"query", "terms", "stages": {"lexical" | "dense" | "fused": [{"chunk_id", "rank", "score"}]}}``.
+    def explain(
+        self, query: str, mode: str = "hybrid", extra: Collection | None = None, pool: int = POOL
+    ) -> Explanation:
+        """What ``search`` finds, with the rank and score of every candidate in every stage; embeds once.
 
-        The first 20 of each stage's own ranking. Raises as ``search``.
+        Raises as ``search``.
         """
-        text = check_query(query)
-        candidates = self._candidates(text, "hybrid", POOL, extra)
-        return {
-            "query": text,
-            "terms": list(term_weights(text, _both(self.base, extra))),
-            "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused")},
-        }
+        text, kind = check_query(query), _check_mode(mode)
+        vector = None if kind == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
+        candidates = self._candidates(text, kind, pool, extra, vector)
+        return explanation(text, kind, term_weights(text, _both(self.base, extra)), vector, candidates, pool)
 
-    def _candidates(self, text: str, mode: Mode, pool: int, extra: Collection | None) -> list[Candidate]:
+    def _candidates(
+        self, text: str, mode: Mode, pool: int, extra: Collection | None, vector: np.ndarray | None = None
+    ) -> list[Candidate]:
         collections = _both(self.base, extra)
         # Counted over both, so that a term's weight does not depend on which collection a passage is in.
         weights = term_weights(text, collections)
-        vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
+        if vector is None and mode != "lexical":
+            vector = self.embedder.encode_queries([text])[0]  # (d,)
         query = Query(text, weights, vector, mode, pool)
         found = [
             replace(candidate, order=(number, *candidate.order))
@@ -133,11 +137,3 @@ def _ranked(candidates: Sequence[Candidate], stage: str) -> list[tuple[Candidate
     """(candidate, score) by that stage, best first; a tie goes to the earlier chunk."""
     scored = [(candidate, float(getattr(candidate.stages, stage))) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].order))
-
-
-def _stage_list(candidates: Sequence[Candidate], stage: str) -> list[dict[str, Any]]:
-    found = [(candidate, score) for candidate, score in _ranked(candidates, stage) if score > 0]
-    return [
-        {"chunk_id": candidate.chunk.chunk_id, "rank": rank, "score": round(score, 4)}
-        for rank, (candidate, score) in enumerate(found[:EXPLAINED], 1)
-    ]
