@@ -16,7 +16,9 @@ _MARKS = {"ok": "✓", "warn": "!", "bad": "✗"}
 _WORDS = {"ok": "正常", "warn": "注意", "bad": "有问题"}
 
 CSS = """
-.yz-scroll {overflow-x: auto;}
+#index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(200px, 1fr));}
+.yz-scroll {overflow: auto; max-height: 640px; border: 1px solid var(--border-color-primary); border-radius: 10px;}
+.yz-scroll thead th {position: sticky; top: 0; background: var(--block-background-fill);}
 .yz-table {border-collapse: collapse; width: 100%; font-size: .92em;}
 .yz-table th, .yz-table td {border-bottom: 1px solid var(--border-color-primary); padding: 6px 8px; text-align: left;
   vertical-align: top;}
@@ -35,7 +37,11 @@ CSS = """
 .yz-finding .yz-mark {width: 1.5em; height: 1.5em; line-height: 1.5em; border-radius: 50%; text-align: center;
   color: #fff; font-weight: 700;}
 .yz-ok .yz-mark {background: #2b8a3e;} .yz-warn .yz-mark {background: #b35c00;} .yz-bad .yz-mark {background: #c92a2a;}
-@media (max-width: 600px) {.yz-finding {grid-template-columns: 1.8em 1fr;} .yz-finding > span:last-child {grid-column: 2;}}
+@media (max-width: 600px) {
+  #index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));}
+  .yz-finding {grid-template-columns: 1.8em 1fr;}
+  .yz-finding > span:last-child {grid-column: 2;}
+}
 .js-plotly-plot .xtick text, .js-plotly-plot .ytick text, .js-plotly-plot .xtitle, .js-plotly-plot .ytitle,
 .js-plotly-plot .legendtext, .js-plotly-plot .textpoint text {fill: var(--body-text-color) !important;}
 """

@@ -125,6 +125,7 @@ def _figure(traces: list[dict[str, Any]], **layout: Any) -> PlotData:
     base = {
         "height": 300, "margin": {"l": 50, "r": 16, "t": 16, "b": 46},
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#808080"},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#909090", "activecolor": ACCENT},
         "hoverlabel": hover, "legend": {"orientation": "h", "y": -0.08, "yanchor": "top", "x": 0},
     }  # fmt: skip
     config = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
