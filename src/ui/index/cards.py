@@ -18,14 +18,15 @@ _WORDS = {"ok": "正常", "warn": "注意", "bad": "有问题"}
 CSS = """
 #index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(200px, 1fr));}
 .yz-scroll {overflow: auto; max-height: 640px; border: 1px solid var(--border-color-primary); border-radius: 10px;}
+.yz-scroll .yz-table, .yz-scroll tr {border: 0; margin: 0;}
 .yz-scroll thead th {position: sticky; top: 0; background: var(--block-background-fill);}
 .yz-table {border-collapse: collapse; width: 100%; font-size: .92em;}
-.yz-table th, .yz-table td {border-bottom: 1px solid var(--border-color-primary); padding: 6px 8px; text-align: left;
-  vertical-align: top;}
+.yz-scroll .yz-table th, .yz-scroll .yz-table td {border-width: 0 0 1px; border-color: var(--border-color-primary);
+  padding: 6px 8px; text-align: left; vertical-align: top;}
 .yz-table th {white-space: nowrap; color: var(--body-text-color-subdued); font-weight: 600;}
 .yz-table td.yz-n {white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal;}
 .yz-table td.yz-n i {font-style: normal; color: var(--body-text-color-subdued); font-size: .88em;}
-.yz-table tr.yz-hit td:first-child {border-left: 4px solid #d6336c;}
+.yz-scroll .yz-table tr.yz-hit td:first-child {box-shadow: inset 4px 0 #d6336c;}
 .yz-table td.yz-passage {min-width: 240px; width: 60%;}
 .yz-table summary {cursor: pointer;}
 .yz-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 0 12px;}
@@ -39,6 +40,11 @@ CSS = """
 .yz-ok .yz-mark {background: #2b8a3e;} .yz-warn .yz-mark {background: #b35c00;} .yz-bad .yz-mark {background: #c92a2a;}
 @media (max-width: 600px) {
   #index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));}
+  .yz-table thead {display: none;}
+  .yz-table tr {display: flex; flex-wrap: wrap;}
+  .yz-table td.yz-passage {flex-basis: 100%;}
+  .yz-scroll .yz-table td.yz-n {border-width: 0;}
+  .yz-table td[data-label]::before {content: attr(data-label) " "; color: var(--body-text-color-subdued);}
   .yz-finding {grid-template-columns: 1.8em 1fr;}
   .yz-finding > span:last-child {grid-column: 2;}
 }
@@ -74,7 +80,10 @@ def probe_table(explanation: Explanation, top_k: int) -> str:
 
 
 def _probe_row(explanation: Explanation, found: Explained, seen: Sequence[str], top_k: int) -> str:
-    cells = "".join(f'<td class="yz-n">{_stage(explanation, found, stage)}</td>' for stage in seen)
+    cells = "".join(
+        f'<td class="yz-n" data-label="{STAGE_NAMES[stage]}">{_stage(explanation, found, stage)}</td>'
+        for stage in seen
+    )
     chunk = found.chunk
     marks = matched_terms(explanation.query, chunk.text)
     own = " · 我的文档" if found.extra else ""
@@ -86,7 +95,7 @@ def _probe_row(explanation: Explanation, found: Explained, seen: Sequence[str], 
         f'<span class="yz-meta">{escape(chunk.chunk_id)} · {escape(chunk.source)}{own}</span>'
     )
     return (
-        f'<tr{kind}><td class="yz-n">{found.rank}</td><td class="yz-n"><b>{found.score:.3f}</b></td>'
+        f'<tr{kind}><td class="yz-n">{found.rank}</td><td class="yz-n" data-label="得分"><b>{found.score:.3f}</b></td>'
         f'{cells}<td class="yz-passage">{passage}</td></tr>'
     )
 

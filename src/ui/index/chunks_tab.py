@@ -18,7 +18,7 @@ from src.ui.index.downloads import download
 SHARED, OWN = "知识库", "我的文档"
 ALL_FILES = "全部文件"
 HEADERS = ["序号", "段", "文件", "标题", "字数", "文字"]
-WIDTHS: list[str | int] = ["8%", "16%", "16%", "12%", "8%", "40%"]
+WIDTHS: list[str | int] = ["70px", "180px", "170px", "160px", "70px", "560px"]
 MAX_FILES = 500
 EXCERPT_CHARS = 90
 FILTER_CHARS = 200

@@ -17,7 +17,7 @@ from src.ui.guard import EDIT_SLOT, PRIVATE, SEARCH_SLOT, guarded, session_of
 from src.ui.index.facts import statistics
 
 HEADERS = ["文件", "文档", "段落", "重复", "情况"]
-WIDTHS: list[str | int] = ["34%", "9%", "9%", "9%", "39%"]
+WIDTHS: list[str | int] = ["180px", "62px", "62px", "62px", "200px"]
 MAX_FILES = 500
 
 
@@ -153,16 +153,15 @@ def _check_allowed(runtime: Runtime) -> None:
 
 def _table(label: str, elem_id: str) -> gr.Dataframe:
     return gr.Dataframe(
-        headers=HEADERS, label=label, interactive=False, wrap=True, elem_id=elem_id, max_height=320,
+        headers=HEADERS, label=label, show_label=False, interactive=False, wrap=True, elem_id=elem_id, max_height=320,
         column_widths=WIDTHS, type="array", datatype=["str", "number", "number", "number", "str"], buttons=[],
     )  # fmt: skip
 
 
 def _controls(label: str, name: str) -> tuple[gr.File, gr.Dropdown, gr.Button]:
     # Every kind is taken, so that the reader can say in Chinese which ones it reads.
-    upload = gr.File(
-        label=f"{label}：{readable_kinds()}", file_count="multiple", height=120, elem_id=f"{name}-upload"
-    )
+    upload = gr.File(label=label, file_count="multiple", height=140, elem_id=f"{name}-upload")
+    gr.HTML(render.note(f"能读 {readable_kinds()}"))
     with gr.Row(equal_height=True):
         chosen = gr.Dropdown([], label="要删除的文件", scale=3, min_width=160, elem_id=f"{name}-name")
         delete = gr.Button("删除", variant="stop", scale=1, min_width=80, elem_id=f"{name}-delete")

@@ -25,6 +25,7 @@ ACCENT = "#d6336c"
 STAGE_COLOURS = {"lexical": "#4e79a7", "dense": "#f28e2b", "final": "#59a14f"}
 BIN_CHARS = 20
 BINS = 20
+_LEGEND = {"orientation": "h", "y": -0.04, "yanchor": "top", "x": 0}
 _GRID = "rgba(128,128,128,.25)"
 _HOVER_LINE, _HOVER_LINES, _NAME = 26, 5, 26
 
@@ -36,7 +37,9 @@ def length_figure(lengths: Lengths) -> PlotData:
     counts, _ = np.histogram(lengths.characters - 0.5, [-np.inf, *edges[1:], np.inf])
     names = [f"{a + 1}–{b}" for a, b in pairwise(edges.tolist())] + [f">{MAX_CHARS}"]
     bar = {"type": "bar", "x": names, "y": counts.tolist(), "marker": {"color": COLOURS[0]}, "name": "段落"}
-    return _figure([bar], xaxis=_axis("字数"), yaxis=_axis("段数"), showlegend=False, bargap=0.08)
+    return _figure(
+        [bar], xaxis=_axis("字数") | {"showgrid": False}, yaxis=_axis("段数"), showlegend=False, bargap=0.08
+    )
 
 
 def score_figure(explanation: Explanation) -> PlotData:
@@ -59,7 +62,9 @@ def score_figure(explanation: Explanation) -> PlotData:
                     "marker": {"color": STAGE_COLOURS[stage]},
                 }
             )  # fmt: skip
-    return _figure(bars, xaxis=_axis("分数"), yaxis=_axis("候选段数"), barmode="group", bargap=0.1)
+    return _figure(
+        bars, xaxis=_axis("") | {"showgrid": False}, yaxis=_axis("候选段数"), barmode="group", bargap=0.1
+    )
 
 
 def map_figure(
@@ -92,7 +97,15 @@ def map_figure(
         star = {"symbol": "star", "size": 18, "color": ACCENT, "line": {"width": 1, "color": "#ffffff"}}
         traces.append(_dots(query[None, :], ["问题"], "问题", star))
     axis = {**_axis(""), "showticklabels": False, "zeroline": False}
-    return _figure(traces, xaxis=axis, yaxis=axis, dragmode="pan", hovermode="closest", height=560)
+    return _figure(
+        traces,
+        xaxis=axis,
+        yaxis=axis,
+        dragmode="pan",
+        hovermode="closest",
+        height=560,
+        margin={"l": 16, "r": 16, "t": 36, "b": 16},
+    )
 
 
 def hover_text(name: str, text: str) -> str:
@@ -123,10 +136,10 @@ def _figure(traces: list[dict[str, Any]], **layout: Any) -> PlotData:
         "font": {"color": "#ffffff", "size": 13},
     }
     base = {
-        "height": 300, "margin": {"l": 50, "r": 16, "t": 16, "b": 46},
+        "height": 300, "margin": {"l": 50, "r": 16, "t": 48, "b": 46},
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#808080"},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#909090", "activecolor": ACCENT},
-        "hoverlabel": hover, "legend": {"orientation": "h", "y": -0.08, "yanchor": "top", "x": 0},
+        "hoverlabel": hover, "legend": _LEGEND,
     }  # fmt: skip
     config = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
     figure = {"data": traces, "layout": base | layout, "config": config}

@@ -24,10 +24,12 @@ ABOUT = (
 
 def build(runtime: Runtime, tab: gr.Tab, probe_query: gr.Textbox) -> None:
     """Draw the tab inside the current Blocks; its box takes over the question of the probe."""
-    query = gr.Textbox(
-        label="在地图上找 Query", placeholder="输入问题，看它落在哪里", max_length=MAX_QUERY_CHARS, submit_btn="定位",
-        elem_id="map-input",
-    )  # fmt: skip
+    with gr.Row(equal_height=True):
+        query = gr.Textbox(
+            label="在地图上找 Query", placeholder="输入问题，看它落在哪里", max_length=MAX_QUERY_CHARS, scale=5,
+            min_width=240, elem_id="map-input",
+        )  # fmt: skip
+        button = gr.Button("定位 Locate", variant="primary", scale=1, min_width=120, elem_id="map-run")
     note = gr.HTML(render.note(ABOUT), elem_id="map-note")
     plot = gr.Plot(label="地图", show_label=False, elem_id="map-plot")
 
@@ -42,7 +44,7 @@ def build(runtime: Runtime, tab: gr.Tab, probe_query: gr.Textbox) -> None:
         return asked, *draw(asked, request)
 
     slot: dict[str, Any] = {"show_progress": "minimal", **PRIVATE, **CHECK_SLOT}
-    query.submit(draw, query, [note, plot], **slot)
+    gr.on([button.click, query.submit], draw, query, [note, plot], **slot)
     tab.select(enter, [query, probe_query], [query, note, plot], **slot)
 
 

@@ -24,10 +24,11 @@ def build(runtime: Runtime) -> gr.Textbox:
     with gr.Row(equal_height=True):
         query = gr.Textbox(
             label="检索词 Query", placeholder="例如：羊城是哪座城市的别称", max_length=MAX_QUERY_CHARS, scale=4,
-            min_width=260, submit_btn="检索", elem_id="probe-input",
+            min_width=260, elem_id="probe-input",
         )  # fmt: skip
         mode = gr.Radio(MODES, value="hybrid", label="方式 Mode", scale=3, min_width=260)
         top_k = gr.Slider(1, MAX_TOP_K, value=5, step=1, label="命中条数 Hits", scale=2, min_width=180)
+    button = gr.Button("检索 Search", variant="primary", elem_id="probe-run")
     gr.Examples([[example] for example in EXAMPLES], inputs=query, label="示例")
     terms = gr.HTML(render.note("每个候选段落在每一阶段的名次和分数会列在下面。"), elem_id="probe-terms")
     table = gr.HTML(elem_id="probe-table")
@@ -61,7 +62,7 @@ def build(runtime: Runtime) -> gr.Textbox:
 
     inputs, outputs = [query, mode, top_k], [terms, table, buttons, scores, rows]
     slot: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "minimal", **PRIVATE, **SEARCH_SLOT}
-    query.submit(search, inputs, outputs, **slot)
+    gr.on([button.click, query.submit], search, inputs, outputs, **slot)
     gr.on([mode.input, top_k.release], search_again, inputs, outputs, **slot)
     download(csv, "probe", "csv", listed, [rows])
     download(jsonl, "probe", "jsonl", listed, [rows])
