@@ -1,5 +1,6 @@
 """Is a knowledge base what it should be? Every check measures now, on what can be found, and says what to do."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from src.knowledge.split import MAX_CHARS, window_spans
 from src.retrieval.inspect import rows_of, sample
 from src.retrieval.knowledge_base import MAX_DELETED, KnowledgeBase, Part
 from src.retrieval.segment import dense_texts
+
+logger = logging.getLogger(__name__)
 
 Level = Literal["ok", "warn", "bad"]
 
@@ -51,7 +54,12 @@ def check(base: KnowledgeBase) -> Iterator[Finding]:
         ("磁盘校验和", _checksums),
     )
     for name, measure in checks:
-        yield Finding(name, *measure(base))
+        try:
+            yield Finding(name, *measure(base))
+        except (ValueError, LookupError, TypeError, OSError, RuntimeError) as error:
+            # What is damaged may well stop a check that reads it.
+            logger.warning("检查“%s”没有做完", name, exc_info=True)
+            yield Finding(name, "bad", f"没有做完（{type(error).__name__}）：索引读不下去；{REBUILD}")
 
 
 def _counts(base: KnowledgeBase) -> tuple[Level, str]:

@@ -20,8 +20,8 @@ class Explained:
 
     Attributes:
         rank, score: in the end, as in ``Hit``.
-        ranks: its rank in each stage; None where the stage did not see it, and in a stage of recall for score 0 and
-            beyond the first ``pool``, since what lies between is not known.
+        ranks: its rank in each stage; None where the stage did not see it or was not asked, and in a stage of recall
+            for score 0 and beyond the first ``pool``, since what lies between is not known.
         extra: it comes from the session's own documents.
     """
 
@@ -70,11 +70,9 @@ def explanation(
     pool: int,
 ) -> Explanation:
     """Rank ``candidates`` in every stage; the last stage that scored them decides."""
-    recalled = [stage for stage in _RECALL if mode in ("hybrid", stage)]
+    ranked = STAGES if mode == "hybrid" else (mode,)
     ranks = {
-        stage: _ranks(candidates, stage, pool if stage in _RECALL else len(candidates))
-        if stage in recalled or stage not in _RECALL
-        else {}
+        stage: _ranks(candidates, stage, pool if stage in _RECALL else len(candidates)) if stage in ranked else {}
         for stage in STAGES
     }
     last = _last_stage(candidates, mode)

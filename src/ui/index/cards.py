@@ -71,7 +71,7 @@ def probe_table(explanation: Explanation, top_k: int) -> str:
         return render.note("没有找到任何段落。")
     seen = [
         stage
-        for stage in STAGES
+        for stage in (STAGES if explanation.mode == "hybrid" else ("lexical", "dense"))
         if any(getattr(candidate.stages, stage) is not None for candidate in explanation.candidates)
     ]
     head = "".join(f"<th>{name}</th>" for name in ("名次", "得分", *(STAGE_NAMES[stage] for stage in seen), "段落"))

@@ -62,7 +62,7 @@ def view(runtime: Runtime, text: str, session: str) -> tuple[PlotData | None, st
     shares = "、".join(f"{share:.0%}" for share in projected.share)
     count = len(projected.places)
     extent = f"{count} 段" if count == projected.total else f"{projected.total} 段里均匀取出的 {count} 段"
-    about = f"{ABOUT}图上有{extent}，两个方向各占差异的 {shares}。"
+    about = f"{ABOUT}图上有 {extent}，两个方向各占差异的 {shares}。"
     if not text.strip():
         return map_figure(projected), about
     explanation = runtime.retriever.explain(text, "hybrid", own)
