@@ -154,6 +154,8 @@ def test_the_map_shows_passages_the_question_and_hits_and_hover_text_is_text(
     expect(page.locator("#map-plot .textpoint text").first).to_have_text("1")
     expect(page.locator("#map-plot .legend")).to_contain_text("敌意<b>.txt")
     # The rings come after the passages; the first one is the hostile passage.
+    points.nth(len(inspected.base)).scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
     ring = points.nth(len(inspected.base)).bounding_box()
     assert ring is not None
     page.mouse.move(ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2, steps=3)
@@ -229,7 +231,7 @@ def test_ones_own_documents_are_listed_searched_and_deleted(page: Page, tmp_path
     expect(page.locator("#own-files")).to_contain_text("我的.txt")
     expect(page.locator("#shared-files")).not_to_contain_text("我的.txt")
     go(page, "全部段落 Chunks")
-    page.get_by_label("我的文档").check()
+    page.get_by_role("radio", name="我的文档").check()
     expect(page.locator("#chunk-count")).to_contain_text("共 1 段")
     go(page, "检索探针 Probe")
     box(page, "probe-input").fill("青柠社的社长")
