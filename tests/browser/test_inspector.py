@@ -183,14 +183,14 @@ def test_passages_are_paged_filtered_read_and_exported(page: Page, inspected: Ru
     assert all("1927" in row["text"] for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     box(page, "chunk-filter").fill("公式")
     expect(count).to_contain_text("找到 1 段")
-    expect(table.locator("[data-testid=cell-0-5]")).to_contain_text("=1+1 是公式")
+    expect(table.locator("[data-testid=cell-0-1]")).to_contain_text("=1+1 是公式")
     _, text = saved(page, "chunk-csv")
     assert "'=1+1 是公式" in text
     _, text = saved(page, "chunk-jsonl")
     assert [json.loads(line)["text"] for line in text.splitlines()] == ["=1+1 是公式。"]
     box(page, "chunk-filter").fill("ONERROR")
     expect(table).to_contain_text("<img src=x")
-    table.locator("[data-testid=cell-0-5]").click()
+    table.locator("[data-testid=cell-0-1]").click()
     detail = page.locator("#chunk-detail")
     expect(detail).to_contain_text("<b>粗体</b>")
     expect(detail).to_contain_text("第 1–")

@@ -17,8 +17,8 @@ from src.ui.index.downloads import download
 
 SHARED, OWN = "知识库", "我的文档"
 ALL_FILES = "全部文件"
-HEADERS = ["序号", "段", "文件", "标题", "字数", "文字"]
-WIDTHS: list[str | int] = ["70px", "180px", "170px", "160px", "70px", "560px"]
+HEADERS = ["序号", "文字", "字数", "标题", "文件", "段"]
+WIDTHS: list[str | int] = ["70px", "500px", "70px", "190px", "190px", "190px"]
 MAX_FILES = 500
 EXCERPT_CHARS = 90
 FILTER_CHARS = 200
@@ -40,7 +40,7 @@ def build(runtime: Runtime, tab: gr.Tab) -> None:
     table = gr.Dataframe(
         headers=HEADERS, interactive=False, wrap=True, label=f"段落（一页 {PAGE_ROWS} 段，点一行看全文和相邻的段落）",
         elem_id="chunk-table", max_height=440, column_widths=WIDTHS, type="array", buttons=[],
-        datatype=["number", "str", "str", "str", "number", "str"],
+        datatype=["number", "str", "number", "str", "str", "str"],
     )  # fmt: skip
     with gr.Row():
         previous = gr.Button("← 上一页", size="sm", min_width=90, interactive=False, elem_id="chunk-previous")
@@ -129,7 +129,7 @@ def wanted_file(base: KnowledgeBase, name: object) -> str | None:
 def rows(found: Look, text: str) -> list[list[Any]]:
     """Of the table."""
     return [
-        [number, p.chunk.chunk_id, p.file, p.chunk.title, len(p.chunk.text), excerpt(p.chunk.text, text)]
+        [number, excerpt(p.chunk.text, text), len(p.chunk.text), p.chunk.title, p.file, p.chunk.chunk_id]
         for number, p in found.rows
     ]
 

@@ -17,7 +17,7 @@ from src.ui.guard import EDIT_SLOT, PRIVATE, SEARCH_SLOT, guarded, session_of
 from src.ui.index.facts import statistics
 
 HEADERS = ["文件", "文档", "段落", "重复", "情况"]
-WIDTHS: list[str | int] = ["180px", "62px", "62px", "62px", "200px"]
+WIDTHS: list[str | int] = ["180px", "62px", "62px", "62px", "220px"]
 MAX_FILES = 500
 
 
@@ -29,19 +29,19 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML) -> None:
             shared_count = gr.HTML(elem_id="shared-count")
             shared = _table("知识库的文件", "shared-files")
             if runtime.settings.edit_knowledge:
-                shared_upload, shared_name, shared_delete = _controls("加入知识库（所有人看得到）", "shared")
+                shared_upload, shared_result, shared_name, shared_delete = _controls(
+                    "加入知识库（所有人看得到）", "shared"
+                )
             else:
                 gr.HTML(
                     render.note("这里只能看。站长用 --edit-knowledge 启动后可以在网页上增删，所有访客都能改。"),
                     elem_id="shared-locked",
                 )
-            shared_result = gr.HTML(elem_id="shared-result")
         with gr.Column(min_width=320):
             gr.Markdown("#### 我的文档 My documents")
             gr.HTML(render.note("只有这次会话看得到，关掉网页就没有了；问答和检索探针也会用到它们。"))
             own = _table("我的文档", "own-files")
-            own_upload, own_name, own_delete = _controls("加入我的文档", "own")
-            own_result = gr.HTML(elem_id="own-result")
+            own_upload, own_result, own_name, own_delete = _controls("加入我的文档", "own")
 
     def shared_view() -> tuple[Any, ...]:
         files = runtime.base.files()
@@ -158,14 +158,15 @@ def _table(label: str, elem_id: str) -> gr.Dataframe:
     )  # fmt: skip
 
 
-def _controls(label: str, name: str) -> tuple[gr.File, gr.Dropdown, gr.Button]:
+def _controls(label: str, name: str) -> tuple[gr.File, gr.HTML, gr.Dropdown, gr.Button]:
     # Every kind is taken, so that the reader can say in Chinese which ones it reads.
     upload = gr.File(label=label, file_count="multiple", height=140, elem_id=f"{name}-upload")
     gr.HTML(render.note(f"能读 {readable_kinds()}"))
+    result = gr.HTML(elem_id=f"{name}-result")
     with gr.Row(equal_height=True):
         chosen = gr.Dropdown([], label="要删除的文件", scale=3, min_width=160, elem_id=f"{name}-name")
         delete = gr.Button("删除", variant="stop", scale=1, min_width=80, elem_id=f"{name}-delete")
-    return upload, chosen, delete
+    return upload, result, chosen, delete
 
 
 def _choices(names: list[str]) -> gr.Dropdown:
