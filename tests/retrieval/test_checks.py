@@ -170,6 +170,26 @@ def test_what_cannot_be_read_does_not_end_the_checks(base) -> None:
     assert findings["重复段落"].level == "ok"
 
 
+def test_a_change_meanwhile_is_no_damage(tmp_path) -> None:
+    class Changing(KnowledgeBase):
+        """Somebody adds to it, and its segments are merged, while it is verified for the first time."""
+
+        changed = False
+
+        def verify(self) -> None:
+            if not self.changed:
+                self.changed = True
+                gone = self.parts()[0]
+                self.commit(self.files(), ["a.txt"], Segment.merge([(gone.segment, None)]))
+                Segment.load(self.directory / "segments" / gone.name, verify=True)
+            super().verify()
+
+    base = Changing(HashingEmbedder(), tmp_path / "index")
+    add_documents(base, "a.txt", documents(5))
+    assert level(base, "磁盘校验和") == "ok"
+    assert base.changed
+
+
 def test_an_index_in_memory_has_no_checksums(base) -> None:
     assert level(with_segment(base), "磁盘校验和") == "warn"
 

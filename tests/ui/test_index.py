@@ -12,6 +12,7 @@ from src.errors import InputError, KnowledgeError
 from src.knowledge.split import MAX_CHARS
 from src.knowledge.types import Document
 from src.knowledge.worker import ParserPool
+from src.language.fake import FakeModel
 from src.retrieval.checks import Finding
 from src.retrieval.indexing import add_documents, base_of
 from src.retrieval.inspect import Lengths, Look, look, neighbours
@@ -19,9 +20,11 @@ from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.projection import projection
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
+from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.index import cards, chunks_tab, documents_tab, figures, map_tab, probe_tab
 from src.ui.index.facts import statistics
+from src.ui.page import create_page
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'%{x}<br>"
 
@@ -235,6 +238,28 @@ def test_nobody_edits_the_knowledge_base_unless_the_owner_allows_it(stored, tmp_
     with pytest.raises(KnowledgeError, match="没有允许"):
         documents_tab.remove_from_base(runtime, "设定.txt")
     assert list(stored.files()) == ["设定.txt"]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_page_offers_only_what_is_allowed_and_no_new_endpoint(tmp_path, allowed) -> None:
+    knowledge = write(tmp_path, "知识.txt", "一段知识。")
+    settings = load_settings(
+        profile="embedded", knowledge=[knowledge], cache_dir=tmp_path / "cache", edit_knowledge=allowed
+    )
+    runtime = Runtime(settings)
+    runtime.__dict__.update(model=FakeModel(), embedder=HashingEmbedder())
+    page = create_page(runtime)
+    ids = {component["props"].get("elem_id") for component in page.config["components"]}
+    assert ("shared-upload" in ids, "shared-delete" in ids, "shared-locked" in ids) == (
+        allowed,
+        allowed,
+        not allowed,
+    )
+    assert {"own-upload", "own-delete", "probe-run", "map-plot", "chunk-table", "check-run"} <= ids
+    public = {
+        d["api_name"] for d in page.config["dependencies"] if d["api_visibility"] == "public" and d["api_name"]
+    }
+    assert public == {"chat", "compare", "extract", "search", "index_stats", "add_documents"}
 
 
 def test_files_with_problems_come_first(stored) -> None:

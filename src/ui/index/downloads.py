@@ -29,7 +29,7 @@ def download(
     rows: Callable[..., Rows],
     inputs: Sequence[Any],
 ) -> None:
-    """Let ``button`` download ``name.kind`` with what ``rows(*values of inputs, request)`` gives."""
+    """Let ``button`` download ``name.kind`` with what ``rows(session, *values of inputs)`` gives."""
     hidden = gr.DownloadButton(visible="hidden", elem_id=f"{name}-{kind}-file")
     folder = Path(hidden.GRADIO_CACHE)
 
