@@ -10,16 +10,18 @@ import pytest
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, KnowledgeError
 from src.knowledge.split import MAX_CHARS
-from src.knowledge.types import Document
+from src.knowledge.types import Chunk, Document
 from src.knowledge.worker import ParserPool
 from src.language.fake import FakeModel
 from src.retrieval.checks import Finding
+from src.retrieval.explain import explanation
 from src.retrieval.indexing import add_documents, base_of
 from src.retrieval.inspect import Lengths, Look, look, neighbours
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.projection import projection
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
+from src.retrieval.types import Candidate, Stages
 from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.index import cards, chunks_tab, documents_tab, figures, map_tab, probe_tab
@@ -162,6 +164,16 @@ def test_the_probe_table_shows_the_stages_there_are(base) -> None:
     assert "没有找到" in cards.probe_table(nothing, 5)
     assert "没有可查的字词" in cards.terms(nothing)
     assert probe_tab.summary(nothing, 5) == "没有候选段落。"
+
+
+def test_a_reranker_has_its_own_column() -> None:
+    chunk = Chunk("d#1", "d", "a", "", "广州的一段。", 0, 6)
+    found = [Candidate(chunk, (1, 0, 0), Stages(lexical=0.5, dense=0.25, fused=0.45, rerank=0.875))]
+    table = cards.probe_table(explanation("广州", "hybrid", {"广州": 1.0}, None, found, 50), 5)
+    assert "<th>融合</th><th>重排</th>" in table
+    assert "<b>0.875</b>" in table
+    assert "0.875 <i>第 1</i>" in table
+    assert "我的文档" in table
 
 
 def test_findings_say_what_to_look_at() -> None:
