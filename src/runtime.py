@@ -15,6 +15,7 @@ from src.chat.service import ChatService
 from src.embedding.base import Embedder
 from src.errors import ModelError
 from src.extraction.service import ExtractionService
+from src.knowledge.worker import ParserPool
 from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 RESUME_ADAPTER = "resume"
 # A passage that answers with less than this probability is taken for none; see NOTES.md for how it was chosen.
-MIN_SCORE = 0.2
+MIN_SCORE = 0.15
 
 
 class Runtime:
@@ -151,7 +152,12 @@ class Runtime:
 
     @cached_property
     def sessions(self) -> SessionDocuments:
-        return SessionDocuments(self.embedder)
+        return SessionDocuments(self.embedder, self.parser)
+
+    @cached_property
+    def parser(self) -> ParserPool:
+        """Reads what visitors send."""
+        return ParserPool()
 
     @cached_property
     def chat(self) -> ChatService:

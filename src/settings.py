@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     max_new_tokens: int = Field(384, ge=1, le=4096, description="一次回答最多生成的 token 数")
     context_tokens: int = Field(4096, ge=512, le=32768, description="提示词加回答最多占的 token 数")
     hub_timeout_s: float = Field(4.0, gt=0, le=60, description="等模型站答复的秒数，超过就换下一个来源")
+    edit_knowledge: bool = Field(
+        False, description="允许在网页上增删知识库的文件：打开后每位访客都可以，对所有人生效"
+    )
     queue_size: int = Field(32, ge=1, le=1000, description="最多排队的请求数，再多就请用户稍后再来")
     host: str | None = Field(None, description="监听地址；不填按 Gradio 的默认（本机）")
     port: int | None = Field(None, ge=0, le=65535, description="监听端口；不填从 7860 起找空闲的")

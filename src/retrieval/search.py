@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 
 from src.embedding.base import Embedder
 from src.errors import InputError
 from src.knowledge.clean import clean
+from src.retrieval.explain import Explanation, explanation
 from src.retrieval.lexical import term_weights
 from src.retrieval.rerank import LinearReranker, Pool, Reranker
 from src.retrieval.synonyms import MISREAD, Lexicon, default_lexicon
@@ -22,7 +23,6 @@ MAX_TOP_K = 100
 DENSE_WEIGHT = 0.2
 # Candidates that each side brings, at least; the other side scores them too.
 POOL = 50
-EXPLAINED = 20
 
 
 class Retriever:
@@ -59,42 +59,42 @@ class Retriever:
             InputError: a query, top_k or mode that cannot be used.
         """
         text, kind, top_k = check_query(query), _check_mode(mode), check_top_k(top_k)
-        candidates = self._candidates(text, kind, max(POOL, 2 * top_k), extra)
+        collections = _both(self.base, extra)
+        asked = self._query(text, kind, max(POOL, 2 * top_k), collections)
+        candidates = self._candidates(asked, collections)
         ranked = _ranked(candidates, "rerank" if kind == "hybrid" else kind)
         return [
             Hit(candidate.chunk, score, rank, candidate.stages)
             for rank, (candidate, score) in enumerate(ranked[:top_k], 1)
         ]
 
-    def explain(self, query: str, extra: Collection | None = None) -> dict[str, Any]:
-        """``{"query", "terms", "stages": {"lexical" | "dense" | "fused" | "rerank": [{"chunk_id", "rank", "score"}]}}``.
+    def explain(
+        self, query: str, mode: str = "hybrid", extra: Collection | None = None, pool: int = POOL
+    ) -> Explanation:
+        """What ``search`` finds, with the rank and score of every candidate in every stage; embeds once.
 
-        The first 20 of each stage's own ranking. Raises as ``search``.
+        Raises as ``search``.
         """
-        text = check_query(query)
-        candidates = self._candidates(text, "hybrid", POOL, extra)
-        return {
-            "query": text,
-            "terms": list(term_weights(text, _both(self.base, extra))[0]),
-            "wordings": self._lexicon.variants(text),
-            "stages": {stage: _stage_list(candidates, stage) for stage in ("lexical", "dense", "fused", "rerank")},
-        }
-
-    def _candidates(self, text: str, mode: Mode, pool: int, extra: Collection | None) -> list[Candidate]:
         collections = _both(self.base, extra)
-        # Counted over both, so that a term's weight does not depend on which collection a passage is in.
+        asked = self._query(check_query(query), _check_mode(mode), pool, collections)
+        return explanation(asked, self._lexicon.variants(asked.text), self._candidates(asked, collections))
+
+    def _query(self, text: str, mode: Mode, pool: int, collections: Sequence[Collection]) -> Query:
+        # Counted over all, so that a term's weight does not depend on which collection a passage is in.
         worded = [(term_weights(other, collections), factor) for other, factor in self._lexicon.wordings(text)]
         wordings = tuple(Wording(weights, factor) for (weights, _), factor in worded)
         average = worded[0][0][1]
         vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
-        query = Query(text, wordings, average, vector, mode, pool)
+        return Query(text, wordings, average, vector, mode, pool)
+
+    def _candidates(self, query: Query, collections: Sequence[Collection]) -> list[Candidate]:
         found = [
             replace(candidate, order=(number, *candidate.order))
             for number, collection in enumerate(collections)
             for candidate in collection.recall(query)
         ]
         candidates = [self._fused(candidate) for candidate in _pooled(found, query)]
-        return self._reranked(query, candidates) if mode == "hybrid" else candidates
+        return self._reranked(query, candidates) if query.mode == "hybrid" else candidates
 
     def _fused(self, candidate: Candidate) -> Candidate:
         stages = candidate.stages
@@ -177,11 +177,3 @@ def _ranked(candidates: Sequence[Candidate], stage: str) -> list[tuple[Candidate
     """(candidate, score) by that stage, best first; a tie goes to the earlier chunk."""
     scored = [(candidate, float(getattr(candidate.stages, stage))) for candidate in candidates]
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].order))
-
-
-def _stage_list(candidates: Sequence[Candidate], stage: str) -> list[dict[str, Any]]:
-    found = [(candidate, score) for candidate, score in _ranked(candidates, stage) if score > 0]
-    return [
-        {"chunk_id": candidate.chunk.chunk_id, "rank": rank, "score": round(score, 4)}
-        for rank, (candidate, score) in enumerate(found[:EXPLAINED], 1)
-    ]

@@ -59,7 +59,7 @@ class Segment:
     @classmethod
     def build(cls, passages: Sequence[Passage], embedder: Embedder, progress: Progress | None = None) -> "Segment":
         """Embed and index; at least one passage."""
-        texts = [_dense_texts(passage.chunk) for passage in passages]
+        texts = [dense_texts(passage.chunk) for passage in passages]
         windows = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         vectors = _embed([text for group in texts for text in group], embedder, progress)
         file_names = tuple(dict.fromkeys(passage.file for passage in passages))
@@ -100,7 +100,7 @@ class Segment:
         start = 0
         for segment, kept in zip(segments, rows, strict=True):
             for i in range(0, len(kept), EMBED_BATCH):
-                wanted = segment._window_rows(kept[i : i + EMBED_BATCH])
+                wanted = segment.window_rows(kept[i : i + EMBED_BATCH])
                 vectors[start : start + len(wanted)] = segment.vectors.vectors(wanted)
                 start += len(wanted)
         return cls(
@@ -210,7 +210,7 @@ class Segment:
         if len(rows) == 0:
             return np.zeros(0, dtype=np.float32)
         lengths = self.windows[rows + 1] - self.windows[rows]
-        cosines = self.vectors.scores(vector, self._window_rows(rows))
+        cosines = self.vectors.scores(vector, self.window_rows(rows))
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         return np.asarray(np.clip(np.maximum.reduceat(cosines, starts), 0, 1))
 
@@ -228,9 +228,11 @@ class Segment:
         """Size of text, vectors and lexical arrays in bytes."""
         return self.passages.nbytes + self.vectors.nbytes + self.lexical.nbytes
 
-    def _window_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Passages (n,) -> the rows of their vectors, one passage after the other."""
-        return np.concatenate([np.arange(self.windows[row], self.windows[row + 1]) for row in rows])
+    def window_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Passages (n,) -> the rows of their vectors, int64, one passage after the other."""
+        lengths = self.windows[rows + 1] - self.windows[rows]
+        first = np.repeat(self.windows[rows] - np.cumsum(lengths) + lengths, lengths)
+        return np.asarray(first + np.arange(len(first)), dtype=np.int64)
 
     def _write(self, directory: Path) -> None:
         self.passages.save(directory)
@@ -279,7 +281,8 @@ def _rounded(scores: np.ndarray) -> np.ndarray:
     return np.round(scores.astype(np.float64), 6)
 
 
-def _dense_texts(chunk: Chunk) -> list[str]:
+def dense_texts(chunk: Chunk) -> list[str]:
+    """What a passage's vectors are made of: its title, if it has one, and stretches of its text."""
     spans = window_spans(chunk.text, WINDOW_CHARS, overlap=False)
     return [*([chunk.title] if chunk.title else []), *(chunk.text[start:end] for start, end in spans)]
 

@@ -22,6 +22,12 @@ QUICK: dict[str, Any] = {"concurrency_limit": None}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 SEARCH_SLOT: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": 4}
 
+# Reading all of a large index, one visitor after the other.
+EXPORT_SLOT: dict[str, Any] = {"concurrency_id": "export", "concurrency_limit": 1}
+CHECK_SLOT: dict[str, Any] = {"concurrency_id": "check", "concurrency_limit": 1}
+# Waits while another process changes the index.
+EDIT_SLOT: dict[str, Any] = {"concurrency_id": "edit", "concurrency_limit": 1}
+
 
 def session_of(request: gr.Request | None) -> str:
     """The visitor's session; empty for a call without one."""

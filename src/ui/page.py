@@ -7,6 +7,7 @@ from src.runtime import Runtime
 from src.settings import Settings
 from src.ui import api, chat_tab, extraction_tab, index_tab, render
 from src.ui.guard import session_of
+from src.ui.index.cards import CSS as INDEX_CSS
 
 MAX_UPLOAD = "20mb"
 # An upload is parsed within seconds; its file is kept no longer than this.
@@ -30,8 +31,8 @@ def create_page(runtime: Runtime) -> gr.Blocks:
                 running = chat_tab.build(runtime)
             with gr.Tab("抽取 Extract", id="extraction"):
                 running += extraction_tab.build(runtime)
-            with gr.Tab("索引 Index", id="index"):
-                index_tab.build(runtime)
+            with gr.Tab("索引 Index", id="index") as index:
+                index_tab.build(runtime, index)
         gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
 
         def forget(request: gr.Request) -> None:
@@ -61,7 +62,7 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
             # Off: it would keep resumes and questions in the visitor's browser.
             run_history=False,
             theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"]),
-            css=render.CSS,
+            css=render.CSS + INDEX_CSS,
             show_error=True,
             prevent_thread_lock=True,
             ssr_mode=False,

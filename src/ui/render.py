@@ -1,4 +1,5 @@
-"""Small pieces of HTML; every text from a user, a document or a model is escaped here and nowhere else."""
+"""Small pieces of HTML; every text from a user, a document or a model is escaped here, and for tab 3 in
+``index/cards.py``; nowhere else."""
 
 import re
 from collections.abc import Collection, Sequence

@@ -209,19 +209,3 @@ def test_an_empty_resume_gets_a_message_not_a_traceback(page: Page) -> None:
     page.get_by_role("tab", name="抽取 Extract").click()
     page.locator("#extract-run").click()
     expect(page.get_by_text("要抽取的文字是空的", exact=False).first).to_be_visible()
-
-
-def test_the_inspector_explains_a_query_and_filters_chunks(page: Page) -> None:
-    page.get_by_role("tab", name="索引 Index").click()
-    expect(page.locator("#index-stats")).to_contain_text("512")
-    page.locator("#probe-input textarea, #probe-input input").first.fill("羊城的大学")
-    page.locator("#probe-run").click()
-    expect(page.locator("#probe-hits .yz-card").first).to_be_visible()
-    expect(page.locator("#probe-hits mark").first).to_be_visible()
-    expect(page.locator("#probe-table")).to_contain_text("1")
-    keep(page, "inspector-probe")
-    page.get_by_role("tab", name="全部段落").click()
-    page.locator("#chunk-filter textarea, #chunk-filter input").first.fill("1927")
-    expect(page.get_by_text("1 / ", exact=False).first).to_be_visible()
-    expect(page.locator("#chunk-table")).to_contain_text("1927")
-    keep(page, "inspector-chunks")

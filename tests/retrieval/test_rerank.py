@@ -72,7 +72,7 @@ def test_an_alias_finds_the_passage_and_harms_no_other():
     for query, number in expected.items():
         assert retriever.search(query)[0].chunk.text == texts[number], query
     assert retriever.search("羊城的地铁", mode="lexical")[0].chunk.text == texts[2]
-    assert retriever.explain("羊城的地铁")["wordings"][0] == "广州的地铁"
+    assert retriever.explain("羊城的地铁").variants[0] == "广州的地铁"
 
 
 def test_a_short_name_that_stands_by_itself_is_read():

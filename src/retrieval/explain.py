@@ -1,0 +1,105 @@
+"""Why a search found what it found: every candidate's rank and score in every stage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from src.knowledge.types import Chunk
+from src.retrieval.types import Candidate, Mode, Query, Stages
+
+STAGES = ("lexical", "dense", "fused", "rerank")
+# The stages that go through the whole index; the later ones see only what these bring.
+_RECALL = ("lexical", "dense")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One candidate.
+
+    Attributes:
+        rank, score: in the end, as in ``Hit``.
+        ranks: its rank in each stage; None where the stage did not see it or was not asked, and in a stage of recall
+            for score 0 and beyond the first ``pool``, since what lies between is not known.
+        extra: it comes from the session's own documents.
+    """
+
+    chunk: Chunk
+    rank: int
+    score: float
+    stages: Stages
+    ranks: dict[str, int | None]
+    extra: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat row, for a table or an export."""
+        chunk = self.chunk
+        row: dict[str, Any] = {"rank": self.rank, "score": round(self.score, 4)}
+        for stage in STAGES:
+            score = getattr(self.stages, stage)
+            row |= {stage: None if score is None else round(score, 4), f"{stage}_rank": self.ranks[stage]}
+        row |= {name: getattr(chunk, name) for name in ("chunk_id", "doc_id", "source", "title", "start", "end")}
+        return row | {"own_document": self.extra, "text": chunk.text}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A search and all its candidates, best first.
+
+    Attributes:
+        query: as it was searched for: terms with their weights, vector, mode, pool.
+        variants: other words for the same that were searched for too.
+    """
+
+    query: Query
+    variants: tuple[str, ...]
+    candidates: tuple[Explained, ...]
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The terms of the question as asked, and their weight (inverse document frequency)."""
+        return self.query.wordings[0].weights
+
+
+def explanation(query: Query, variants: Sequence[str], candidates: Sequence[Candidate]) -> Explanation:
+    """Rank ``candidates`` in every stage; the last stage that scored them decides."""
+    mode = query.mode
+    ranked = STAGES if mode == "hybrid" else (mode,)
+    ranks = {
+        stage: _ranks(candidates, stage, query.pool if stage in _RECALL else len(candidates))
+        if stage in ranked
+        else {}
+        for stage in STAGES
+    }
+    last = _last_stage(candidates, mode)
+    ordered = sorted(candidates, key=lambda c: (-_score(c, last), c.order))
+    explained = tuple(
+        Explained(
+            candidate.chunk,
+            rank,
+            _score(candidate, last),
+            candidate.stages,
+            {stage: ranks[stage].get(candidate.order) for stage in STAGES},
+            candidate.order[0] == 1,
+        )
+        for rank, candidate in enumerate(ordered, 1)
+    )
+    return Explanation(query, tuple(variants), explained)
+
+
+def _last_stage(candidates: Sequence[Candidate], mode: Mode) -> str:
+    if mode != "hybrid":
+        return mode
+    return "rerank" if any(candidate.stages.rerank is not None for candidate in candidates) else "fused"
+
+
+def _score(candidate: Candidate, stage: str) -> float:
+    return float(getattr(candidate.stages, stage) or 0.0)
+
+
+def _ranks(candidates: Sequence[Candidate], stage: str, limit: int) -> dict[tuple[int, ...], int]:
+    """By ``order``, which tells a session's passage from the base's of the same id."""
+    scored = [c for c in candidates if getattr(c.stages, stage) is not None]
+    if stage in _RECALL:
+        scored = [c for c in scored if _score(c, stage) > 0]
+    ordered = sorted(scored, key=lambda c: (-_score(c, stage), c.order))[:limit]
+    return {candidate.order: rank for rank, candidate in enumerate(ordered, 1)}
