@@ -5,7 +5,7 @@ import shutil
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
+from src.knowledge.types import Document
 from src.retrieval.manifest import file_names
 from src.retrieval.passages import Passage
-from src.retrieval.segment import Segment, check_embedder
+from src.retrieval.segment import Progress, Segment, check_embedder
 from src.retrieval.state import STATE, FileEntry, State
 from src.retrieval.types import Candidate, Query
 
@@ -71,6 +72,8 @@ class KnowledgeBase:
     A change writes new segments first and then replaces one small file that names them: whatever happens, the next
     reader finds the old or the new state. Searches are never blocked by a change.
     """
+
+    holds_added = False
 
     def __init__(self, embedder: Embedder, directory: Path | None = None) -> None:
         """Nothing is read before it is needed."""
@@ -143,6 +146,9 @@ class KnowledgeBase:
             "sources": dict(counts),
         }
 
+    def check(self, name: str, documents: Sequence[Document]) -> None:
+        """Everything can be kept."""
+
     def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
         """key -> the file of a passage that has it, for those of ``keys`` (uint64) that are in the index.
 
@@ -190,13 +196,18 @@ class KnowledgeBase:
                 lock.release()
 
     def commit(
-        self, entries: Mapping[str, FileEntry | None], dropped: Iterable[str] = (), new: Segment | None = None
+        self,
+        entries: Mapping[str, FileEntry | None],
+        dropped: Iterable[str] = (),
+        passages: Sequence[Passage] = (),
+        progress: Progress | None = None,
     ) -> None:
         """Make a change: drop files' passages, add a segment, note what became of files (None: forget it).
 
         Call it inside ``exclusive``. What cannot be written to disk is kept in memory, with a warning.
         """
         dropped = set(dropped)
+        new = Segment.build(passages, self.embedder, progress) if passages else None
         parts = [kept for part in self._now.parts if len(kept := part.without(dropped))]
         if new is not None:
             parts.append(self._stored(new))
