@@ -1,0 +1,375 @@
+"""A knowledge base in Milvus, on this machine (Milvus Lite) or on a cluster that several machines share.
+
+One entity a window of a passage: its vector, and the terms of the whole passage. Both sides then find the same entities,
+so that Milvus can fuse them by itself; a passage is as good as its best entity. A second, small collection says what
+became of every file.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.embedding.base import Embedder
+from src.errors import KnowledgeError
+from src.knowledge.copies import copy_keys
+from src.knowledge.types import Chunk, Document
+from src.retrieval.indexing import Progress as FileProgress
+from src.retrieval.indexing import find_files, sync
+from src.retrieval.lexical import K1, B
+from src.retrieval.milvus_files import FileRow, Files, signed
+from src.retrieval.milvus_server import MAX_TEXT_BYTES, TEXTS, Address, Server
+from src.retrieval.passages import Passage
+from src.retrieval.search import DENSE_WEIGHT
+from src.retrieval.segment import Progress, dense_texts, document_key, embed, lexical_text
+from src.retrieval.state import FileEntry
+from src.retrieval.terms import text_terms
+from src.retrieval.types import Candidate, Query, Stages
+
+logger = logging.getLogger(__name__)
+
+# Entities that each side brings for every passage wanted: a passage has four windows or so.
+ENTITIES = 4
+# Another machine's change is noticed after this time; what it added is found at once.
+REFRESH_S = 5.0
+_KEYS_AT_ONCE = 1000
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_STAND_INS = re.compile("[\U0010f000-\U0010f7ff]")
+_STAND_IN = 0x10F000 - 0xD800
+
+
+def open_milvus(
+    address: str,
+    token: str | None,
+    paths: Sequence[Path | str],
+    embedder: Embedder,
+    *,
+    workers: int = 1,
+    progress: FileProgress | None = None,
+    rebuild: bool = False,
+) -> "MilvusBase":
+    """The knowledge base of these files and folders in Milvus; only what changed since is read and embedded.
+
+    Args:
+        address: the setting vector_store.
+        rebuild: embed everything anew, also where another embedder was used before.
+
+    Raises:
+        KnowledgeError: Milvus cannot be used, the collection is not ours, or as ``open_base``.
+    """
+    files = find_files(paths)
+    base = MilvusBase(Server(Address.parse(address), token), embedder, replace_other=rebuild)
+    sync(base, files, workers=workers, progress=progress, rebuild=rebuild)
+    return base
+
+
+class MilvusBase:
+    """Implements ``Base``. Ids are made of file and place in it: two machines that index the same files at the same
+    time write the same entities."""
+
+    directory: Path | None = None
+    holds_added = True
+
+    def __init__(self, server: Server, embedder: Embedder, *, replace_other: bool = False) -> None:
+        """Make the collections where they are missing.
+
+        Raises:
+            KnowledgeError: the collection is not one of ours, or was made with another embedder (unless
+            ``replace_other``).
+        """
+        self.embedder = embedder
+        self._server = server
+        self._files = Files(server, embedder)
+        self._files.open(replace_other=replace_other)
+        self._writing = threading.RLock()
+        self._read_at = 0.0
+        self._rows: dict[str, FileRow] = {}
+        # Of the generation that was read last: how many passages hold a term.
+        self._counted: dict[str, int] | None = None
+        self._generation = -1
+        if server.is_lite:
+            logger.info("Milvus Lite 的 BM25 统计按数据段各算各的：由它检索，分数在本机用全库统计重算")
+
+    # Searching
+
+    def frequencies(self, terms: Iterable[str]) -> tuple[int, dict[str, int]]:
+        """How many passages there are, and how many of them hold each term."""
+        rows, counted = self._now(), self._counted
+        size = sum(row.entry.chunks for row in rows.values())
+        if counted is None:
+            counted = self._counted = self._all_counts() if self._server.is_lite else {}
+        found: dict[str, int] = {}
+        for term in terms:
+            if term not in counted and not self._server.is_lite:
+                counted[term] = self._server.count(f'window == 0 and TEXT_MATCH(terms, "{_stored_term(term)}")')
+            found[term] = counted.get(term, 0)
+        return size, found
+
+    def recall(self, query: Query) -> list[Candidate]:
+        """The passages that Milvus's hybrid search brings, each scored by every stage."""
+        rows = self._now()
+        fused = self._found(query)
+        found = self._server.get([f"{passage}00" for passage in fused], ("file_key", "start", "end", *TEXTS))
+        passages = {key: _passage(found[f"{key}00"]) for key in fused if f"{key}00" in found}
+        lexical = self._lexical_scores(query, [lexical_text(p) for p in passages.values()], rows)
+        dense = self._dense_scores(query, list(passages))
+        places = {row.key: place for place, row in enumerate(rows.values())}
+        return [
+            Candidate(
+                passage.chunk,
+                (places.get(key[:16], len(places)), int(key[16:], 16)),
+                Stages(lexical=score, dense=dense.get(key), fused=fused[key]),
+            )
+            for (key, passage), score in zip(passages.items(), lexical, strict=True)
+        ]
+
+    def passages(self) -> Iterator[Passage]:
+        """Every passage that can be found, file by file, in reading order."""
+        for row in self._now(fresh=True).values():
+            where = f"window == 0 and file_key == {row.number_key}"
+            for found in self._server.rows(self._server.collection, where, ("file_key", "start", "end", *TEXTS)):
+                yield _passage(found)
+
+    def files(self) -> dict[str, FileEntry]:
+        """What became of every knowledge file, by name."""
+        return {name: row.entry for name, row in self._now(fresh=True).items()}
+
+    def __len__(self) -> int:
+        return sum(row.entry.chunks for row in self._now().values())
+
+    def stats(self) -> dict[str, Any]:
+        """As ``KnowledgeBase.stats``; ``bytes`` counts text and vectors."""
+        rows = list(self._now(fresh=True).values())
+        entries = [row.entry for row in rows]
+        vectors = sum(row.windows for row in rows)
+        return {
+            "documents": sum(entry.documents for entry in entries),
+            "chunks": sum(entry.chunks for entry in entries),
+            "duplicates": sum(entry.duplicates for entry in entries),
+            "near_duplicates": sum(entry.near_duplicates for entry in entries),
+            "vectors": vectors,
+            "dimension": self.embedder.dimension,
+            "embedder": self.embedder.name,
+            "vector_store": f"milvus {self._server.version.removeprefix('milvus_')}",
+            "bytes": sum(row.bytes for row in rows) + vectors * self.embedder.dimension * 4,
+            "built_at": self._files.built_at,
+            "files": len(rows),
+            "rejected": sum(bool(entry.problem) for entry in entries),
+            "segments": 1,
+            "deleted": 0,
+            "sources": {entry.name: entry.chunks for entry in entries if entry.chunks},
+        }
+
+    # Changing
+
+    def check(self, name: str, documents: Sequence[Document]) -> None:
+        """Raises KnowledgeError: an id, source or title does not fit into a field of Milvus."""
+        for document in documents:
+            longest = max((document.doc_id, document.source, document.title), key=len)
+            # A chunk's id is its document's and a number.
+            if len(_stored(longest).encode()) > MAX_TEXT_BYTES - 20:
+                raise KnowledgeError(
+                    f"{name} 里有一个 id、来源或标题太长（{len(longest)} 个字）：Milvus 一个字段最多 {MAX_TEXT_BYTES} 字节；请缩短"
+                )
+
+    def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
+        """As ``Base.owners``."""
+        names = {row.number_key: name for name, row in self._rows.items()}
+        ignored = set(ignoring)
+        wanted = np.unique(keys[keys != 0]).astype(np.uint64).view(np.int64).tolist()
+        found: dict[int, str] = {}
+        for start in range(0, len(wanted), _KEYS_AT_ONCE):
+            where = f"window == 0 and {column} in {wanted[start : start + _KEYS_AT_ONCE]}"
+            for row in self._server.rows(self._server.collection, where, (column, "file_key", "file")):
+                name = names.get(row["file_key"], _restored(row["file"]))
+                if name not in ignored:
+                    found.setdefault(row[column] % 2**64, name)
+        return found
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold this process's other changes off, and start from the newest state."""
+        with self._writing:
+            self._now(fresh=True)
+            yield
+
+    def commit(
+        self,
+        entries: Mapping[str, FileEntry | None],
+        dropped: Iterable[str] = (),
+        passages: Sequence[Passage] = (),
+        progress: Progress | None = None,
+    ) -> None:
+        """As ``Base.commit``. A file whose entities change counts as not indexed until all of them are written."""
+        with self._writing:
+            before, dropped = self._rows, set(dropped)
+            kept = {name: row for name, row in before.items() if name not in dropped}
+            made = _entities(passages, kept, self.embedder, progress)
+            touched = dropped | {passage.file for passage in passages}
+            self._files.put(before.get(n, FileRow(FileEntry(n))).unfinished() for n in sorted(touched))
+            for name in sorted(dropped):
+                where = f"file_key == {FileRow(FileEntry(name)).number_key}"
+                self._server.delete(self._server.collection, where)
+            self._server.put(self._server.collection, (entity for row in made for entity in row.entities))
+            after = dict(kept)
+            for row in made:
+                sums = after.get(row.file) or FileRow(FileEntry(row.file))
+                after[row.file] = sums.plus(row.terms, len(row.entities), row.bytes)
+            order = max((row.order for row in before.values()), default=0)
+            changed: list[FileRow] = []
+            for name, entry in entries.items():
+                if entry is None:
+                    continue
+                order += 1
+                place = before[name].order if name in before else order
+                changed.append(replace(after.get(name) or FileRow(entry), entry=entry, order=place))
+            self._files.put(changed)
+            self._files.forget(name for name, entry in entries.items() if entry is None)
+            self._files.next_generation()
+            self._now(fresh=True)
+
+    def compact(self) -> None:
+        """Milvus Lite scans what is in its log for every search; let it index that."""
+        self._server.flush()
+
+    # Details
+
+    def _now(self, *, fresh: bool = False) -> dict[str, FileRow]:
+        """The files by name, in the order of indexing, not older than ``REFRESH_S``."""
+        if fresh or time.monotonic() - self._read_at > REFRESH_S:
+            rows = self._files.read()
+            if self._files.generation != self._generation:
+                self._generation, self._counted = self._files.generation, None
+            self._rows, self._read_at = rows, time.monotonic()
+        return self._rows
+
+    def _all_counts(self) -> dict[str, int]:
+        """Milvus Lite would look at every text for every term; reading all of them once is faster."""
+        counts: Counter[str] = Counter()
+        for row in self._server.rows(self._server.collection, "window == 0", ("terms",)):
+            counts.update({term.replace("_", ".") for term in row["terms"].split()})
+        return counts
+
+    def _found(self, query: Query) -> dict[str, float | None]:
+        """Passages, best first, with Milvus's fused score (None in other modes, and from Milvus Lite)."""
+        terms = " ".join(_stored_term(term) for term in query.weights)
+        limit = ENTITIES * query.pool
+        if query.vector is None:
+            found = self._server.matching(terms, limit) if terms else []
+            return dict.fromkeys(hit["id"][:-2] for hit in found)
+        if query.mode == "dense" or not terms:
+            return dict.fromkeys(hit["id"][:-2] for hit in self._server.nearest(query.vector, limit))
+        # Milvus's BM25 gives a term at most k1 + 1 times its idf. A weight is at most 1.
+        lexical = (1 - DENSE_WEIGHT) / max((K1 + 1) * sum(query.weights.values()), 1e-9)
+        scale = max(lexical, 1.0)
+        fused: dict[str, float | None] = {}
+        for hit in self._server.hybrid(terms, query.vector, limit, (lexical / scale, DENSE_WEIGHT / scale)):
+            score = None if self._server.is_lite else min(1.0, max(0.0, round(hit["distance"] * scale, 6)))
+            fused.setdefault(hit["id"][:-2], score)
+        return fused
+
+    def _lexical_scores(self, query: Query, texts: Sequence[str], rows: Mapping[str, FileRow]) -> list[float]:
+        """As ``LexicalIndex.scores``, from the texts themselves."""
+        attainable = sum(query.weights.values())
+        average = sum(r.terms for r in rows.values()) / max(1, sum(r.entry.chunks for r in rows.values()))
+        scores: list[float] = []
+        for text in texts:
+            counts = Counter(text_terms(text))
+            norm = K1 * (1 - B + B * counts.total() / max(average, 1.0))
+            score = sum(w * counts[t] / (counts[t] + norm) for t, w in query.weights.items() if t in counts)
+            scores.append(round(min(1.0, score / attainable), 6) if attainable > 0 else 0.0)
+        return scores
+
+    def _dense_scores(self, query: Query, passages: Sequence[str]) -> dict[str, float]:
+        """Passage -> the cosine of its nearest window."""
+        if query.vector is None or not passages:
+            return {}
+        scores = dict.fromkeys(passages, 0.0)
+        where = "passage in [" + ", ".join(f'"{passage}"' for passage in passages) + "]"
+        for hit in self._server.nearest(query.vector, 10 * len(passages), where):
+            key = hit["id"][:-2]
+            scores[key] = max(scores.get(key, 0.0), round(min(1.0, hit["distance"]), 6))
+        return scores
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A passage's entities, and what they add to its file's sums."""
+
+    file: str
+    entities: list[dict[str, Any]]
+    terms: int
+    bytes: int
+
+
+def _entities(
+    passages: Sequence[Passage], rows: Mapping[str, FileRow], embedder: Embedder, progress: Progress | None
+) -> list[_Made]:
+    texts = [dense_texts(passage.chunk) for passage in passages]
+    vectors = iter(embed([text for group in texts for text in group], embedder, progress))
+    places = {name: row.entry.chunks for name, row in rows.items()}
+    made: list[_Made] = []
+    for passage, windows in zip(passages, texts, strict=True):
+        place = places.get(passage.file, 0)
+        places[passage.file] = place + 1
+        made.append(_made(passage, place, [next(vectors) for _ in windows]))
+    return made
+
+
+def _made(passage: Passage, place: int, vectors: Sequence[np.ndarray]) -> _Made:
+    chunk, row = passage.chunk, FileRow(FileEntry(passage.file))
+    exact, near = copy_keys(chunk.title, chunk.text)
+    terms = text_terms(lexical_text(passage))
+    key = f"{row.key}{place:08x}"
+    common = {
+        "passage": key,
+        "exact": signed(exact),
+        "near": signed(near),
+        "documents": signed(document_key(chunk.doc_id)),
+        "file_key": row.number_key,
+        "terms": _cut(" ".join(map(_stored_term, terms))),
+        "start": chunk.start,
+        "end": chunk.end,
+    }
+    texts = {name: _stored(str(getattr(chunk, name, ""))) for name in TEXTS}
+    texts |= {"file": _stored(passage.file), "lead": _stored(passage.lead)}
+    empty = dict.fromkeys(TEXTS, "")
+    entities = [
+        {"id": f"{key}{window:02x}", "window": window, **common, **(empty if window else texts), "dense": vector}
+        for window, vector in enumerate(vectors)
+    ]
+    return _Made(passage.file, entities, len(terms), sum(len(text.encode()) for text in texts.values()))
+
+
+def _passage(found: Mapping[str, Any]) -> Passage:
+    texts = {name: _restored(found[name]) for name in TEXTS}
+    file, lead = texts.pop("file"), texts.pop("lead")
+    return Passage(Chunk(start=int(found["start"]), end=int(found["end"]), **texts), file, lead)
+
+
+def _stored_term(term: str) -> str:
+    """3.14 as one token also for Milvus Lite's tokenizer; no term has an underscore of its own."""
+    return term.replace(".", "_")
+
+
+def _stored(text: str) -> str:
+    """Milvus takes UTF-8 only; names of files may hold bytes that are none."""
+    return _LONE_SURROGATES.sub(lambda found: chr(ord(found[0]) + _STAND_IN), text)
+
+
+def _restored(text: str) -> str:
+    return _STAND_INS.sub(lambda found: chr(ord(found[0]) - _STAND_IN), text)
+
+
+def _cut(terms: str) -> str:
+    """Whole terms, as many as fit into a field (titles of many thousand characters are indexed in part)."""
+    data = terms.encode()
+    return terms if len(data) <= MAX_TEXT_BYTES else data[:MAX_TEXT_BYTES].rpartition(b" ")[0].decode()
