@@ -86,6 +86,9 @@ class MilvusBase:
             ``replace_other``).
         """
         self.embedder = embedder
+        # The weight of the dense side in Milvus's ranker, and whether its score is taken as it is.
+        self.dense_weight = DENSE_WEIGHT
+        self.keeps_fused = not server.is_lite
         self._server = server
         self._files = Files(server, embedder)
         self._files.open(replace_other=replace_other)
@@ -268,12 +271,13 @@ class MilvusBase:
         if query.mode == "dense" or not terms:
             return dict.fromkeys(hit["id"][:-2] for hit in self._server.nearest(query.vector, limit))
         # Milvus's BM25 gives a term at most k1 + 1 times its idf. A weight is at most 1.
-        lexical = (1 - DENSE_WEIGHT) / max((K1 + 1) * sum(query.weights.values()), 1e-9)
+        lexical = (1 - self.dense_weight) / max((K1 + 1) * sum(query.weights.values()), 1e-9)
         scale = max(lexical, 1.0)
+        weights = (lexical / scale, self.dense_weight / scale)
         fused: dict[str, float | None] = {}
-        for hit in self._server.hybrid(terms, query.vector, limit, (lexical / scale, DENSE_WEIGHT / scale)):
-            score = None if self._server.is_lite else min(1.0, max(0.0, round(hit["distance"] * scale, 6)))
-            fused.setdefault(hit["id"][:-2], score)
+        for hit in self._server.hybrid(terms, query.vector, limit, weights):
+            score = round(min(1.0, max(0.0, hit["distance"] * scale)), 6)
+            fused.setdefault(hit["id"][:-2], score if self.keeps_fused else None)
         return fused
 
     def _lexical_scores(self, query: Query, texts: Sequence[str], rows: Mapping[str, FileRow]) -> list[float]:

@@ -102,8 +102,17 @@ class Server:
 
     def call(self, method: str, timeout_s: float, *args: Any, **kwargs: Any) -> Any:
         """One method of ``pymilvus.MilvusClient``."""
+        run = getattr(self._client, method)
         try:
-            return getattr(self._client, method)(*args, timeout=timeout_s, **kwargs)
+            try:
+                return run(*args, timeout=timeout_s, **kwargs)
+            except self.api.MilvusException as error:
+                if not re.search("not loaded|released", error.message):
+                    raise
+                self.load()  # the server has been restarted
+                return run(*args, timeout=timeout_s, **kwargs)
+        except KnowledgeError:
+            raise
         except Exception as error:  # MilvusException, grpc.RpcError, and for a closed channel ValueError
             raise self._problem(error) from error
 
@@ -208,8 +217,9 @@ class Server:
         for field, (kind, metric, options) in indexes.items():
             parameters.add_index(field, index_type=kind, metric_type=metric, params=options)
         # Strong: what has been added is found by the next search, on every machine.
-        options = {"schema": schema, "index_params": parameters, "consistency_level": "Strong"}
-        self.call("create_collection", WRITE_S, name, **options)
+        self.call("create_collection", WRITE_S, name, schema=schema, consistency_level="Strong")
+        # There is nothing to index yet that would be worth pymilvus's half a second a field.
+        self.call("create_index", WRITE_S, name, parameters, sync=False)
 
     @cached_property
     def _files_schema(self) -> Any:
@@ -251,7 +261,8 @@ class Server:
 
     def _problem(self, error: Exception) -> KnowledgeError:
         reason = str(getattr(error, "message", "") or error)
-        if re.search("auth|permission|privilege", reason, re.IGNORECASE):
+        # Where the connection itself is refused, only the cause says why.
+        if re.search("auth|permission|privilege", f"{reason} {error.__cause__!r}", re.IGNORECASE):
             return KnowledgeError(f"Milvus（{self.address}）不认这个令牌；请检查环境变量 YUAN_VECTOR_STORE_TOKEN")
         if "Open local milvus failed" in reason:
             return KnowledgeError(
