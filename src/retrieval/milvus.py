@@ -6,11 +6,13 @@ became of every file.
 """
 
 import logging
+import math
 import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,8 +38,8 @@ from src.retrieval.types import Candidate, Query, Stages
 
 logger = logging.getLogger(__name__)
 
-# Entities that each side brings for every passage wanted: a passage has four windows or so.
-ENTITIES = 4
+# Questions to a cluster that are under way at a time.
+COUNTERS = 8
 # Another machine's change is noticed after this time; what it added is found at once.
 REFRESH_S = 5.0
 _KEYS_AT_ONCE = 1000
@@ -109,17 +111,21 @@ class MilvusBase:
         size = sum(row.entry.chunks for row in rows.values())
         if counted is None:
             counted = self._counted = self._all_counts() if self._server.is_lite else {}
-        found: dict[str, int] = {}
-        for term in terms:
-            if term not in counted and not self._server.is_lite:
-                counted[term] = self._server.count(f'window == 0 and TEXT_MATCH(terms, "{_stored_term(term)}")')
-            found[term] = counted.get(term, 0)
-        return size, found
+        terms = list(terms)
+        if not self._server.is_lite:
+            unknown = [term for term in terms if term not in counted]
+            with ThreadPoolExecutor(COUNTERS) as pool:
+                counted.update(zip(unknown, pool.map(self._count, unknown), strict=True))
+        return size, {term: counted.get(term, 0) for term in terms}
 
     def recall(self, query: Query) -> list[Candidate]:
         """The passages that Milvus's hybrid search brings, each scored by every stage."""
         rows = self._now()
-        fused = self._found(query)
+        # As many entities of each side as ``pool`` passages have.
+        entities = sum(row.windows for row in rows.values()) / max(
+            1, sum(row.entry.chunks for row in rows.values())
+        )
+        fused = self._found(query, query.pool * math.ceil(max(1.0, entities)))
         found = self._server.get([f"{passage}00" for passage in fused], ("file_key", "start", "end", *TEXTS))
         passages = {key: _passage(found[f"{key}00"]) for key in fused if f"{key}00" in found}
         lexical = self._lexical_scores(query, [lexical_text(p) for p in passages.values()], rows)
@@ -176,12 +182,12 @@ class MilvusBase:
     def check(self, name: str, documents: Sequence[Document]) -> None:
         """Raises KnowledgeError: an id, source or title does not fit into a field of Milvus."""
         for document in documents:
-            longest = max((document.doc_id, document.source, document.title), key=len)
-            # A chunk's id is its document's and a number.
-            if len(_stored(longest).encode()) > MAX_TEXT_BYTES - 20:
-                raise KnowledgeError(
-                    f"{name} 里有一个 id、来源或标题太长（{len(longest)} 个字）：Milvus 一个字段最多 {MAX_TEXT_BYTES} 字节；请缩短"
-                )
+            for text in (document.doc_id, document.source, document.title):
+                # A chunk's id is its document's and a number.
+                if len(_stored(text).encode()) > MAX_TEXT_BYTES - 20:
+                    raise KnowledgeError(
+                        f"{name} 里有一个 id、来源或标题太长（{len(text)} 个字）：Milvus 一个字段最多 {MAX_TEXT_BYTES} 字节；请缩短"
+                    )
 
     def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
         """As ``Base.owners``."""
@@ -254,6 +260,9 @@ class MilvusBase:
             self._rows, self._read_at = rows, time.monotonic()
         return self._rows
 
+    def _count(self, term: str) -> int:
+        return self._server.count(f'window == 0 and TEXT_MATCH(terms, "{_stored_term(term)}")')
+
     def _all_counts(self) -> dict[str, int]:
         """Milvus Lite would look at every text for every term; reading all of them once is faster."""
         counts: Counter[str] = Counter()
@@ -261,10 +270,9 @@ class MilvusBase:
             counts.update({term.replace("_", ".") for term in row["terms"].split()})
         return counts
 
-    def _found(self, query: Query) -> dict[str, float | None]:
+    def _found(self, query: Query, limit: int) -> dict[str, float | None]:
         """Passages, best first, with Milvus's fused score (None in other modes, and from Milvus Lite)."""
         terms = " ".join(_stored_term(term) for term in query.weights)
-        limit = ENTITIES * query.pool
         if query.vector is None:
             found = self._server.matching(terms, limit) if terms else []
             return dict.fromkeys(hit["id"][:-2] for hit in found)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import logging
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -16,9 +17,12 @@ from src.retrieval.manifest import FORMAT_VERSION
 from src.retrieval.milvus_server import MAX_TEXT_BYTES, Server
 from src.retrieval.state import FileEntry
 
+logger = logging.getLogger(__name__)
+
 KIND = "yuanzhi-milvus"
 _STATE = "state"
 _PACKED = "zlib:"
+_CURE = "请在 --vector-store 的 # 后面换一个集合名，或运行 python -m src index --rebuild 重建"
 
 
 @dataclass(frozen=True)
@@ -84,21 +88,39 @@ class Files:
         if problem and not replace_other:
             raise KnowledgeError(problem)
         if problem or not (has_files and has_passages):
+            if lost := [name for name, row in self._readable().items() if row.entry.added] if has_files else []:
+                logger.warning("这些从网页加入的文件只在原来的集合里，请重新加入：%s", "、".join(lost))
+            self.generation = 0
             server.create(self._embedder.dimension)
             self._put_state()
         server.load()
 
     def read(self) -> dict[str, FileRow]:
-        """Every file by name, in the order of indexing; also notes the generation."""
+        """Every file by name, in the order of indexing; also notes the generation.
+
+        Raises:
+            KnowledgeError: something there cannot be understood.
+        """
         rows: list[FileRow] = []
-        for found in self._server.rows(self._server.files_collection, 'id != ""', ("body",)):
-            body = _unpacked(found["body"])
-            if found["id"] == _STATE:
-                self.generation, self.built_at = int(body["generation"]), str(body["built_at"])
-                continue
-            entry = FileEntry(**{**body.pop("entry"), "copies_of": tuple(body.pop("copies_of"))})
-            rows.append(FileRow(entry, **body))
+        found = list(self._server.rows(self._server.files_collection, 'id != ""', ("body",)))
+        try:
+            for key, body in ((row["id"], _unpacked(row["body"])) for row in found):
+                if key == _STATE:
+                    self.generation, self.built_at = int(body["generation"]), str(body["built_at"])
+                    continue
+                entry = FileEntry(**{**body.pop("entry"), "copies_of": tuple(body.pop("copies_of"))})
+                rows.append(FileRow(entry, **body))
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise KnowledgeError(
+                f"Milvus 里的集合 {self._server.files_collection} 读不懂（{error}）；{_CURE}"
+            ) from error
         return {row.entry.name: row for row in sorted(rows, key=lambda row: (row.order, row.entry.name))}
+
+    def _readable(self) -> dict[str, FileRow]:
+        try:
+            return self.read()
+        except KnowledgeError:
+            return {}
 
     def put(self, rows: Iterable[FileRow]) -> None:
         """Write these; others stay."""
@@ -146,16 +168,19 @@ class Files:
     def _difference(self) -> str:
         """Why what is there cannot be used with this embedder and version; empty if it can."""
         server = self._server
-        found = list(server.rows(server.files_collection, f'id == "{_STATE}"', ("body",)))
-        there: dict[str, Any] = _unpacked(found[0]["body"]) if found else {}
-        cure = "请在 --vector-store 的 # 后面换一个集合名，或运行 python -m src index --rebuild 重建"
+        try:
+            self.read()
+            found = list(server.rows(server.files_collection, f'id == "{_STATE}"', ("body",)))
+            there: dict[str, Any] = _unpacked(found[0]["body"]) if found else {}
+        except KnowledgeError as error:
+            return str(error)
         here = self._state()
         if any(there.get(name) != here[name] for name in ("kind", "format_version", "splitter")):
-            return f"Milvus 里的集合 {server.collection} 是另一个版本建的，或没有建完；{cure}"
+            return f"Milvus 里的集合 {server.collection} 是另一个版本建的，或没有建完；{_CURE}"
         if any(there.get(name) != here[name] for name in ("fingerprint", "dimension")):
             return (
                 f"Milvus 里的集合 {server.collection} 是用 {there.get('embedder')}（{there.get('dimension')} 维）建的，"
-                f"与现在的向量模型 {here['embedder']}（{here['dimension']} 维）不是同一个；{cure}"
+                f"与现在的向量模型 {here['embedder']}（{here['dimension']} 维）不是同一个；{_CURE}"
             )
         return ""
 

@@ -215,7 +215,8 @@ class Server:
     def _create(self, name: str, schema: Any, indexes: dict[str, tuple[str, str, dict[str, Any]]]) -> None:
         parameters = self.api.MilvusClient.prepare_index_params()
         for field, (kind, metric, options) in indexes.items():
-            parameters.add_index(field, index_type=kind, metric_type=metric, params=options)
+            named = {"metric_type": metric} if metric else {}
+            parameters.add_index(field, index_type=kind, params=options, **named)
         # Strong: what has been added is found by the next search, on every machine.
         self.call("create_collection", WRITE_S, name, schema=schema, consistency_level="Strong")
         # There is nothing to index yet that would be worth pymilvus's half a second a field.

@@ -330,6 +330,18 @@ def test_a_collection_that_is_not_ours_is_left_alone(tmp_path):
     assert server.has("other_files")
 
 
+def test_what_cannot_be_understood_is_rebuilt_on_request(tmp_path):
+    (tmp_path / "a.txt").write_text("珠江流过广州。", "utf-8")
+    address, embedder = f"milvus:{tmp_path / 'm.db'}", Counting()
+    base = open_milvus(address, None, [tmp_path / "a.txt"], embedder)
+    body = {"id": "0", "body": '{"entry": 3', "vector": [0.0, 0.0]}
+    base._server.put(base._server.files_collection, [body])
+    with pytest.raises(KnowledgeError, match=r"读不懂.*--rebuild"):
+        open_milvus(address, None, [tmp_path / "a.txt"], embedder)
+    base = open_milvus(address, None, [tmp_path / "a.txt"], embedder, rebuild=True)
+    assert top(base, embedder, "珠江") == ["珠江流过广州。"]
+
+
 def test_several_machines_share_a_server_and_outlive_it(served, tmp_path):
     (tmp_path / "a.txt").write_text("珠江流过广州。\n长江流过武汉。", "utf-8")
     first, second = Counting(), Counting()
