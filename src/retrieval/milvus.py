@@ -121,15 +121,13 @@ class MilvusBase:
     def recall(self, query: Query) -> list[Candidate]:
         """The passages that Milvus's hybrid search brings, each scored by every stage."""
         rows = self._now()
+        windows, chunks = sum(row.windows for row in rows.values()), sum(row.entry.chunks for row in rows.values())
         # As many entities of each side as ``pool`` passages have.
-        entities = sum(row.windows for row in rows.values()) / max(
-            1, sum(row.entry.chunks for row in rows.values())
-        )
-        fused = self._found(query, query.pool * math.ceil(max(1.0, entities)))
+        fused, dense = self._found(query, query.pool * max(1, math.ceil(windows / max(1, chunks))))
         found = self._server.get([f"{passage}00" for passage in fused], ("file_key", "start", "end", *TEXTS))
         passages = {key: _passage(found[f"{key}00"]) for key in fused if f"{key}00" in found}
         lexical = self._lexical_scores(query, [lexical_text(p) for p in passages.values()], rows)
-        dense = self._dense_scores(query, list(passages))
+        dense |= self._dense_scores(query, [key for key in passages if key not in dense])
         places = {row.key: place for place, row in enumerate(rows.values())}
         return [
             Candidate(
@@ -270,14 +268,16 @@ class MilvusBase:
             counts.update({term.replace("_", ".") for term in row["terms"].split()})
         return counts
 
-    def _found(self, query: Query, limit: int) -> dict[str, float | None]:
-        """Passages, best first, with Milvus's fused score (None in other modes, and from Milvus Lite)."""
+    def _found(self, query: Query, limit: int) -> tuple[dict[str, float | None], dict[str, float]]:
+        """Passages, best first, with Milvus's fused score (None in other modes, and from Milvus Lite), and the dense
+        scores that are known already."""
         terms = " ".join(_stored_term(term) for term in query.weights)
         if query.vector is None:
-            found = self._server.matching(terms, limit) if terms else []
-            return dict.fromkeys(hit["id"][:-2] for hit in found)
+            hits = self._server.matching(terms, limit) if terms else []
+            return dict.fromkeys(hit["id"][:-2] for hit in hits), {}
         if query.mode == "dense" or not terms:
-            return dict.fromkeys(hit["id"][:-2] for hit in self._server.nearest(query.vector, limit))
+            dense = _best(self._server.nearest(query.vector, limit))
+            return dict.fromkeys(dense), dense
         # Milvus's BM25 gives a term at most k1 + 1 times its idf. A weight is at most 1.
         lexical = (1 - self.dense_weight) / max((K1 + 1) * sum(query.weights.values()), 1e-9)
         scale = max(lexical, 1.0)
@@ -286,7 +286,7 @@ class MilvusBase:
         for hit in self._server.hybrid(terms, query.vector, limit, weights):
             score = round(min(1.0, max(0.0, hit["distance"] * scale)), 6)
             fused.setdefault(hit["id"][:-2], score if self.keeps_fused else None)
-        return fused
+        return fused, {}
 
     def _lexical_scores(self, query: Query, texts: Sequence[str], rows: Mapping[str, FileRow]) -> list[float]:
         """As ``LexicalIndex.scores``, from the texts themselves."""
@@ -304,12 +304,8 @@ class MilvusBase:
         """Passage -> the cosine of its nearest window."""
         if query.vector is None or not passages:
             return {}
-        scores = dict.fromkeys(passages, 0.0)
         where = "passage in [" + ", ".join(f'"{passage}"' for passage in passages) + "]"
-        for hit in self._server.nearest(query.vector, 10 * len(passages), where):
-            key = hit["id"][:-2]
-            scores[key] = max(scores.get(key, 0.0), round(min(1.0, hit["distance"]), 6))
-        return scores
+        return dict.fromkeys(passages, 0.0) | _best(self._server.nearest(query.vector, 10 * len(passages), where))
 
 
 @dataclass(frozen=True)
@@ -359,6 +355,14 @@ def _made(passage: Passage, place: int, vectors: Sequence[np.ndarray]) -> _Made:
         for window, vector in enumerate(vectors)
     ]
     return _Made(passage.file, entities, len(terms), sum(len(text.encode()) for text in texts.values()))
+
+
+def _best(hits: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Passage -> the cosine of its nearest window."""
+    scores: dict[str, float] = {}
+    for hit in hits:
+        scores.setdefault(hit["id"][:-2], round(min(1.0, max(0.0, hit["distance"])), 6))
+    return scores
 
 
 def _passage(found: Mapping[str, Any]) -> Passage:
