@@ -10,6 +10,7 @@ import math
 import re
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from src.retrieval.indexing import Progress as FileProgress
 from src.retrieval.indexing import find_files, sync
 from src.retrieval.lexical import K1, B
 from src.retrieval.milvus_files import FileRow, Files, signed
-from src.retrieval.milvus_server import MAX_TEXT_BYTES, TEXTS, Address, Server
+from src.retrieval.milvus_server import MAX_TEXT_BYTES, TEXTS, Address, Server, Terms
 from src.retrieval.passages import Passage
 from src.retrieval.search import DENSE_WEIGHT
 from src.retrieval.segment import Progress, dense_texts, document_key, embed, lexical_text
@@ -88,9 +89,8 @@ class MilvusBase:
             ``replace_other``).
         """
         self.embedder = embedder
-        # The weight of the dense side in Milvus's ranker, and whether its score is taken as it is.
+        # Of the dense side in Milvus's ranker.
         self.dense_weight = DENSE_WEIGHT
-        self.keeps_fused = not server.is_lite
         self._server = server
         self._files = Files(server, embedder)
         self._files.open(replace_other=replace_other)
@@ -100,8 +100,8 @@ class MilvusBase:
         # Of the generation that was read last: how many passages hold a term.
         self._counted: dict[str, int] | None = None
         self._generation = -1
-        if server.is_lite:
-            logger.info("Milvus Lite 的 BM25 统计按数据段各算各的：由它检索，分数在本机用全库统计重算")
+        if not server.full_text:
+            logger.info("Milvus Lite 的 BM25 统计按数据段各算各的，后加的文件会排不上：改用本机算的稀疏向量")
 
     # Searching
 
@@ -110,9 +110,9 @@ class MilvusBase:
         rows, counted = self._now(), self._counted
         size = sum(row.entry.chunks for row in rows.values())
         if counted is None:
-            counted = self._counted = self._all_counts() if self._server.is_lite else {}
+            counted = self._counted = {} if self._server.full_text else self._all_counts()
         terms = list(terms)
-        if not self._server.is_lite:
+        if self._server.full_text:
             unknown = [term for term in terms if term not in counted]
             with ThreadPoolExecutor(COUNTERS) as pool:
                 counted.update(zip(unknown, pool.map(self._count, unknown), strict=True))
@@ -220,6 +220,8 @@ class MilvusBase:
             before, dropped = self._rows, set(dropped)
             kept = {name: row for name, row in before.items() if name not in dropped}
             made = _entities(passages, kept, self.embedder, progress)
+            if not self._server.full_text:
+                _add_sparse(made, kept.values())
             touched = dropped | {passage.file for passage in passages}
             self._files.put(before.get(n, FileRow(FileEntry(n))).unfinished() for n in sorted(touched))
             for name in sorted(dropped):
@@ -229,7 +231,7 @@ class MilvusBase:
             after = dict(kept)
             for row in made:
                 sums = after.get(row.file) or FileRow(FileEntry(row.file))
-                after[row.file] = sums.plus(row.terms, len(row.entities), row.bytes)
+                after[row.file] = sums.plus(len(row.terms), len(row.entities), row.bytes)
             order = max((row.order for row in before.values()), default=0)
             changed: list[FileRow] = []
             for name, entry in entries.items():
@@ -269,34 +271,35 @@ class MilvusBase:
         return counts
 
     def _found(self, query: Query, limit: int) -> tuple[dict[str, float | None], dict[str, float]]:
-        """Passages, best first, with Milvus's fused score (None in other modes, and from Milvus Lite), and the dense
-        scores that are known already."""
-        terms = " ".join(_stored_term(term) for term in query.weights)
+        """Passages, best first, with Milvus's fused score (None in other modes), and the dense scores that are
+        known already."""
+        attainable = sum(query.weights.values())
+        terms: Terms = {_number(term): weight for term, weight in query.weights.items()}
+        if self._server.full_text:
+            # Milvus's BM25 gives a term at most k1 + 1 times its idf.
+            terms, attainable = " ".join(map(_stored_term, query.weights)), (K1 + 1) * attainable
         if query.vector is None:
             hits = self._server.matching(terms, limit) if terms else []
             return dict.fromkeys(hit["id"][:-2] for hit in hits), {}
         if query.mode == "dense" or not terms:
             dense = _best(self._server.nearest(query.vector, limit))
             return dict.fromkeys(dense), dense
-        # Milvus's BM25 gives a term at most k1 + 1 times its idf. A weight is at most 1.
-        lexical = (1 - self.dense_weight) / max((K1 + 1) * sum(query.weights.values()), 1e-9)
+        # The ranker takes weights of at most 1.
+        lexical = (1 - self.dense_weight) / max(attainable, 1e-9)
         scale = max(lexical, 1.0)
         weights = (lexical / scale, self.dense_weight / scale)
         fused: dict[str, float | None] = {}
         for hit in self._server.hybrid(terms, query.vector, limit, weights):
-            score = round(min(1.0, max(0.0, hit["distance"] * scale)), 6)
-            fused.setdefault(hit["id"][:-2], score if self.keeps_fused else None)
+            fused.setdefault(hit["id"][:-2], round(min(1.0, max(0.0, hit["distance"] * scale)), 6))
         return fused, {}
 
     def _lexical_scores(self, query: Query, texts: Sequence[str], rows: Mapping[str, FileRow]) -> list[float]:
         """As ``LexicalIndex.scores``, from the texts themselves."""
-        attainable = sum(query.weights.values())
-        average = sum(r.terms for r in rows.values()) / max(1, sum(r.entry.chunks for r in rows.values()))
+        attainable, average = sum(query.weights.values()), _average(rows.values())
         scores: list[float] = []
         for text in texts:
-            counts = Counter(text_terms(text))
-            norm = K1 * (1 - B + B * counts.total() / max(average, 1.0))
-            score = sum(w * counts[t] / (counts[t] + norm) for t, w in query.weights.items() if t in counts)
+            parts = _saturated(text_terms(text), average)
+            score = sum(weight * parts.get(term, 0.0) for term, weight in query.weights.items())
             scores.append(round(min(1.0, score / attainable), 6) if attainable > 0 else 0.0)
         return scores
 
@@ -314,7 +317,7 @@ class _Made:
 
     file: str
     entities: list[dict[str, Any]]
-    terms: int
+    terms: list[str]
     bytes: int
 
 
@@ -354,7 +357,35 @@ def _made(passage: Passage, place: int, vectors: Sequence[np.ndarray]) -> _Made:
         {"id": f"{key}{window:02x}", "window": window, **common, **(empty if window else texts), "dense": vector}
         for window, vector in enumerate(vectors)
     ]
-    return _Made(passage.file, entities, len(terms), sum(len(text.encode()) for text in texts.values()))
+    return _Made(passage.file, entities, terms, sum(len(text.encode()) for text in texts.values()))
+
+
+def _add_sparse(made: Sequence[_Made], rows: Iterable[FileRow]) -> None:
+    """Give every entity what its terms add to a score, but for their inverse document frequency."""
+    new = [FileRow(FileEntry(row.file, chunks=1), terms=len(row.terms)) for row in made]
+    average = _average([*rows, *new])
+    for row in made:
+        # Milvus Lite wants something in every sparse vector.
+        vector = {_number(t): part for t, part in _saturated(row.terms, average).items()} or {0: 1e-6}
+        for entity in row.entities:
+            entity["sparse"] = vector
+
+
+def _average(rows: Iterable[FileRow]) -> float:
+    """Terms a passage."""
+    rows = list(rows)
+    return max(1.0, sum(row.terms for row in rows) / max(1, sum(row.entry.chunks for row in rows)))
+
+
+def _saturated(terms: Sequence[str], average: float) -> dict[str, float]:
+    """BM25 of each term but for its inverse document frequency, below 1."""
+    norm = K1 * (1 - B + B * len(terms) / average)
+    return {term: count / (count + norm) for term, count in Counter(terms).items()}
+
+
+def _number(term: str) -> int:
+    """A term's place in a sparse vector: 32 bits but the greatest."""
+    return zlib.crc32(term.encode()) % (2**32 - 1)
 
 
 def _best(hits: Iterable[Mapping[str, Any]]) -> dict[str, float]:

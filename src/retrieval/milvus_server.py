@@ -29,6 +29,9 @@ INSTALL = "pip install -r requirements-milvus.txt"
 TEXTS = ("file", "chunk_id", "doc_id", "source", "title", "text", "lead")
 KEYS = ("exact", "near", "documents", "file_key")
 
+# A question for the lexical side: the terms for BM25, or the weight of each as a sparse vector.
+Terms = str | dict[int, float]
+
 
 @dataclass(frozen=True)
 class Address:
@@ -86,10 +89,13 @@ class Server:
         except Exception as error:  # pymilvus raises what it likes here
             raise self._problem(error) from error
         self.version = str(self.call("get_server_version", CONNECT_S))
+        # Milvus Lite counts BM25's statistics segment by segment: what is added later would hardly ever be found.
+        # There the sparse vectors are ours, and the query brings the inverse document frequencies.
+        self.full_text = not self.is_lite
 
     @property
     def is_lite(self) -> bool:
-        """Milvus Lite counts BM25 statistics segment by segment, and has one tokenizer for terms between spaces."""
+        """Whether it is Milvus Lite, here or in another process."""
         return self.version.startswith("milvus_lite")
 
     @property
@@ -148,7 +154,7 @@ class Server:
         size = 0
         for row in rows:
             batch.append(row)
-            size += sum(len(v.encode()) if isinstance(v, str) else np.asarray(v).nbytes for v in row.values())
+            size += sum(map(_size, row.values()))
             if size > CALL_BYTES:
                 self.call("upsert", WRITE_S, collection, batch)
                 batch, size = [], 0
@@ -163,16 +169,16 @@ class Server:
         options = {"anns_field": "dense", "search_params": self._dense_parameters(limit), "filter": where}
         return self._search([vector], limit, **options)
 
-    def matching(self, terms: str, limit: int) -> list[dict[str, Any]]:
+    def matching(self, terms: Terms, limit: int) -> list[dict[str, Any]]:
         """Entities that share terms with ``terms``, by BM25, best first."""
-        return self._search([terms], limit, anns_field="sparse", search_params={"metric_type": "BM25"})
+        return self._search([terms], limit, anns_field="sparse", search_params=self._sparse_parameters)
 
     def hybrid(
-        self, terms: str, vector: np.ndarray, limit: int, weights: tuple[float, float]
+        self, terms: Terms, vector: np.ndarray, limit: int, weights: tuple[float, float]
     ) -> list[dict[str, Any]]:
         """Up to ``limit`` entities of either side, by Milvus's weighted ranker: BM25 and cosine times ``weights``."""
         sides = [
-            self.api.AnnSearchRequest([terms], "sparse", {"metric_type": "BM25"}, limit),
+            self.api.AnnSearchRequest([terms], "sparse", self._sparse_parameters, limit),
             self.api.AnnSearchRequest([vector], "dense", self._dense_parameters(limit), limit),
         ]
         # Its own normalisation would map the arc tangent of a score, which is not comparable across questions.
@@ -194,7 +200,10 @@ class Server:
         kind = ("FLAT", {}) if self.is_lite else ("HNSW", {"M": 16, "efConstruction": 200})
         indexes: dict[str, tuple[str, str, dict[str, Any]]] = {
             "dense": (kind[0], "IP", kind[1]),
-            "sparse": ("SPARSE_INVERTED_INDEX", "BM25", {"bm25_k1": K1, "bm25_b": B}),
+            "sparse": (
+                "SPARSE_INVERTED_INDEX",
+                *(("BM25", {"bm25_k1": K1, "bm25_b": B}) if self.full_text else ("IP", {})),
+            ),
             **{name: ("INVERTED", "", {}) for name in ("passage", "window", *KEYS)},
         }
         self._create(self.collection, self._schema(dimension), indexes)
@@ -207,6 +216,10 @@ class Server:
     def _search(self, data: list[Any], limit: int, **options: Any) -> list[dict[str, Any]]:
         options |= {"data": data, "limit": min(limit, MAX_RESULTS), "output_fields": ["id"]}
         return list(self.call("search", SEARCH_S, self.collection, **options)[0])
+
+    @property
+    def _sparse_parameters(self) -> dict[str, Any]:
+        return {"metric_type": "BM25" if self.full_text else "IP"}
 
     def _dense_parameters(self, limit: int) -> dict[str, Any]:
         # Questions lie far from passages, where a narrow search of the graph loses them.
@@ -243,8 +256,8 @@ class Server:
         schema.add_field("terms", kinds.VARCHAR, max_length=MAX_TEXT_BYTES, **options)
         schema.add_field("dense", kinds.FLOAT_VECTOR, dim=dimension)
         schema.add_field("sparse", kinds.SPARSE_FLOAT_VECTOR)
-        function = self.api.Function("bm25", self.api.FunctionType.BM25, ["terms"], ["sparse"])
-        schema.add_function(function)
+        if self.full_text:
+            schema.add_function(self.api.Function("bm25", self.api.FunctionType.BM25, ["terms"], ["sparse"]))
         return schema
 
     def _empty_schema(self) -> Any:
@@ -274,3 +287,9 @@ class Server:
         return KnowledgeError(
             f"Milvus（{self.address}）没有正常答复：{shown or type(error).__name__}；请检查地址、网络和 Milvus 服务"
         )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    return 8 * len(value) if isinstance(value, dict) else int(np.asarray(value).nbytes)

@@ -15,7 +15,7 @@ import pytest
 from src.embedding.fake import HashingEmbedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
-from src.retrieval.indexing import add_documents, add_file, base_of, remove_file
+from src.retrieval.indexing import add_documents, add_file, base_of, find_files, remove_file, sync
 from src.retrieval.milvus import MilvusBase, open_milvus
 from src.retrieval.milvus_server import Address, Server
 from src.retrieval.opening import open_base
@@ -146,21 +146,22 @@ def test_holds_the_same_passages_counts_and_figures(pair):
     assert len(there) == len(here)
 
 
-def test_a_cluster_fuses_and_counts_by_itself(pair):
-    """Where statistics are those of the whole collection, as on a cluster and in Milvus Lite with one segment."""
-    there, here, embedder = pair
-    server = Server(there._server.address)
-    server.version = "v2.6.0"
+def test_milvus_counts_and_fuses_full_text_by_itself(pair, tmp_path):
+    """As on a cluster: Milvus's BM25 function and text match, here in Milvus Lite with one segment."""
+    _, here, embedder = pair
+    server = Server(Address.parse(f"milvus:{tmp_path / 'm.db'}"))
+    server.full_text = True
     base = MilvusBase(server, embedder)
+    sync(base, find_files([EXAMPLES / "knowledge.txt"]))
     terms = ["广州", "州", "的", "1927", "没有的词"]
     assert base.frequencies(terms) == here.frequencies(terms)
     for question in QUESTIONS[:3]:
-        first = Retriever(base, embedder).search(question, 1)[0]
-        expected = Retriever(here, embedder).search(question, 1)[0]
-        assert first.chunk == expected.chunk
-        # Longer passages have more windows, so that Milvus's average length differs a little.
-        assert first.score == pytest.approx(expected.score, abs=0.05)
-        assert first.score != pytest.approx(0.8 * first.stages.lexical + 0.2 * first.stages.dense, abs=1e-9)
+        for mode in ("hybrid", "lexical"):
+            first = Retriever(base, embedder).search(question, 1, mode)[0]
+            expected = Retriever(here, embedder).search(question, 1, mode)[0]
+            assert first.chunk == expected.chunk
+            # Longer passages have more windows, so that Milvus's average length differs a little.
+            assert first.score == pytest.approx(expected.score, abs=0.05)
 
 
 def test_a_sessions_own_documents_compete(pair):
@@ -221,7 +222,8 @@ def test_an_added_file_is_found_at_once_and_stays(tmp_path):
     added.write_text("珠江流过广州。", "utf-8")
     entry = add_file(base, added, "n.txt", [Document("n.txt:1", "n.txt", "", "珠江流过广州。")])
     assert (entry.chunks, entry.added) == (1, True)
-    assert top(base, embedder, "珠江流过哪里", count=1) == ["珠江流过广州。"]
+    for mode in ("hybrid", "dense", "lexical"):
+        assert top(base, embedder, "珠江流过哪里", mode, count=1) == ["珠江流过广州。"]
     with pytest.raises(KnowledgeError, match="改名"):
         add_file(base, added, "n.txt", [Document("n", "n.txt", "", "珠江。")])
     # Another start, on whatever machine, leaves it alone: its only copy is in Milvus.
