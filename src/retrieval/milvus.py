@@ -7,15 +7,13 @@ became of every file.
 
 import logging
 import math
-import re
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,26 @@ import numpy as np
 
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
-from src.knowledge.copies import copy_keys
-from src.knowledge.types import Chunk, Document
+from src.knowledge.types import Document
 from src.retrieval.indexing import Progress as FileProgress
 from src.retrieval.indexing import find_files, sync
-from src.retrieval.lexical import K1, B
-from src.retrieval.milvus_files import FileRow, Files, signed
+from src.retrieval.lexical import K1
+from src.retrieval.milvus_entities import (
+    add_sparse,
+    average_terms,
+    make_entities,
+    passage_of,
+    restored,
+    saturated,
+    stored,
+    stored_term,
+    term_number,
+)
+from src.retrieval.milvus_files import FileRow, Files
 from src.retrieval.milvus_server import MAX_TEXT_BYTES, TEXTS, Address, Server, Terms
 from src.retrieval.passages import Passage
 from src.retrieval.search import DENSE_WEIGHT
-from src.retrieval.segment import Progress, dense_texts, document_key, embed, lexical_text
+from src.retrieval.segment import Progress, lexical_text
 from src.retrieval.state import FileEntry
 from src.retrieval.terms import text_terms
 from src.retrieval.types import Candidate, Query, Stages
@@ -44,9 +52,6 @@ COUNTERS = 8
 # Another machine's change is noticed after this time; what it added is found at once.
 REFRESH_S = 5.0
 _KEYS_AT_ONCE = 1000
-_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
-_STAND_INS = re.compile("[\U0010f000-\U0010f7ff]")
-_STAND_IN = 0x10F000 - 0xD800
 
 
 def open_milvus(
@@ -125,7 +130,7 @@ class MilvusBase:
         # As many entities of each side as ``pool`` passages have.
         fused, dense = self._found(query, query.pool * max(1, math.ceil(windows / max(1, chunks))))
         found = self._server.get([f"{passage}00" for passage in fused], ("file_key", "start", "end", *TEXTS))
-        passages = {key: _passage(found[f"{key}00"]) for key in fused if f"{key}00" in found}
+        passages = {key: passage_of(found[f"{key}00"]) for key in fused if f"{key}00" in found}
         lexical = self._lexical_scores(query, [lexical_text(p) for p in passages.values()], rows)
         dense |= self._dense_scores(query, [key for key in passages if key not in dense])
         places = {row.key: place for place, row in enumerate(rows.values())}
@@ -143,7 +148,7 @@ class MilvusBase:
         for row in self._now(fresh=True).values():
             where = f"window == 0 and file_key == {row.number_key}"
             for found in self._server.rows(self._server.collection, where, ("file_key", "start", "end", *TEXTS)):
-                yield _passage(found)
+                yield passage_of(found)
 
     def files(self) -> dict[str, FileEntry]:
         """What became of every knowledge file, by name."""
@@ -182,7 +187,7 @@ class MilvusBase:
         for document in documents:
             for text in (document.doc_id, document.source, document.title):
                 # A chunk's id is its document's and a number.
-                if len(_stored(text).encode()) > MAX_TEXT_BYTES - 20:
+                if len(stored(text).encode()) > MAX_TEXT_BYTES - 20:
                     raise KnowledgeError(
                         f"{name} 里有一个 id、来源或标题太长（{len(text)} 个字）：Milvus 一个字段最多 {MAX_TEXT_BYTES} 字节；请缩短"
                     )
@@ -196,7 +201,7 @@ class MilvusBase:
         for start in range(0, len(wanted), _KEYS_AT_ONCE):
             where = f"window == 0 and {column} in {wanted[start : start + _KEYS_AT_ONCE]}"
             for row in self._server.rows(self._server.collection, where, (column, "file_key", "file")):
-                name = names.get(row["file_key"], _restored(row["file"]))
+                name = names.get(row["file_key"], restored(row["file"]))
                 if name not in ignored:
                     found.setdefault(row[column] % 2**64, name)
         return found
@@ -219,9 +224,9 @@ class MilvusBase:
         with self._writing:
             before, dropped = self._rows, set(dropped)
             kept = {name: row for name, row in before.items() if name not in dropped}
-            made = _entities(passages, kept, self.embedder, progress)
+            made = make_entities(passages, kept, self.embedder, progress)
             if not self._server.full_text:
-                _add_sparse(made, kept.values())
+                add_sparse(made, kept.values())
             touched = dropped | {passage.file for passage in passages}
             self._files.put(before.get(n, FileRow(FileEntry(n))).unfinished() for n in sorted(touched))
             for name in sorted(dropped):
@@ -261,7 +266,7 @@ class MilvusBase:
         return self._rows
 
     def _count(self, term: str) -> int:
-        return self._server.count(f'window == 0 and TEXT_MATCH(terms, "{_stored_term(term)}")')
+        return self._server.count(f'window == 0 and TEXT_MATCH(terms, "{stored_term(term)}")')
 
     def _all_counts(self) -> dict[str, int]:
         """Milvus Lite would look at every text for every term; reading all of them once is faster."""
@@ -274,10 +279,10 @@ class MilvusBase:
         """Passages, best first, with Milvus's fused score (None in other modes), and the dense scores that are
         known already."""
         attainable = sum(query.weights.values())
-        terms: Terms = {_number(term): weight for term, weight in query.weights.items()}
+        terms: Terms = {term_number(term): weight for term, weight in query.weights.items()}
         if self._server.full_text:
             # Milvus's BM25 gives a term at most k1 + 1 times its idf.
-            terms, attainable = " ".join(map(_stored_term, query.weights)), (K1 + 1) * attainable
+            terms, attainable = " ".join(map(stored_term, query.weights)), (K1 + 1) * attainable
         if query.vector is None:
             hits = self._server.matching(terms, limit) if terms else []
             return dict.fromkeys(hit["id"][:-2] for hit in hits), {}
@@ -295,10 +300,10 @@ class MilvusBase:
 
     def _lexical_scores(self, query: Query, texts: Sequence[str], rows: Mapping[str, FileRow]) -> list[float]:
         """As ``LexicalIndex.scores``, from the texts themselves."""
-        attainable, average = sum(query.weights.values()), _average(rows.values())
+        attainable, average = sum(query.weights.values()), average_terms(rows.values())
         scores: list[float] = []
         for text in texts:
-            parts = _saturated(text_terms(text), average)
+            parts = saturated(text_terms(text), average)
             score = sum(weight * parts.get(term, 0.0) for term, weight in query.weights.items())
             scores.append(round(min(1.0, score / attainable), 6) if attainable > 0 else 0.0)
         return scores
@@ -311,112 +316,9 @@ class MilvusBase:
         return dict.fromkeys(passages, 0.0) | _best(self._server.nearest(query.vector, 10 * len(passages), where))
 
 
-@dataclass(frozen=True)
-class _Made:
-    """A passage's entities, and what they add to its file's sums."""
-
-    file: str
-    entities: list[dict[str, Any]]
-    terms: list[str]
-    bytes: int
-
-
-def _entities(
-    passages: Sequence[Passage], rows: Mapping[str, FileRow], embedder: Embedder, progress: Progress | None
-) -> list[_Made]:
-    texts = [dense_texts(passage.chunk) for passage in passages]
-    vectors = iter(embed([text for group in texts for text in group], embedder, progress))
-    places = {name: row.entry.chunks for name, row in rows.items()}
-    made: list[_Made] = []
-    for passage, windows in zip(passages, texts, strict=True):
-        place = places.get(passage.file, 0)
-        places[passage.file] = place + 1
-        made.append(_made(passage, place, [next(vectors) for _ in windows]))
-    return made
-
-
-def _made(passage: Passage, place: int, vectors: Sequence[np.ndarray]) -> _Made:
-    chunk, row = passage.chunk, FileRow(FileEntry(passage.file))
-    exact, near = copy_keys(chunk.title, chunk.text)
-    terms = text_terms(lexical_text(passage))
-    key = f"{row.key}{place:08x}"
-    common = {
-        "passage": key,
-        "exact": signed(exact),
-        "near": signed(near),
-        "documents": signed(document_key(chunk.doc_id)),
-        "file_key": row.number_key,
-        "terms": _cut(" ".join(map(_stored_term, terms))),
-        "start": chunk.start,
-        "end": chunk.end,
-    }
-    texts = {name: _stored(str(getattr(chunk, name, ""))) for name in TEXTS}
-    texts |= {"file": _stored(passage.file), "lead": _stored(passage.lead)}
-    empty = dict.fromkeys(TEXTS, "")
-    entities = [
-        {"id": f"{key}{window:02x}", "window": window, **common, **(empty if window else texts), "dense": vector}
-        for window, vector in enumerate(vectors)
-    ]
-    return _Made(passage.file, entities, terms, sum(len(text.encode()) for text in texts.values()))
-
-
-def _add_sparse(made: Sequence[_Made], rows: Iterable[FileRow]) -> None:
-    """Give every entity what its terms add to a score, but for their inverse document frequency."""
-    new = [FileRow(FileEntry(row.file, chunks=1), terms=len(row.terms)) for row in made]
-    average = _average([*rows, *new])
-    for row in made:
-        # Milvus Lite wants something in every sparse vector.
-        vector = {_number(t): part for t, part in _saturated(row.terms, average).items()} or {0: 1e-6}
-        for entity in row.entities:
-            entity["sparse"] = vector
-
-
-def _average(rows: Iterable[FileRow]) -> float:
-    """Terms a passage."""
-    rows = list(rows)
-    return max(1.0, sum(row.terms for row in rows) / max(1, sum(row.entry.chunks for row in rows)))
-
-
-def _saturated(terms: Sequence[str], average: float) -> dict[str, float]:
-    """BM25 of each term but for its inverse document frequency, below 1."""
-    norm = K1 * (1 - B + B * len(terms) / average)
-    return {term: count / (count + norm) for term, count in Counter(terms).items()}
-
-
-def _number(term: str) -> int:
-    """A term's place in a sparse vector: 32 bits but the greatest."""
-    return zlib.crc32(term.encode()) % (2**32 - 1)
-
-
 def _best(hits: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Passage -> the cosine of its nearest window."""
     scores: dict[str, float] = {}
     for hit in hits:
         scores.setdefault(hit["id"][:-2], round(min(1.0, max(0.0, hit["distance"])), 6))
     return scores
-
-
-def _passage(found: Mapping[str, Any]) -> Passage:
-    texts = {name: _restored(found[name]) for name in TEXTS}
-    file, lead = texts.pop("file"), texts.pop("lead")
-    return Passage(Chunk(start=int(found["start"]), end=int(found["end"]), **texts), file, lead)
-
-
-def _stored_term(term: str) -> str:
-    """3.14 as one token also for Milvus Lite's tokenizer; no term has an underscore of its own."""
-    return term.replace(".", "_")
-
-
-def _stored(text: str) -> str:
-    """Milvus takes UTF-8 only; names of files may hold bytes that are none."""
-    return _LONE_SURROGATES.sub(lambda found: chr(ord(found[0]) + _STAND_IN), text)
-
-
-def _restored(text: str) -> str:
-    return _STAND_INS.sub(lambda found: chr(ord(found[0]) - _STAND_IN), text)
-
-
-def _cut(terms: str) -> str:
-    """Whole terms, as many as fit into a field (titles of many thousand characters are indexed in part)."""
-    data = terms.encode()
-    return terms if len(data) <= MAX_TEXT_BYTES else data[:MAX_TEXT_BYTES].rpartition(b" ")[0].decode()
