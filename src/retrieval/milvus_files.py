@@ -14,7 +14,7 @@ from src.embedding.base import Embedder
 from src.errors import KnowledgeError
 from src.knowledge.split import SPLITTER_VERSION
 from src.retrieval.manifest import FORMAT_VERSION
-from src.retrieval.milvus_server import MAX_TEXT_BYTES, Server
+from src.retrieval.milvus_server import MAX_TEXT_BYTES, SEARCH_S, WRITE_S, Server
 from src.retrieval.state import FileEntry
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Files:
         server = self._server
         has_passages, has_files = server.has(server.collection), server.has(server.files_collection)
         if has_files:
-            server.call("load_collection", 60.0, server.files_collection)
+            server.call("load_collection", WRITE_S, server.files_collection)
             self._check_kind()
         elif has_passages:
             raise KnowledgeError(
@@ -158,7 +158,8 @@ class Files:
         """A collection that only happens to have this name is never changed."""
         server = self._server
         fields = {
-            field["name"] for field in server.call("describe_collection", 60.0, server.files_collection)["fields"]
+            field["name"]
+            for field in server.call("describe_collection", SEARCH_S, server.files_collection)["fields"]
         }
         if fields != {"id", "body", "vector"}:
             raise KnowledgeError(

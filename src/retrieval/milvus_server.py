@@ -75,7 +75,12 @@ class Server:
         except ImportError as error:
             raise KnowledgeError(f"用 Milvus 要先安装 {error.name}：请运行 {INSTALL}") from error
         # What they report is reported again by what is raised here; Milvus Lite's server is inside this process.
-        for chatty in ("pymilvus", "milvus_lite", *(["grpc._server"] if address.is_file else [])):
+        for chatty in (
+            "pymilvus",
+            "pymilvus.milvus_client",
+            "milvus_lite",
+            *(["grpc._server"] if address.is_file else []),
+        ):
             logging.getLogger(chatty).setLevel(logging.CRITICAL)
         self.address = address
         self._token = token or ""
@@ -276,7 +281,11 @@ class Server:
     def _problem(self, error: Exception) -> KnowledgeError:
         reason = str(getattr(error, "message", "") or error)
         # Where the connection itself is refused, only the cause says why.
-        if re.search("auth|permission|privilege", f"{reason} {error.__cause__!r}", re.IGNORECASE):
+        if re.search(
+            "unauthenticated|auth check|not authori|permission|privilege",
+            f"{reason} {error.__cause__!r}",
+            re.IGNORECASE,
+        ):
             return KnowledgeError(f"Milvus（{self.address}）不认这个令牌；请检查环境变量 YUAN_VECTOR_STORE_TOKEN")
         if "Open local milvus failed" in reason:
             return KnowledgeError(
