@@ -17,6 +17,7 @@ from src.errors import ModelError
 from src.extraction.service import ExtractionService
 from src.knowledge.worker import ParserPool
 from src.language.base import GenerationOptions, LanguageModel
+from src.retrieval.base import Base
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
 from src.retrieval.rerank import LinearReranker, Reranker
@@ -115,10 +116,10 @@ class Runtime:
         return BgeEmbedder(path, device="cpu", threads=self.settings.threads)
 
     @cached_property
-    def base(self) -> KnowledgeBase:
+    def base(self) -> Base:
         return self.open_base()
 
-    def open_base(self, *, rebuild: bool = False) -> KnowledgeBase:
+    def open_base(self, *, rebuild: bool = False) -> Base:
         """The knowledge base, up to date with its files; long work shows a progress bar."""
         settings = self.settings
         bar_style: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
@@ -128,14 +129,24 @@ class Runtime:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            return open_base(
-                settings.knowledge,
-                self.embedder,
-                self.weights.cache_dir / "index",
-                workers=settings.threads,
-                progress=progress,
-                rebuild=rebuild,
-            )
+            options: dict[str, Any] = {"workers": settings.threads, "progress": progress, "rebuild": rebuild}
+            if settings.vector_store == "faiss":
+                cache = self.weights.cache_dir / "index"
+                return open_base(settings.knowledge, self.embedder, cache, **options)
+            from src.retrieval.milvus import open_milvus  # noqa: PLC0415 (only the chosen implementation)
+
+            token = settings.vector_store_token.get_secret_value() if settings.vector_store_token else None
+            return open_milvus(settings.vector_store, token, settings.knowledge, self.embedder, **options)
+
+    @property
+    def local_base(self) -> KnowledgeBase:
+        """The knowledge base where its segments can be looked into; ``is_local`` says whether they can."""
+        assert isinstance(self.base, KnowledgeBase)
+        return self.base
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.base, KnowledgeBase)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -157,7 +168,7 @@ class Runtime:
     @cached_property
     def parser(self) -> ParserPool:
         """Reads what visitors send."""
-        return ParserPool()
+        return ParserPool(workers=2)
 
     @cached_property
     def chat(self) -> ChatService:

@@ -2,21 +2,37 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from src.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_PREFIX = "YUAN_"
+_MILVUS_NAME = "[A-Za-z_][A-Za-z0-9_]{0,200}"
+# milvus:PATH.db or milvus:http(s)://HOST:PORT, then perhaps #COLLECTION or #DATABASE/COLLECTION.
+MILVUS_ADDRESS = re.compile(
+    r"milvus:(?:(?P<server>https?://[^\s#/@]+)/?|(?P<file>(?!\w+://)[^#\n]+\.db))"
+    rf"(?:#(?:(?P<database>{_MILVUS_NAME})/)?(?P<collection>{_MILVUS_NAME}))?"
+)
 
 
 def _split_paths(value: object) -> object:
     """An environment variable holds several paths the way PATH does."""
     return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+
+def _check_vector_store(value: str) -> str:
+    if value == "faiss" or MILVUS_ADDRESS.fullmatch(value):
+        return value
+    secret = "；令牌不要写在地址里，请放进环境变量 YUAN_VECTOR_STORE_TOKEN" if "@" in value else ""
+    raise ValueError(
+        f"应为 faiss、milvus:文件.db 或 milvus:http://主机:19530，后面可以加 #集合 或 #库/集合{secret}"
+    )
 
 
 def _available_cores() -> int:
@@ -49,7 +65,11 @@ class Settings(BaseSettings):
     llm_url: str | None = Field(None, description="OpenAI 兼容服务的地址，例如 http://127.0.0.1:8000/v1")
     llm_model: str | None = Field(None, description="OpenAI 兼容服务上的模型名；不填取服务列出的第一个")
     llm_api_key: SecretStr | None = Field(None, description="OpenAI 兼容服务的密钥，建议只用环境变量")
-    vector_store: Literal["faiss"] = Field("faiss", description="向量库")
+    vector_store: Annotated[str, AfterValidator(_check_vector_store)] = Field(
+        "faiss",
+        description="向量库：faiss、milvus:文件.db（Milvus Lite）或 milvus:http://主机:19530，可加 #集合 或 #库/集合",
+    )
+    vector_store_token: SecretStr | None = Field(None, description="Milvus 的令牌，建议只用环境变量")
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto", description="语言模型的数值精度；auto 按机器选"
     )
@@ -122,6 +142,7 @@ def load_settings(namespace: argparse.Namespace | None = None, **overrides: Any)
         problem = _PROBLEMS.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
         name = str(first["loc"][0]) if first["loc"] else "max_new_tokens"
         # A secret must not reach a log through an error message.
-        came = "" if "key" in name or not first["loc"] else f"（收到 {first['input']!r}）"
+        secret = "key" in name or "token" in name or (name == "vector_store" and "@" in str(first["input"]))
+        came = "" if secret or not first["loc"] else f"（收到 {first['input']!r}）"
         flag = f"--{name.replace('_', '-')} / {ENV_PREFIX}{name.upper()}"
         raise SettingsError(f"设置 {flag} 的值不对{came}：{problem}") from error

@@ -60,6 +60,9 @@ def test_knowledge_is_repeatable_and_a_path_list_in_the_environment(monkeypatch)
         (["--profile", "gpt"], "YUAN_PROFILE"),
         (["--threads", "0"], "YUAN_THREADS"),
         (["--hub-timeout-s", "nan"], "YUAN_HUB_TIMEOUT_S"),
+        (["--vector-store", "chroma"], "YUAN_VECTOR_STORE.*milvus:文件.db"),
+        (["--vector-store", "milvus:ftp://h/a.db"], "YUAN_VECTOR_STORE"),
+        (["--vector-store", "milvus:http://h:1#a-b"], "YUAN_VECTOR_STORE"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_setting(arguments: list[str], named: str) -> None:
@@ -69,6 +72,18 @@ def test_a_wrong_value_is_one_line_that_names_the_setting(arguments: list[str], 
 
 
 def test_a_secret_shows_nowhere() -> None:
-    settings = Settings(llm_api_key="sk-hidden")
-    assert "sk-hidden" not in f"{settings!r} {settings} {settings.model_dump()}"
+    settings = Settings(llm_api_key="sk-hidden", vector_store_token="mv-hidden")
+    assert "hidden" not in f"{settings!r} {settings} {settings.model_dump()}"
     assert settings.llm_api_key.get_secret_value() == "sk-hidden"
+    assert settings.vector_store_token.get_secret_value() == "mv-hidden"
+
+
+def test_a_token_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="YUAN_VECTOR_STORE_TOKEN") as caught:
+        load_settings(parse("--vector-store", "milvus:http://root:hidden@h:19530"))
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["faiss", "milvus:a b/m.db", "milvus:C:\\m.db#k", "milvus:https://h:1/#d/k"])
+def test_a_vector_store_is_a_name_or_an_address(value: str) -> None:
+    assert load_settings(parse("--vector-store", value)).vector_store == value

@@ -4,7 +4,7 @@ stopped and taken up again."""
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from src.knowledge.parse import knowledge_files, readable_kinds
 from src.knowledge.split import split_document
 from src.knowledge.types import Document
 from src.knowledge.worker import read_files
+from src.retrieval.base import Base
 from src.retrieval.knowledge_base import ADDED, KnowledgeBase
 from src.retrieval.passages import Passage
-from src.retrieval.segment import Segment, document_key, lead_of
+from src.retrieval.segment import document_key, lead_of
 from src.retrieval.state import FileEntry
 
 logger = logging.getLogger(__name__)
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 # What an interruption loses at most: some 20 s of embedding on two cores.
 BATCH_PASSAGES = 5000
-# Each has some files open, of which a process may have a thousand.
-MAX_OPEN_SEGMENTS = 32
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def find_files(paths: Sequence[Path | str]) -> list[KnowledgeFile]:
 
 
 def sync(
-    base: KnowledgeBase,
+    base: Base,
     files: Sequence[KnowledgeFile],
     *,
     workers: int = 1,
@@ -77,7 +76,7 @@ def sync(
         changed = {
             file.name for file in files if not _is_done(entries.get(file.name), stamps[file.name], file.required)
         }
-        gone = set(entries) - set(stamps)
+        gone = {n for n, e in entries.items() if n not in stamps and not (base.holds_added and e.added)}
         changed |= _copies(entries, changed | gone) - gone
         todo = [file for file in files if file.name in changed]
         writer = _Writer(
@@ -98,7 +97,7 @@ def sync(
         raise KnowledgeError(f"知识库 {shown} 里没有可用的文字；请放入 {readable_kinds()} 文件")
 
 
-def add_documents(base: KnowledgeBase, name: str, documents: Sequence[Document]) -> FileEntry:
+def add_documents(base: Base, name: str, documents: Sequence[Document]) -> FileEntry:
     """Add one file's documents, already read, and tell what became of them.
 
     Raises:
@@ -107,11 +106,7 @@ def add_documents(base: KnowledgeBase, name: str, documents: Sequence[Document])
     with base.exclusive():
         if name in base.files():
             raise KnowledgeError("这个文件名已经加入过了")
-        writer = _Writer(base, stale=set(), progress=None, total=0)
-        writer.add(FileEntry(name), documents, required=True)
-        writer.flush()
-        base.compact()
-        return base.files()[name]
+        return _add(base, FileEntry(name), documents)
 
 
 def base_of(
@@ -130,11 +125,13 @@ def base_of(
     return base
 
 
-def add_file(base: KnowledgeBase, path: Path, name: str, documents: Sequence[Document]) -> FileEntry:
+def add_file(base: Base, path: Path, name: str, documents: Sequence[Document]) -> FileEntry:
     """As ``add_documents``, and keep a copy of the file beside the index, so that it is there after a restart too."""
     with base.exclusive():
         if name in base.files():
             raise KnowledgeError(f"知识库里已经有 {name}；请改名后再加入")
+        if base.holds_added:
+            return _add(base, FileEntry(name, added=True), documents)
         if base.directory is None:
             raise KnowledgeError("索引这次只在内存里，加入的文件留不下来；请检查 --cache-dir 的空间和权限")
         copy = base.directory / ADDED / Path(name).name
@@ -146,17 +143,13 @@ def add_file(base: KnowledgeBase, path: Path, name: str, documents: Sequence[Doc
                 f"{name} 存不下来：{error.strerror or error}；请检查 --cache-dir 的空间和权限"
             ) from error
         try:
-            writer = _Writer(base, stale=set(), progress=None, total=0)
-            writer.add(_describe(KnowledgeFile(copy, name, added=True)), documents, required=True)
-            writer.flush()
-            base.compact()
+            return _add(base, _describe(KnowledgeFile(copy, name, added=True)), documents)
         except BaseException:
             copy.unlink(missing_ok=True)
             raise
-        return base.files()[name]
 
 
-def remove_file(base: KnowledgeBase, name: str) -> None:
+def remove_file(base: Base, name: str) -> None:
     """Delete an added file and everything of it.
 
     Raises:
@@ -177,10 +170,18 @@ def remove_file(base: KnowledgeBase, name: str) -> None:
         base.compact()
 
 
-class _Writer:
-    """Collects passages and commits them in segments of some ``BATCH_PASSAGES``."""
+def _add(base: Base, entry: FileEntry, documents: Sequence[Document]) -> FileEntry:
+    writer = _Writer(base, stale=set(), progress=None, total=0)
+    writer.add(entry, documents, required=True)
+    writer.flush()
+    base.compact()
+    return base.files()[entry.name]
 
-    def __init__(self, base: KnowledgeBase, stale: set[str], progress: Progress | None, total: int) -> None:
+
+class _Writer:
+    """Collects passages and commits them, some ``BATCH_PASSAGES`` at a time."""
+
+    def __init__(self, base: Base, stale: set[str], progress: Progress | None, total: int) -> None:
         self._base = base
         self._stale = stale
         self._progress = progress
@@ -206,6 +207,7 @@ class _Writer:
             self._stale.discard(entry.name)
         try:
             self._check_ids(entry.name, documents)
+            self._base.check(entry.name, documents)
         except KnowledgeError as error:
             self.refuse(entry, error, required)
             return
@@ -227,13 +229,10 @@ class _Writer:
         for passage in kept:
             entry = batch.entries[passage.file]
             batch.entries[passage.file] = replace(entry, chunks=entry.chunks + 1)
-        segment = Segment.build(kept, self._base.embedder, self._within(batch.bytes)) if kept else None
         # Rows of an earlier version, or of one whose entry was lost with a damaged segment.
         replaced = {name for name in batch.entries if name in self._stale}
-        self._base.commit(batch.entries, replaced, segment)
+        self._base.commit(batch.entries, replaced, kept, self._within(batch.bytes))
         self._stale -= replaced
-        if len(self._base.parts()) > MAX_OPEN_SEGMENTS:
-            self._base.compact()
         self._done += batch.bytes
         self._report(self._done)
 
@@ -295,13 +294,13 @@ class _Batch:
         self.entries[name] = replace(self.entries[name], documents=self.entries[name].documents + 1)
 
 
-def _added_files(base: KnowledgeBase) -> list[KnowledgeFile]:
+def _added_files(base: Base) -> list[KnowledgeFile]:
     if base.directory is None or not (folder := base.directory / ADDED).is_dir():
         return []
     return [KnowledgeFile(path, path.name, added=True) for path in sorted(folder.iterdir()) if path.is_file()]
 
 
-def _read_again(base: KnowledgeBase, names: set[str]) -> None:
+def _read_again(base: Base, names: set[str]) -> None:
     """Index files anew whose passages were left out as copies of what is gone now."""
     base.commit(_forgotten({name: base.files()[name] for name in names}))
     writer = _Writer(base, stale=set(names), progress=None, total=0)
@@ -353,11 +352,3 @@ def _describe(file: KnowledgeFile, before: FileEntry | None = None) -> FileEntry
         return FileEntry(file.name, path, status.st_size, status.st_mtime_ns, digest, added=file.added)
     except OSError:
         return FileEntry(file.name, path, added=file.added)
-
-
-def iter_passages(documents: Sequence[Document], name: str) -> Iterator[Passage]:
-    """Passages of documents that are indexed elsewhere (a Milvus collection)."""
-    batch = _Batch(entries={name: FileEntry(name)})
-    for document in documents:
-        batch.add(name, document)
-    yield from batch.passages

@@ -5,7 +5,7 @@ import shutil
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
+from src.knowledge.types import Document
 from src.retrieval.manifest import file_names
 from src.retrieval.passages import Passage
-from src.retrieval.segment import Segment, check_embedder
+from src.retrieval.segment import Progress, Segment, check_embedder
 from src.retrieval.state import STATE, FileEntry, State
 from src.retrieval.types import Candidate, Counts, Query
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 LOCK_TIMEOUT_S = 3600.0
 # More segments make a search slower, fewer make adding a document slower.
 MAX_SEGMENTS = 8
+# While a large folder is indexed; each has some files open, of which a process may have a thousand.
+MAX_OPEN_SEGMENTS = 32
 MAX_DELETED = 0.25
 # ``stats`` names the files with most passages, at most so many.
 MAX_SOURCES = 1000
@@ -73,6 +76,8 @@ class KnowledgeBase:
     A change writes new segments first and then replaces one small file that names them: whatever happens, the next
     reader finds the old or the new state. Searches are never blocked by a change.
     """
+
+    holds_added = False
 
     def __init__(self, embedder: Embedder, directory: Path | None = None) -> None:
         """Nothing is read before it is needed."""
@@ -146,6 +151,9 @@ class KnowledgeBase:
             "sources": dict(counts.most_common(MAX_SOURCES)),
         }
 
+    def check(self, name: str, documents: Sequence[Document]) -> None:
+        """Everything can be kept."""
+
     def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
         """key -> the file of a passage that has it, for those of ``keys`` (uint64) that are in the index.
 
@@ -193,18 +201,25 @@ class KnowledgeBase:
                 lock.release()
 
     def commit(
-        self, entries: Mapping[str, FileEntry | None], dropped: Iterable[str] = (), new: Segment | None = None
+        self,
+        entries: Mapping[str, FileEntry | None],
+        dropped: Iterable[str] = (),
+        passages: Sequence[Passage] = (),
+        progress: Progress | None = None,
     ) -> None:
         """Make a change: drop files' passages, add a segment, note what became of files (None: forget it).
 
         Call it inside ``exclusive``. What cannot be written to disk is kept in memory, with a warning.
         """
         dropped = set(dropped)
+        new = Segment.build(passages, self.embedder, progress) if passages else None
         parts = [kept for part in self._now.parts if len(kept := part.without(dropped))]
         if new is not None:
             parts.append(self._stored(new))
         files = {name: entry for name, entry in {**self._now.files, **entries}.items() if entry is not None}
         self._publish(_Generation(self._now.number + 1, tuple(parts), files, _utc_now()))
+        if len(parts) > MAX_OPEN_SEGMENTS:
+            self.compact()
 
     def compact(self) -> None:
         """Merge small segments, and those with many deleted passages; call it inside ``exclusive``."""

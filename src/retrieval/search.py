@@ -98,7 +98,8 @@ class Retriever:
 
     def _fused(self, candidate: Candidate) -> Candidate:
         stages = candidate.stages
-        if stages.lexical is None or stages.dense is None:
+        # A collection that fuses by itself has done so.
+        if stages.fused is not None or stages.lexical is None or stages.dense is None:
             return candidate
         fused = (1 - self._dense_weight) * stages.lexical + self._dense_weight * stages.dense
         return replace(candidate, stages=replace(stages, fused=fused))

@@ -61,7 +61,7 @@ class Segment:
         """Embed and index; at least one passage."""
         texts = [dense_texts(passage.chunk) for passage in passages]
         windows = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-        vectors = _embed([text for group in texts for text in group], embedder, progress)
+        vectors = embed([text for group in texts for text in group], embedder, progress)
         file_names = tuple(dict.fromkeys(passage.file for passage in passages))
         numbers = {name: number for number, name in enumerate(file_names)}
         keys = np.array([copy_keys(p.chunk.title, p.chunk.text) for p in passages], dtype=np.uint64)  # (n, 2)
@@ -74,7 +74,7 @@ class Segment:
             documents=np.array([document_key(p.chunk.doc_id) for p in passages], dtype=np.uint64),
             windows=windows,
             vectors=build_vectors(vectors),
-            lexical=LexicalIndex.build(map(_lexical_text, passages)),
+            lexical=LexicalIndex.build(map(lexical_text, passages)),
             embedder=embedder.name,
             fingerprint=embedder.fingerprint,
         )
@@ -112,7 +112,7 @@ class Segment:
             documents=np.concatenate([s.documents[kept] for s, kept in zip(segments, rows, strict=True)]),
             windows=windows,
             vectors=build_vectors(vectors),
-            lexical=LexicalIndex.build(map(_lexical_text, passages)),
+            lexical=LexicalIndex.build(map(lexical_text, passages)),
             embedder=segments[0].embedder,
             fingerprint=segments[0].fingerprint,
         )
@@ -287,11 +287,13 @@ def dense_texts(chunk: Chunk) -> list[str]:
     return [*([chunk.title] if chunk.title else []), *(chunk.text[start:end] for start, end in spans)]
 
 
-def _lexical_text(passage: Passage) -> str:
+def lexical_text(passage: Passage) -> str:
+    """What of a passage the lexical side counts."""
     return "\n".join(part for part in (passage.chunk.title, passage.lead, passage.chunk.text) if part)
 
 
-def _embed(texts: Sequence[str], embedder: Embedder, progress: Progress | None) -> np.ndarray:
+def embed(texts: Sequence[str], embedder: Embedder, progress: Progress | None) -> np.ndarray:
+    """Vectors float32 (len(texts), dimension), embedded in batches."""
     vectors = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
     for start, end in _batches(len(texts)):
         vectors[start:end] = embedder.encode(texts[start:end])

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from src.runtime import Runtime
+from src.ui import render
 from src.ui.guard import PRIVATE, SEARCH_SLOT, guarded
 from src.ui.index import check_tab, chunks_tab, documents_tab, map_tab, probe_tab
 from src.ui.index.facts import statistics
@@ -14,14 +15,18 @@ def build(runtime: Runtime, tab: gr.Tab) -> None:
     with gr.Tabs():
         with gr.Tab("检索探针 Probe", id="probe"):
             query = probe_tab.build(runtime)
-        with gr.Tab("地图 Map", id="map") as map_:
-            map_tab.build(runtime, map_, query)
-        with gr.Tab("全部段落 Chunks", id="chunks") as chunks:
-            chunks_tab.build(runtime, chunks)
+        if runtime.is_local:
+            with gr.Tab("地图 Map", id="map") as map_:
+                map_tab.build(runtime, map_, query)
+            with gr.Tab("全部段落 Chunks", id="chunks") as chunks:
+                chunks_tab.build(runtime, chunks)
         with gr.Tab("文档 Documents", id="documents") as documents:
             documents_tab.build(runtime, documents, facts)
-        with gr.Tab("体检 Check", id="check") as check:
-            check_tab.build(runtime, check)
+        if runtime.is_local:
+            with gr.Tab("体检 Check", id="check") as check:
+                check_tab.build(runtime, check)
+        else:
+            gr.HTML(render.note("索引在 Milvus 里：地图、全部段落和体检请用 Milvus 自己的工具（例如 Attu）。"))
 
     @guarded
     def enter() -> str:

@@ -28,14 +28,14 @@ def build(runtime: Runtime, tab: gr.Tab) -> None:
     def run() -> Iterator[str]:
         found: list[Finding] = []
         yield cards.findings(found, running=True)
-        for finding in check(runtime.base):
+        for finding in check(runtime.local_base):
             found.append(finding)
             yield cards.findings(found, running=True)
         yield cards.findings(found, running=False)
 
     @guarded
     def draw() -> tuple[Any, str]:
-        measured = lengths(runtime.base)
+        measured = lengths(runtime.local_base)
         return length_figure(measured), render.note(length_text(measured))
 
     slot: dict[str, Any] = {**PRIVATE, **CHECK_SLOT}

@@ -110,7 +110,7 @@ def build(runtime: Runtime, tab: gr.Tab) -> None:
 
 def base_of(runtime: Runtime, where: str, session: str) -> KnowledgeBase | None:
     """What the visitor looks at; None for own documents where there are none."""
-    return runtime.sessions.base(session) if where == OWN else runtime.base
+    return runtime.sessions.base(session) if where == OWN else runtime.local_base
 
 
 def wanted_file(base: KnowledgeBase, name: object) -> str | None:

@@ -55,7 +55,7 @@ def view(runtime: Runtime, text: str, session: str) -> tuple[PlotData | None, st
         InputError: a question that cannot be used.
     """
     own = runtime.sessions.base(session)
-    bases = [base for base in (runtime.base, own) if base is not None and len(base)]
+    bases = [base for base in (runtime.local_base, own) if base is not None and len(base)]
     if not bases:
         return None, "索引是空的，没有可以画的段落。"
     projected = projection(bases)
@@ -69,7 +69,8 @@ def view(runtime: Runtime, text: str, session: str) -> tuple[PlotData | None, st
     hits = [
         (point, hover_text(f"第 {found.rank} 名 · {found.chunk.chunk_id}", found.chunk.text))
         for found in explanation.candidates[:HITS]
-        if (point := _point(projected, own if found.extra else runtime.base, found.chunk.chunk_id)) is not None
+        if (point := _point(projected, own if found.extra else runtime.local_base, found.chunk.chunk_id))
+        is not None
     ]
     assert explanation.query.vector is not None  # hybrid embeds
     star = projected.place(explanation.query.vector[None, :])[0]
