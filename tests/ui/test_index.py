@@ -35,6 +35,8 @@ def runtime_of(base: KnowledgeBase, **settings) -> SimpleNamespace:
     """The parts of a runtime that the tab uses, without models."""
     parser = ParserPool()
     return SimpleNamespace(
+        local_base=base,
+        is_local=True,
         base=base,
         retriever=Retriever(base, base.embedder),
         sessions=SessionDocuments(base.embedder, parser),
