@@ -110,11 +110,12 @@ class _Parser:
     def read(self, path: Path, name: str, limits: Limits) -> list[Document]:
         request = json.dumps({"path": str(path.absolute()), "name": name, "limits": asdict(limits)})
         for _ in range(2):
-            process = self._running(name)
+            process, fresh = self._running(name)
             documents = self._ask(process, request, name, limits)
             if documents is not None:
                 return documents
-            if process.returncode != 0:  # else it has left, being idle, as it was asked
+            # One that was there before may have been leaving, or dying of an earlier file: a fresh one will tell.
+            if fresh and process.returncode != 0:
                 break
         raise KnowledgeError(
             f"{name} 使解析程序中断了：文件可能已损坏，或需要的内存太多；请用原来的软件重新保存，或拆成几个文件"
@@ -125,14 +126,16 @@ class _Parser:
         self._closed = True
         self._stop()
 
-    def _running(self, name: str) -> subprocess.Popen[bytes]:
+    def _running(self, name: str) -> tuple[subprocess.Popen[bytes], bool]:
+        """The process, and whether it was started just now."""
         if self._process is not None and self._process.poll() is not None:
             self._stop()
-        if self._process is None:
-            if self._closed:
-                raise KnowledgeError(f"{name} 没有读：程序正在退出，请重新启动后再试")
-            self._process = self._start()
-        return self._process
+        if self._process is not None:
+            return self._process, False
+        if self._closed:
+            raise KnowledgeError(f"{name} 没有读：程序正在退出，请重新启动后再试")
+        self._process = self._start()
+        return self._process, True
 
     def _stop(self) -> None:
         process, self._process = self._process, None

@@ -211,8 +211,10 @@ class KnowledgeBase:
 
         Call it inside ``exclusive``. What cannot be written to disk is kept in memory, with a warning.
         """
-        dropped = set(dropped)
         new = Segment.build(passages, self.embedder, progress) if passages else None
+        self._change(entries, set(dropped), new)
+
+    def _change(self, entries: Mapping[str, FileEntry | None], dropped: set[str], new: Segment | None) -> None:
         parts = [kept for part in self._now.parts if len(kept := part.without(dropped))]
         if new is not None:
             parts.append(self._stored(new))

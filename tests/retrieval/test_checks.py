@@ -51,7 +51,7 @@ def with_segment(base: KnowledgeBase, **changed) -> KnowledgeBase:
     """The same base in memory, its (only) segment altered."""
     other = KnowledgeBase(base.embedder)
     part = base.parts()[0]
-    other.commit(base.files(), new=dataclasses.replace(part.segment, **changed))
+    other._change(base.files(), set(), dataclasses.replace(part.segment, **changed))
     return other
 
 
@@ -107,7 +107,7 @@ def test_vectors_of_other_passages(base) -> None:
 def test_copies_are_counted(base) -> None:
     long = "这是一段足够长的话，用来看几乎相同的段落有没有被数出来，长度超过二十个字。"
     texts = ["短的。", "短的。", "短的。", long, long.replace("，", ""), long, "别的。"]
-    base.commit(base.files(), new=Segment.build(passages(texts), base.embedder))
+    base.commit(base.files(), passages=passages(texts))
     finding = found(base)["重复段落"]
     assert finding.level == "warn"
     assert "相同段落 3 段，几乎相同的 1 段" in finding.detail
@@ -118,7 +118,7 @@ def test_copies_are_counted(base) -> None:
 def test_empty_and_long_passages(base) -> None:
     made = passages(["  ", "长" * (MAX_CHARS + 1), "好" * MAX_CHARS])
     made[0] = dataclasses.replace(made[0], chunk=dataclasses.replace(made[0].chunk, title="只有题目"))
-    base.commit(base.files(), new=Segment.build(made, base.embedder))
+    base.commit(base.files(), passages=made)
     finding = found(base)["空的和过长的段落"]
     assert finding.level == "bad"
     assert "空的 1 段，超过 300 字的 1 段：b.txt:0#1、b.txt:1#1" in finding.detail
@@ -129,13 +129,13 @@ def test_empty_and_long_passages(base) -> None:
 def test_what_was_deleted_is_told(base) -> None:
     add_documents(base, "b.txt", documents(10, "b.txt"))
     merged = Segment.merge([(part.segment, part.keep) for part in base.parts()])
-    base.commit(base.files(), ["a.txt", "b.txt"], merged)
+    base._change(base.files(), {"a.txt", "b.txt"}, merged)
     base.commit({"b.txt": None}, ["b.txt"])
     assert "50 段里有 10 段（20.0%）" in found(base)["删除未回收"].detail
     assert level(base, "删除未回收") == "ok"
     base.commit({"a.txt": None}, ["b.txt"])
     two = KnowledgeBase(base.embedder)
-    two.commit({}, new=merged)
+    two._change({}, set(), merged)
     two.commit({}, ["a.txt"])
     assert level(two, "删除未回收") == "warn"
 
@@ -180,7 +180,7 @@ def test_a_change_meanwhile_is_no_damage(tmp_path) -> None:
             if not self.changed:
                 self.changed = True
                 gone = self.parts()[0]
-                self.commit(self.files(), ["a.txt"], Segment.merge([(gone.segment, None)]))
+                self._change(self.files(), {"a.txt"}, Segment.merge([(gone.segment, None)]))
                 Segment.load(self.directory / "segments" / gone.name, verify=True)
             super().verify()
 

@@ -35,7 +35,7 @@ def base() -> KnowledgeBase:
     first, second = made.parts()[:2]
     merged = type(first.segment).merge([(first.segment, None), (second.segment, None)])
     entries = made.files()
-    made.commit(entries, ["甲.txt", "乙.txt"], merged)
+    made._change(entries, {"甲.txt", "乙.txt"}, merged)
     made.commit({"甲.txt": None}, ["甲.txt"])
     return made
 

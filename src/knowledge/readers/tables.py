@@ -90,7 +90,7 @@ def read_csv(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     count = CellCount(name, limits)
 
     def rows() -> Iterator[list[str]]:
-        csv.field_size_limit(max(len(text), 1))
+        csv.field_size_limit(2**31 - 1)  # one for the process; the text itself is limited already
         try:
             for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)):
                 count.add(len(row))
