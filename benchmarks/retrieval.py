@@ -1,21 +1,41 @@
-"""recall@1/@5 and MRR of each mode on SQuAD-shaped files: every passage a document, no titles.
+"""Retrieval in one go: each mode and weight on SQuAD-shaped files, then the peers, then the table from 10^3 to 10^6 texts.
 
-python -m benchmarks.retrieval [FILE.json …] [--threads 2] [--questions 0]
+python -m benchmarks.retrieval [FILE.json …] [--threads 2] [--questions 0] [--only modes|peers|scale]
+
+Modes: recall@1/@5 and MRR, every passage a document, no titles. Peers and scale are programs of their own with more
+options (``benchmarks/peers.py``, ``benchmarks/scale.py``).
 """
 
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 from src.embedding.use import UniversalSentenceEncoder
 from src.knowledge.types import Document
 from src.retrieval.indexing import base_of
+from src.retrieval.rerank import Pool
 from src.retrieval.search import Retriever
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"
 WEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.5)
+
+
+class Fused:
+    """No rerank stage: the weighted sum decides."""
+
+    name = "fused"
+
+    def __init__(self, dense_weight: float) -> None:
+        self.dense_weight = dense_weight
+
+    def scores(self, pool: Pool) -> np.ndarray:
+        return np.asarray((1 - self.dense_weight) * pool.lexical + self.dense_weight * pool.dense)
 
 
 def read(path: Path) -> tuple[list[Document], list[tuple[str, str]]]:
@@ -46,11 +66,23 @@ def measure(retriever: Retriever, questions: list[tuple[str, str]], mode: str) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, default=sorted(DATA.glob("*.json")))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--questions", type=int, default=0, help="a sample of at least this many; 0: all")
+    parser.add_argument("--only", choices=("modes", "peers", "scale"))
     given = parser.parse_args()
+    if given.only in (None, "modes"):
+        modes(given)
+    for name in ("peers", "scale"):
+        if given.only in (None, name):
+            subprocess.run(
+                [sys.executable, "-m", f"benchmarks.{name}", "--threads", str(given.threads)], check=True
+            )
+
+
+def modes(given: argparse.Namespace) -> None:
+    """Print recall of lexical, dense and hybrid with each weight."""
     embedder = UniversalSentenceEncoder(given.threads)
     embedder.encode(["load"])
     for path in given.files:
@@ -66,8 +98,9 @@ def main() -> None:
         for mode in ("lexical", "dense"):
             print(f"  {mode:12} {measure(Retriever(index, embedder), questions, mode)}")
         for weight in WEIGHTS:
-            line = measure(Retriever(index, embedder, dense_weight=weight), questions, "hybrid")
+            line = measure(Retriever(index, embedder, weight, Fused(weight)), questions, "hybrid")
             print(f"  hybrid {weight:<5} {line}")
+        print(f"  reranked     {measure(Retriever(index, embedder), questions, 'hybrid')}")
 
 
 if __name__ == "__main__":
