@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 # The course's labels in the course's order; adapters are trained on it and clients rely on it.
@@ -14,12 +14,18 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Span:
-    """One mention: ``source[start:end] == text``; offsets count code points."""
+    """One mention: ``source[start:end] == text``; offsets count code points.
+
+    Attributes:
+        confidence: the model's probability for exactly this span and label, in [0, 1]; None where it is not
+            known. Shown and exported, not part of the fixed JSON.
+    """
 
     label: str
     text: str
     start: int
     end: int
+    confidence: float | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {"label": self.label, "text": self.text, "start": self.start, "end": self.end}

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from src.errors import InputError, Stopped
@@ -79,6 +79,24 @@ class ExtractionService:
                 pass
             run.finish(window)
         return run.result()
+
+    def extract_many(
+        self, texts: Sequence[str], use_adapter: bool = True, stop: threading.Event | None = None
+    ) -> Iterator[Extraction | InputError]:
+        """One item for each text, in order: its result, or why that text cannot be used.
+
+        Texts are worked through in batches where the model can; an item comes as soon as it is known.
+        Closing the iterator frees the model.
+
+        Raises:
+            ModelError: the model cannot answer.
+            Stopped: ``stop`` was set.
+        """
+        for text in texts:
+            try:
+                yield self.extract(text, use_adapter, stop)
+            except InputError as error:
+                yield error
 
     def extract_stream(
         self, text: str, use_adapter: bool = True, stop: threading.Event | None = None
