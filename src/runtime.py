@@ -198,6 +198,6 @@ def _gpu_decorator() -> Callable[[Any], Any]:
     return cast(Callable[[Any], Any], GPU(duration=_gpu_seconds))
 
 
-def _gpu_seconds(_: list[int], options: GenerationOptions) -> int:
+def _gpu_seconds(_: list[Any], options: GenerationOptions | str) -> int:
     """How long to ask ZeroGPU for: visitors have a small daily allowance and pay for what is asked."""
-    return 10 + options.max_new_tokens // 20
+    return 10 + options.max_new_tokens // 20 if isinstance(options, GenerationOptions) else 10

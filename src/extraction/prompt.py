@@ -1,5 +1,7 @@
 """What the model is asked: a full instruction for a base model, a short one for the trained adapter."""
 
+from dataclasses import dataclass
+
 from src.extraction.schema import LABELS, render_entities
 from src.language.base import Message
 
@@ -48,17 +50,22 @@ _INSTRUCTION = f"""你是一名信息抽取专家，请从简历里找出八类�
 
 _REMINDER = "\n\n# 再次提醒\n只抄简历里有的文字，按示例的格式输出 JSON。\n输出："
 
-_SHORT = f"从简历里逐字抄出{'、'.join(LABELS)}，按先后列成 JSON。\n简历："
+
+@dataclass(frozen=True)
+class Template:
+    """The prompt that an adapter was trained with: the resume between two fixed texts."""
+
+    before: str
+    after: str = ""
+
+    def messages(self, text: str) -> list[Message]:
+        return [Message("user", self.before + text + self.after)]
+
+
+# Short on purpose: in training and on a CPU most of the time goes into the prompt.
+SHORT = Template(f"从简历里逐字抄出{'、'.join(LABELS)}，按先后列成 JSON。\n简历：")
 
 
 def instruction_messages(text: str) -> list[Message]:
     """For a model that was not trained for this: task, requirements, one example, the resume, a reminder."""
     return [Message("user", _INSTRUCTION + text + _REMINDER)]
-
-
-def adapter_messages(text: str) -> list[Message]:
-    """For the trained adapter, which knows task and format: training and service must both use this.
-
-    Short on purpose, in training and on a CPU most of the time goes into the prompt.
-    """
-    return [Message("user", _SHORT + text)]

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 # The course's labels in the course's order; adapters are trained on it and clients rely on it.
@@ -26,6 +26,10 @@ class Span:
     start: int
     end: int
     confidence: float | None = field(default=None, compare=False)
+
+    def moved(self, by: int) -> "Span":
+        """The same span in a text that has ``by`` more characters in front."""
+        return replace(self, start=self.start + by, end=self.end + by)
 
     def to_json(self) -> dict[str, Any]:
         return {"label": self.label, "text": self.text, "start": self.start, "end": self.end}

@@ -2,22 +2,26 @@
 
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from src.errors import InputError, Stopped
+from src.errors import InputError, ModelError, Stopped
 from src.extraction.align import align_output
 from src.extraction.grammar import build_grammar
-from src.extraction.prompt import adapter_messages, instruction_messages
+from src.extraction.prompt import SHORT, Template, instruction_messages
 from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
+from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
-from src.language.base import GenerationOptions, LanguageModel
+from src.language.adapters import AdapterManifest
+from src.language.base import GenerationOptions, LanguageModel, MarkingModel
 
 # Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
 # character and two for the quotes around each value. A server may add a code fence and line breaks.
 _TOKENS_BASE = 128
 _TOKENS_PER_CHAR = 2
 _TOKENS_CAP = 1024
+# Texts that are sorted by length and worked through together, where the adapter marks characters.
+_MANY = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class ExtractionService:
 
     Args:
         adapter: the name among ``model.adapters`` of the adapter trained for this; None: there is none.
+        manifest: how that adapter writes; None: JSON, asked with the short prompt.
         max_chars: longest text taken, in characters.
         window_chars: longest piece given to the model at once, in characters; at most ``MAX_WINDOW_CHARS``,
             beyond which grammars of unusual texts become too large.
@@ -52,12 +57,17 @@ class ExtractionService:
         self,
         model: LanguageModel,
         adapter: str | None = None,
+        manifest: AdapterManifest | None = None,
         max_chars: int = 5000,
         window_chars: int = MAX_WINDOW_CHARS,
     ) -> None:
         assert 0 < window_chars <= MAX_WINDOW_CHARS, window_chars
         self._model = model
         self._adapter = adapter
+        self._marks = bool(adapter and manifest and manifest.format == "labels")
+        if self._marks and (manifest.labels != len(TAGS) or not isinstance(model, MarkingModel)):
+            raise ModelError(f"适配器 {adapter} 标注的不是这里的八类实体，请用 python -m src train 重新训练")
+        self._template = Template(*manifest.prompt) if manifest and manifest.prompt else SHORT
         self.max_chars = max_chars
         self._window_chars = window_chars
 
@@ -73,12 +83,8 @@ class ExtractionService:
             ModelError: the model cannot answer.
             Stopped: ``stop`` was set.
         """
-        run = _Run(self._checked(text))
-        for window in self._windows(run.text):
-            for _ in self._write(window, run, use_adapter, stop):
-                pass
-            run.finish(window)
-        return run.result()
+        *_, last = self.extract_stream(text, use_adapter, stop)
+        return last.partial
 
     def extract_many(
         self, texts: Sequence[str], use_adapter: bool = True, stop: threading.Event | None = None
@@ -92,11 +98,29 @@ class ExtractionService:
             ModelError: the model cannot answer.
             Stopped: ``stop`` was set.
         """
+        if use_adapter and self._marks:
+            yield from self._mark_many(texts, stop)
+            return
         for text in texts:
             try:
                 yield self.extract(text, use_adapter, stop)
             except InputError as error:
                 yield error
+
+    def _mark_many(self, texts: Sequence[str], stop: threading.Event | None) -> Iterator[Extraction | InputError]:
+        """Texts of one chunk share passes through the model."""
+        for start in range(0, len(texts), _MANY):
+            runs: list[_Run | InputError] = []
+            for text in texts[start : start + _MANY]:
+                try:
+                    runs.append(_Run(self._checked(text)))
+                except InputError as error:
+                    runs.append(error)
+            todo = [(run, window) for run in runs if isinstance(run, _Run) for window in self._windows(run.text)]
+            for _ in self._mark(todo, stop):
+                pass
+            for done in runs:
+                yield done.result() if isinstance(done, _Run) else done
 
     def extract_stream(
         self, text: str, use_adapter: bool = True, stop: threading.Event | None = None
@@ -111,6 +135,11 @@ class ExtractionService:
     def _stream(self, run: "_Run", use_adapter: bool, stop: threading.Event | None) -> Iterator[ExtractionProgress]:
         windows = self._windows(run.text)
         yield ExtractionProgress(0, len(windows), run.result())
+        if use_adapter and self._marks:
+            for done in self._mark([(run, window) for window in windows], stop):
+                yield ExtractionProgress(done, len(windows), run.result())
+            yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
+            return
         for number, window in enumerate(windows):
             for _ in self._write(window, run, use_adapter, stop):
                 yield ExtractionProgress(number, len(windows), run.result(window), run.raw)
@@ -133,12 +162,34 @@ class ExtractionService:
         """The windows worth showing to the model."""
         return [window for window in split_windows(text, self._window_chars) if has_words(window.text)]
 
+    def _mark(self, todo: Sequence[tuple["_Run", Window]], stop: threading.Event | None) -> Iterator[int]:
+        """Put the spans of every window into its run; yields how many windows are done after each pass."""
+        assert self._adapter is not None
+        _check(stop)
+        passes = self._model.labels([window.text for _, window in todo], self._adapter, stop)
+        done = 0
+        started = time.perf_counter()
+        try:
+            for found in passes:
+                share_s = (time.perf_counter() - started) / max(len(found), 1)
+                for index, scores in found.items():
+                    run, window = todo[index]
+                    run.model_s += share_s
+                    run.add(window, [span for span in decode_spans(window.text, scores) if has_words(span.text)])
+                done += len(found)
+                yield done
+                started = time.perf_counter()
+        finally:
+            if isinstance(passes, Generator):
+                passes.close()
+        _check(stop)
+
     def _write(
         self, window: Window, run: "_Run", use_adapter: bool, stop: threading.Event | None
     ) -> Iterator[None]:
         """Let the model write about ``window`` into ``run.raw``, one step for each piece."""
         adapter = self._adapter if use_adapter else None
-        messages = adapter_messages(window.text) if adapter else instruction_messages(window.text)
+        messages = self._template.messages(window.text) if adapter else instruction_messages(window.text)
         room = self._model.context_tokens - self._model.count_tokens(messages)
         budget = min(_TOKENS_BASE + _TOKENS_PER_CHAR * len(window.text), _TOKENS_CAP, max(room, 1))
         grammar = build_grammar(window.text) if self._model.supports_grammar else None
@@ -170,20 +221,20 @@ class _Run:
         self._started = time.perf_counter()
 
     def finish(self, window: Window) -> None:
-        self._spans += self._aligned(window)
+        self.add(window, align_output(self.raw, window.text).spans)
         self.raw = ""
+
+    def add(self, window: Window, spans: Iterable[Span]) -> None:
+        self._spans += [span.moved(window.start) for span in spans]
 
     def result(self, current: Window | None = None) -> Extraction:
         """Everything so far; of ``current``, the window worked on, the values that are closed."""
-        spans = self._spans + (self._aligned(current) if current else [])
+        spans = list(self._spans)
+        if current:
+            spans += [span.moved(current.start) for span in align_output(self.raw, current.text).spans]
         total_s = time.perf_counter() - self._started
         timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
         return Extraction.of(self.text, spans, timings_ms)
-
-    def _aligned(self, window: Window) -> list[Span]:
-        at = window.start
-        spans = align_output(self.raw, window.text).spans
-        return [replace(span, start=span.start + at, end=span.end + at) for span in spans]
 
 
 def _check(stop: threading.Event | None) -> None:

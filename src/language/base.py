@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -61,5 +63,24 @@ class LanguageModel(Protocol):
 
         Raises:
             ModelError: the prompt does not fit, the grammar is wrong, or the server fails.
+        """
+        ...
+
+
+@runtime_checkable
+class MarkingModel(Protocol):
+    """A model with adapters that mark every character of a text instead of writing an answer."""
+
+    def labels(
+        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None
+    ) -> Iterator[dict[int, np.ndarray]]:
+        """Log-probabilities of every character's labels.
+
+        Yields, after every pass through the model, some of ``texts``' indices, each with float32 (characters,
+        labels); nothing while it waits for its turn. Closing the iterator or ``stop`` frees the model within one
+        pass.
+
+        Raises:
+            ModelError: there is no such adapter.
         """
         ...

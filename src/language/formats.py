@@ -1,12 +1,23 @@
 """Messages -> token ids, such that nothing a user types can become a special token."""
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from src.language.base import Message
 
-PromptFormat = Callable[[Sequence[Message]], list[int]]
+
+class PromptFormat(Protocol):
+    """How one model wants its prompts."""
+
+    def __call__(self, messages: Sequence[Message]) -> list[int]:
+        """A conversation up to where the model's answer begins."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Plain text: nothing in it becomes a special token."""
+        ...
+
 
 # Private-use characters that stand for message contents while the template is rendered.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -57,6 +68,10 @@ class ChatTemplateFormat:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._encode = PlainEncoder(tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        """Plain text."""
+        return self._encode(text)
 
     def __call__(self, messages: Sequence[Message]) -> list[int]:
         slots = [{"role": message.role, "content": f"{_OPEN}{i}{_CLOSE}"} for i, message in enumerate(messages)]

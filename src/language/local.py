@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import psutil
 import torch
 from safetensors import SafetensorError
@@ -16,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from src.errors import ModelError
+from src.language.adapters import AdapterManifest, fingerprint, read_manifest
 from src.language.base import GenerationOptions, Message
 from src.language.decode import decode
 from src.language.detokenize import TextStream
@@ -23,13 +26,16 @@ from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
 from src.language.int8 import is_fast, quantize_language_model
+from src.language.tagging import Echo, EchoEncoder, batches, label_log_probabilities
 from src.yuan import YuanConfig, YuanForCausalLM, YuanPromptFormat, load_tokenizer, register
 from src.yuan.cpu import pack
 
 log = logging.getLogger(__name__)
 
 _LOCK_POLL_S = 0.05
+T = TypeVar("T")
 TokenStream = Callable[[list[int], GenerationOptions], Generator[list[int], None, None]]
+LabelStream = Callable[[list[Echo], str], Generator[list[np.ndarray], None, None]]
 
 
 @dataclass
@@ -48,18 +54,23 @@ class LocalModel:
     context_tokens: int
     adapters: tuple[str, ...] = ()
     supports_grammar: bool = True
+    path: Path | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._tokens: TokenStream = self._compute
+        self._labels: LabelStream = self._compute_labels
+        self._encoders: dict[str, EchoEncoder] = {}
+        self.manifests: dict[str, AdapterManifest] = {}
         self._grammar_tokenizer: Any = None
         ends = self.model.generation_config.eos_token_id
         ends = [self.tokenizer.eos_token_id] if ends is None else ends
         self._end_tokens = frozenset([ends] if isinstance(ends, int) else ends)
 
-    def run_on(self, gpu: Callable[[TokenStream], TokenStream]) -> None:
+    def run_on(self, gpu: Callable[[Any], Any]) -> None:
         """Compute through ``gpu(function)`` from now on."""
         self._tokens = gpu(self._compute)
+        self._labels = gpu(self._compute_labels)
 
     def pack(self) -> None:
         """Lay out Yuan2's matrices for fast inference on a CPU; after adapters are loaded, and for good."""
@@ -86,17 +97,48 @@ class LocalModel:
         if options.adapter is not None and options.adapter not in self.adapters:
             raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
         text = TextStream(self.tokenizer.backend_tokenizer)
+        for new in self._in_turn(lambda: self._tokens(prompt, options), stop):
+            yield "" if new is None else text.push(new)
+        if stop is None or not stop.is_set():
+            yield text.finish()
+
+    def labels(
+        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None
+    ) -> Iterator[dict[int, np.ndarray]]:
+        """Log-probabilities of every character's labels, by an adapter that marks characters.
+
+        Yields, after every pass through the model, some of ``texts``' indices, each with float32 (characters,
+        labels); nothing while it waits for its turn. Closing or ``stop`` frees the model within one pass.
+
+        Raises:
+            ModelError: there is no such adapter.
+        """
+        if adapter not in self._encoders:
+            raise ModelError(f"没有载入名为 {adapter} 的标注适配器")
+        encoder = self._encoders[adapter]
+        echoes = [encoder(text) for text in texts]
+        for chosen in batches([len(echo.ids) for echo in echoes]):
+            if stop is not None and stop.is_set():
+                return
+            some = [echoes[i] for i in chosen]
+            compute = partial(self._labels, some, adapter)
+            for found in self._in_turn(compute, stop):
+                yield {} if found is None else dict(zip(chosen, found, strict=True))
+
+    def _in_turn(
+        self, compute: Callable[[], Generator[T, None, None]], stop: threading.Event | None
+    ) -> Iterator[T | None]:
+        """What ``compute`` yields while it has the model to itself; None while another has it."""
         while not self._lock.acquire(timeout=_LOCK_POLL_S):
             if stop is not None and stop.is_set():
                 return
-            yield ""
+            yield None
         try:
-            with closing(self._tokens(prompt, options)) as tokens:
-                for new in tokens:
+            with closing(compute()) as items:
+                for item in items:
                     if stop is not None and stop.is_set():
                         return
-                    yield text.push(new)
-            yield text.finish()
+                    yield item
         finally:
             self._lock.release()
 
@@ -113,6 +155,11 @@ class LocalModel:
                 temperature=options.temperature,
                 constraint=constraint,
             )
+
+    def _compute_labels(self, echoes: list[Echo], adapter: str) -> Generator[list[np.ndarray], None, None]:
+        with self._adapter(adapter):
+            scores = label_log_probabilities(self.model, echoes, self._encoders[adapter].letters)
+        yield [rows.numpy() for rows in scores]
 
     def _llguidance_tokenizer(self) -> Any:
         if self._grammar_tokenizer is None:
@@ -140,6 +187,13 @@ class LocalModel:
 
         if not (path / "adapter_config.json").is_file():
             raise ModelError(f"{path} 里没有 LoRA 适配器（缺少 adapter_config.json）")
+        manifest = read_manifest(path)
+        if manifest and self.path and manifest.fingerprint != fingerprint(self.path):
+            same_name = "（同名，但权重不同）" if manifest.base == self.name else ""
+            raise ModelError(
+                f"适配器 {path} 是在 {manifest.base} 上训练的，现在的模型是 {self.name}{same_name}："
+                "请换成那个模型，或用 python -m src train 在现在的模型上训练一个"
+            )
         try:
             if self.adapters:
                 self.model.load_adapter(str(path), adapter_name=name)
@@ -150,10 +204,18 @@ class LocalModel:
             raise ModelError(f"适配器 {path} 与模型 {self.name} 不匹配：{reason}") from error
         self.model.eval()
         self.adapters = (*self.adapters, name)
+        if manifest:
+            self.describe_adapter(name, manifest)
+
+    def describe_adapter(self, name: str, manifest: AdapterManifest) -> None:
+        """Say how a loaded adapter writes."""
+        self.manifests[name] = manifest
+        if manifest.format == "labels":
+            self._encoders[name] = EchoEncoder(self.prompt_format.encode, manifest.labels)
 
 
-def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> LocalModel:
-    """Load the checkpoint in folder ``path`` onto the GPU (or several) if there is one, else the CPU.
+def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int, spread: bool = True) -> LocalModel:
+    """Load the checkpoint in folder ``path`` onto the GPU if there is one (with ``spread`` several), else the CPU.
 
     Yuan2 runs on our own model code; no checkpoint's code is ever run.
 
@@ -177,7 +239,7 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
             tokenizer = load_tokenizer(path)
         else:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        model = _load_model(path, chosen, device)
+        model = _load_model(path, chosen, device, spread)
     except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError, ModelError) as error:
         reason = " ".join(str(error).split())[:400]
         kind = "" if isinstance(error, ModelError) else f"{type(error).__name__} "
@@ -190,19 +252,21 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int) -> 
         tokenizer=tokenizer,
         prompt_format=YuanPromptFormat(tokenizer) if yuan else ChatTemplateFormat(tokenizer),
         context_tokens=min(context_tokens, limit),
+        path=path,
     )
 
 
-def _load_model(path: Path, dtype: str, device: str) -> Any:
+def _load_model(path: Path, dtype: str, device: str, spread: bool) -> Any:
     stored = torch.bfloat16 if dtype == "int8" else getattr(torch, dtype)
-    spread = {"device_map": "auto"} if device == "cuda" and torch.cuda.device_count() > 1 else {}
+    several = spread and device == "cuda" and torch.cuda.device_count() > 1
+    placed = {"device_map": "auto"} if several else {}
     model, report = AutoModelForCausalLM.from_pretrained(
-        path, dtype=stored, output_loading_info=True, trust_remote_code=False, **spread
+        path, dtype=stored, output_loading_info=True, trust_remote_code=False, **placed
     )
     # transformers fills what is missing with random numbers and only warns.
     if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
         raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")
-    if not spread:
+    if not several:
         model = model.to(device)
     return quantize_language_model(model) if dtype == "int8" else model.eval()
 

@@ -29,6 +29,10 @@ class YuanPromptFormat:
         self._encode = PlainEncoder(tokenizer)
         self._turn, self._sep = tokenizer.convert_tokens_to_ids([TURN, SEP])
 
+    def encode(self, text: str) -> list[int]:
+        """Plain text as it stands behind other text."""
+        return self._encode(text, continued=True)
+
     def __call__(self, messages: Sequence[Turn]) -> list[int]:
         ids: list[int] = []
         for i, text in enumerate(_turns(messages)):

@@ -1,0 +1,288 @@
+"""One training run: data in, a served-as-it-is adapter folder out."""
+
+import hashlib
+import json
+import logging
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import TrainingArguments
+
+from src.errors import InputError, ModelError
+from src.evaluation.extraction import score
+from src.extraction.labelled import Labelled
+from src.extraction.schema import Extraction
+from src.extraction.service import ExtractionService
+from src.extraction.tagging import TAGS
+from src.extraction.windows import MAX_WINDOW_CHARS
+from src.language.adapters import AdapterManifest, fingerprint
+from src.language.local import LocalModel
+from src.language.tagging import EchoEncoder
+from src.training.data import Data, join, read_data
+from src.training.encode import Encoded, collate, encode_answer, encode_labels
+from src.training.report import write_card, write_curve
+from src.training.trainer import AdapterTrainer
+
+log = logging.getLogger(__name__)
+
+# The course's seven projections.
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+ADAPTER = "default"  # PEFT's own name
+RUN_FILE = "run.json"
+_HELD_OUT_SHARE, _HELD_OUT_MAX = 0.05, 200
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The course's hyper-parameters are the defaults.
+
+    Attributes:
+        format: ``json``, the adapter writes the answer as in the course; ``labels``, it marks each character.
+        batch_size: examples for one step on each device.
+        max_tokens: examples longer than this are left out whole, never cut; how many is reported.
+        warmup: share of the steps in which the learning rate rises.
+        join: further examples made of two to four neighbouring ones, as a share of all texts that they hold.
+        dev_limit: at most this many held-out texts are measured after each epoch; 0: all.
+        checkpointing: recompute activations in the backward pass; None: where memory asks for it.
+    """
+
+    format: Literal["json", "labels"] = "json"
+    epochs: float = 3.0
+    rank: int = 8
+    alpha: int = 32
+    dropout: float = 0.1
+    learning_rate: float = 5e-5
+    batch_size: int = 12
+    accumulate: int = 1
+    max_tokens: int = 384
+    warmup: float = 0.0
+    join: float = 0.0
+    dev_limit: int = 0
+    checkpointing: bool | None = None
+    seed: int = 42
+
+
+def train(
+    local: LocalModel, recipe: Recipe, data_path: Path, output: Path, *, dev_path: Path | None, command: str
+) -> dict[str, Any]:
+    """Train a LoRA adapter of ``local``, which must be dense, and put it into ``output`` with its manifest, card and
+    curve. A run that was killed goes on from its last epoch when it is started again in the same way.
+
+    Returns:
+        What the manifest holds beside the base: data, recipe, scores.
+
+    Raises:
+        InputError: the data cannot be used, or ``output`` belongs to another run.
+        ModelError: the base model cannot be trained.
+    """
+    assert local.path is not None
+    data, dev = _split(read_data(data_path), dev_path, recipe)
+    about = {
+        "data": {"file": data_path.name, "sha256": _sha256(data_path), "texts": len(data.texts)},
+        "dev": {"file": (dev_path or data_path).name, "texts": len(dev)},
+        "recipe": asdict(recipe),
+        "command": command,
+    }
+    _claim(output, {name: about[name] for name in ("data", "dev", "recipe")})
+    marks = recipe.format == "labels"
+    manifest = AdapterManifest(
+        base=local.name,
+        fingerprint=fingerprint(local.path),
+        format=recipe.format,
+        prompt=None if marks else (data.template.before, data.template.after),
+        labels=len(TAGS) if marks else 0,
+    )
+    rows = _encode(local, data, recipe)
+    kept = [row for row in rows if len(row.ids) <= recipe.max_tokens]
+    if not kept:
+        raise InputError(f"{data_path} 里每一条都超过 {recipe.max_tokens} 个 token；请用 --max-tokens 放宽")
+    if left_out := len(rows) - len(kept):
+        log.warning("%d 条超过 %d 个 token，没有用来训练（--max-tokens 可放宽）", left_out, recipe.max_tokens)
+    about["data"] |= {"examples": len(kept), "left_out": left_out}
+    _add_adapter(local, recipe)
+    local.describe_adapter(ADAPTER, manifest)
+    trainer = AdapterTrainer(
+        letters=EchoEncoder(local.prompt_format.encode, len(TAGS)).letters if marks else None,
+        measure=lambda: _measure(local, manifest, dev),
+        model=local.model,
+        args=_arguments(local, recipe, output, max(len(row.ids) for row in kept)),
+        train_dataset=[{"input_ids": row.ids, "positions": row.positions, "targets": row.targets} for row in kept],
+        eval_dataset=[{}],  # measured by ``measure``
+        data_collator=collate,
+    )
+    last = sorted(output.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    trainer.train(resume_from_checkpoint=str(last[-1].parent) if last else None)
+    history = trainer.state.log_history
+    about["scores"] = {
+        "dev_f1": trainer.state.best_metric,
+        "epochs": [{"epoch": row["epoch"], "dev_f1": row["eval_f1"]} for row in history if "eval_f1" in row],
+        "examples_per_second": next((row["train_samples_per_second"] for row in history[::-1] if "train_samples_per_second" in row), None),
+    }  # fmt: skip
+    if trainer.is_world_process_zero():
+        _finish(local, output, manifest, about, history)
+    return about
+
+
+def _split(data: Data, dev_path: Path | None, recipe: Recipe) -> tuple[Data, list[Labelled]]:
+    """What is learned and what is held out: a file of its own, or a share of the data."""
+    if dev_path is not None:
+        dev = read_data(dev_path).texts
+    else:
+        order = list(range(len(data.texts)))
+        random.Random(recipe.seed).shuffle(order)
+        held = set(order[: min(_HELD_OUT_MAX, int(len(order) * _HELD_OUT_SHARE))])
+        if not held:
+            raise InputError("数据太少，留不出验证用的部分：至少要 20 条，或用 --dev 另给一个文件")
+        dev = [data.texts[i] for i in sorted(held)]
+        rest = [i for i in range(len(data.texts)) if i not in held]
+        data = Data(data.template, [data.texts[i] for i in rest], [data.answers[i] for i in rest])
+    if recipe.dev_limit and len(dev) > recipe.dev_limit:
+        dev = random.Random(recipe.seed).sample(dev, recipe.dev_limit)
+    return data, dev
+
+
+def _encode(local: LocalModel, data: Data, recipe: Recipe) -> list[Encoded]:
+    if recipe.format == "labels":
+        encoder = EchoEncoder(local.prompt_format.encode, len(TAGS))
+        return [encode_labels(encoder, text) for text in [*data.texts, *_joined(data.texts, recipe)]]
+    end = local.tokenizer.eos_token_id
+    return [
+        encode_answer(local.prompt_format, end, data.template.messages(text.text), answer)
+        for text, answer in zip(data.texts, data.answers, strict=True)
+    ]
+
+
+def _joined(texts: Sequence[Labelled], recipe: Recipe) -> list[Labelled]:
+    """Resumes are longer than one sentence: neighbours in the file, which mostly are of one person."""
+    chooser = random.Random(recipe.seed)
+    joined = []
+    room = int(recipe.join * len(texts))
+    while room >= 2:
+        count = min(chooser.randint(2, 4), room)
+        start = chooser.randrange(max(1, len(texts) - count))
+        one = join(texts[start : start + count])
+        room -= count
+        if len(one.text) <= MAX_WINDOW_CHARS:
+            joined.append(one)
+    return joined
+
+
+def _add_adapter(local: LocalModel, recipe: Recipe) -> None:
+    torch.manual_seed(recipe.seed)  # LoRA's first matrices are random
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=TARGETS,
+        task_type="CAUSAL_LM",
+    )
+    try:
+        local.model = get_peft_model(local.model, config)
+    except ValueError as error:
+        raise ModelError(f"模型 {local.name} 没有课程配方里的投影层 {'、'.join(TARGETS)}：{error}") from error
+    local.adapters = (ADAPTER,)
+
+
+def _measure(local: LocalModel, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:
+    """Micro F1 through the service, so that what is measured is what visitors get."""
+    local.model.eval()
+    service = ExtractionService(local, ADAPTER, manifest)
+    found = service.extract_many([text.text for text in dev])
+    results = [one if isinstance(one, Extraction) else Extraction.of(text.text) for one, text in zip(found, dev, strict=True)]  # fmt: skip
+    local.model.train()
+    return score(dev, results).micro.f1
+
+
+def _arguments(local: LocalModel, recipe: Recipe, output: Path, longest: int) -> TrainingArguments:
+    dtype, on_cpu = local.model.dtype, local.model.device.type == "cpu"
+    checkpointing = recipe.checkpointing
+    if checkpointing is None:
+        checkpointing = _activation_bytes(local, recipe.batch_size * longest) > _free_bytes(on_cpu)
+    return TrainingArguments(
+        output_dir=str(output),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.learning_rate,
+        warmup_steps=recipe.warmup,
+        gradient_checkpointing=checkpointing,
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        use_cpu=on_cpu,
+        train_sampling_strategy="group_by_length",
+        logging_steps=10,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="f1",
+        greater_is_better=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=not on_cpu,
+        report_to="none",
+        seed=recipe.seed,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def _activation_bytes(local: LocalModel, tokens: int) -> int:
+    """What the forward pass of a batch keeps for the backward pass: about 16 vectors of the hidden size and 6 of the
+    MLP's for each token and layer, LoRA's float32 copies of the inputs among them."""
+    config = local.model.config
+    numbers = 16 * config.hidden_size + 6 * config.intermediate_size
+    return int(tokens * config.num_hidden_layers * numbers * local.model.dtype.itemsize)
+
+
+def _free_bytes(on_cpu: bool) -> int:
+    return int(psutil.virtual_memory().available if on_cpu else torch.cuda.mem_get_info()[0]) // 2
+
+
+def _claim(output: Path, run: dict[str, Any]) -> None:
+    """Say which run ``output`` belongs to, or find that it is this one.
+
+    Raises:
+        InputError: it belongs to another run, or is finished, or cannot be written.
+    """
+    stamp = output / RUN_FILE
+    try:
+        if (output / "adapter_config.json").exists():
+            raise InputError(f"{output} 里已经有一个适配器；请换一个 --output，或先移走它")
+        if stamp.exists():
+            if json.loads(stamp.read_text(encoding="utf-8")) != run:
+                raise InputError(f"{output} 里是另一次训练（数据或参数不同）；请换一个 --output，或先移走它")
+            return
+        if output.exists() and any(output.iterdir()):
+            raise InputError(f"{output} 不是空目录；请换一个 --output")
+        output.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(json.dumps(run, ensure_ascii=False, indent=2), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"用不了输出目录 {output}：{error}") from error
+
+
+def _finish(
+    local: LocalModel, output: Path, manifest: AdapterManifest, about: dict[str, Any], history: list[dict[str, Any]]
+) -> None:
+    local.model.save_pretrained(output)
+    weights = output / "adapter_model.safetensors"
+    # Half the size, and ten binary digits are more than LoRA's own noise.
+    save_file({name: value.half() for name, value in load_file(weights).items()}, weights, metadata={"format": "pt"})
+    manifest.write(output, **about)
+    write_curve(output / "curve.png", history)
+    write_card(output / "README.md", manifest, about)
+    (output / RUN_FILE).unlink()
+    (output / "training_args.bin").unlink(missing_ok=True)
+    for checkpoint in output.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
