@@ -229,7 +229,7 @@ def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
-    from src.evaluation.extraction import evaluate, to_json  # noqa: PLC0415
+    from src.evaluation.extraction import evaluate, spread, to_json  # noqa: PLC0415
     from src.evaluation.extraction_table import mistakes_text, table  # noqa: PLC0415
     from src.extraction.labelled import read_labelled  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
@@ -240,8 +240,8 @@ def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
     if given.output is not None and not given.output.parent.is_dir():  # before hours of work, not after
         raise InputError(f"写不了 {given.output}：没有 {given.output.parent} 这个文件夹")
     labelled = read_labelled(given.data)
-    if 0 < given.limit < len(labelled):
-        labelled = [labelled[i * len(labelled) // given.limit] for i in range(given.limit)]
+    if given.limit:
+        labelled = spread(labelled, given.limit)
     runtime = Runtime(settings)
     service = runtime.extraction
     if given.both and not service.has_adapter:

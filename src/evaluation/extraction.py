@@ -158,6 +158,12 @@ def is_valid(extraction: Extraction) -> bool:
     )
 
 
+def spread(labelled: Sequence[Labelled], count: int) -> list[Labelled]:
+    """``count`` texts from everywhere in the file, in order; all where there are fewer."""
+    count = min(count, len(labelled))
+    return [labelled[i * len(labelled) // count] for i in range(count)]
+
+
 def evaluate(
     service: ExtractionService,
     labelled: Sequence[Labelled],

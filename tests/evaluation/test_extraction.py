@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from src.evaluation.extraction import Counts, count, evaluate, is_valid, keys, score, to_json
+from src.evaluation.extraction import Counts, count, evaluate, is_valid, keys, score, spread, to_json
 from src.evaluation.extraction_table import mistakes_text, table
 from src.extraction.labelled import Labelled
 from src.extraction.schema import LABELS, Extraction, Span, render_entities
@@ -157,6 +157,13 @@ def test_a_refused_text_is_counted_and_the_rest_goes_on(one_by_one):
     if one_by_one:
         assert run.percentile_s(50) <= run.percentile_s(95) <= run.total_s
         assert run.total_s == pytest.approx(sum(run.seconds))
+
+
+def test_a_sample_comes_from_everywhere():
+    texts = [Labelled(char, ()) for char in "甲乙丙丁戊己庚"]
+    assert [one.text for one in spread(texts, 3)] == ["甲", "丙", "戊"]
+    assert spread(texts, 7) == spread(texts, 99) == texts
+    assert spread([], 3) == spread(texts, 0) == []
 
 
 def test_the_base_model_is_asked_without_the_adapter():
