@@ -68,7 +68,7 @@ def _facts(run: Evaluation) -> list[str]:
 def _spread(run: Evaluation) -> str:
     if run.seconds:
         return f"，p50 {run.percentile_s(50):.3f}，p95 {run.percentile_s(95):.3f}（一份一份地做）"
-    return f"（一起做，{run.scores.texts} 份共 {run.total_s:.1f} 秒）"
+    return f"（一次全交给服务，{run.scores.texts} 份共 {run.total_s:.1f} 秒）"
 
 
 def _name(run: Evaluation) -> str:
