@@ -47,10 +47,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description="源知 YuanZhi：中文知识问答与简历信息抽取")
     commands = parser.add_subparsers(dest="command", required=True, metavar="命令")
 
-    def command(name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Any, help_text: str, within: Any = commands) -> argparse.ArgumentParser:
         # ``app.py`` is ``serve`` itself: its usage line should not show the word.
         prog = program if as_app else None
-        sub = commands.add_parser(name, help=help_text, description=help_text, prog=prog)
+        sub: argparse.ArgumentParser = within.add_parser(name, help=help_text, description=help_text, prog=prog)
         sub.set_defaults(run=run)
         add_settings_arguments(sub)
         return sub
@@ -74,18 +74,37 @@ def _parser(program: str) -> argparse.ArgumentParser:
     extract.add_argument("--no-adapter", action="store_true", help="只用基座模型")
     index = command("index", _index, "建立或更新知识库索引，打印统计")
     index.add_argument("--rebuild", action="store_true", help="不用缓存，重新计算")
-    evaluate = command("evaluate", _evaluate, "量检索的好坏：课程的做法、BM25 与各阶段，一次跑完")
-    evaluate.add_argument("what", choices=("retrieval",), help="量什么")
-    evaluate.add_argument(
+    help_text = "量好坏：检索、抽取"
+    evaluate = commands.add_parser("evaluate", help=help_text, description=help_text)
+    measures = evaluate.add_subparsers(dest="what", required=True, metavar="量什么")
+    retrieval = command(
+        "retrieval", _evaluate_retrieval, "检索：课程的做法、BM25 与各阶段，一次跑完", within=measures
+    )
+    retrieval.add_argument(
         "--data",
         type=Path,
         required=True,
         metavar="FILE",
         help='SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question"} 的 .jsonl',
     )
-    evaluate.add_argument("--distractors", type=Path, metavar="D.jsonl", help='每行 {"text"}：混进来的无关文档')
-    evaluate.add_argument("--questions", type=int, default=0, metavar="N", help="均匀抽取约 N 个问题（默认全部）")
-    evaluate.add_argument("--output", type=Path, metavar="OUT.json", help="结果另存为 JSON")
+    retrieval.add_argument("--distractors", type=Path, metavar="D.jsonl", help='每行 {"text"}：混进来的无关文档')
+    retrieval.add_argument("--questions", type=int, default=0, metavar="N", help="均匀抽取约 N 个问题（默认全部）")
+    extraction = command("extraction", _evaluate_extraction, "抽取：精确率、召回率、F1 与错误", within=measures)
+    extraction.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help='标注好的简历，JSON 数组或 .jsonl：{"text", "entities": [["姓名", 起, 止], …]}',
+    )
+    which = extraction.add_mutually_exclusive_group()
+    which.add_argument("--no-adapter", action="store_true", help="只用基座模型")
+    which.add_argument("--both", action="store_true", help="适配器与基座模型都跑，并排比较")
+    extraction.add_argument("--limit", type=int, default=0, metavar="N", help="均匀抽取 N 份（默认全部）")
+    extraction.add_argument("--errors", type=int, default=0, metavar="N", help="列出最能说明问题的 N 份错误")
+    extraction.add_argument("--one-by-one", action="store_true", help="一份一份地做，量出每份秒数的 p50 和 p95")
+    for measure in (retrieval, extraction):
+        measure.add_argument("--output", type=Path, metavar="OUT.json", help="结果另存为 JSON")
     return parser
 
 
@@ -183,7 +202,7 @@ def _index(given: argparse.Namespace, settings: Settings) -> None:
     _print_json(base.stats() | {"problems": {name: e.problem for name, e in base.files().items() if e.problem}})
 
 
-def _evaluate(given: argparse.Namespace, settings: Settings) -> None:
+def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:
     from src.evaluation.retrieval import (  # noqa: PLC0415
         evaluate,
         read_distractors,
@@ -206,10 +225,52 @@ def _evaluate(given: argparse.Namespace, settings: Settings) -> None:
     print(table(scores))
     if given.output is not None:
         about = {"data": given.data.name, "documents": len(documents), "embedder": runtime.embedder.name}
-        try:
-            given.output.write_text(json.dumps(to_json(scores, **about), ensure_ascii=False, indent=2), "utf-8")
-        except OSError as error:
-            raise InputError(f"写不了 {given.output}：{error.strerror}") from error
+        _write_json(given.output, to_json(scores, **about))
+
+
+def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
+    from src.evaluation.extraction import evaluate, spread, to_json  # noqa: PLC0415
+    from src.evaluation.extraction_table import mistakes_text, table  # noqa: PLC0415
+    from src.extraction.labelled import read_labelled  # noqa: PLC0415
+    from src.runtime import Runtime  # noqa: PLC0415
+
+    for name in ("limit", "errors"):
+        if getattr(given, name) < 0:
+            raise SettingsError(f"--{name} 不能小于 0，收到的是 {getattr(given, name)}")
+    if given.output is not None and not given.output.parent.is_dir():  # before hours of work, not after
+        raise InputError(f"写不了 {given.output}：没有 {given.output.parent} 这个文件夹")
+    labelled = read_labelled(given.data)
+    if given.limit:
+        labelled = spread(labelled, given.limit)
+    runtime = Runtime(settings)
+    service = runtime.extraction
+    if given.both and not service.has_adapter:
+        raise SettingsError("--both 要有适配器才能比较：请用 --adapter 指向适配器目录")
+    adapter = None
+    if service.has_adapter:
+        adapter = Path(settings.adapter).resolve().name if settings.adapter else "内置"
+    spans = sum(len(one.spans) for one in labelled)
+    print(
+        f"{given.data.name}：{len(labelled)} 份，{spans} 个实体，模型 {runtime.model.name}，适配器 {adapter or '无'}"
+    )
+    runs = [
+        evaluate(service, labelled, use_adapter, one_by_one=given.one_by_one, show_progress=True)
+        for use_adapter in ([True, False] if given.both else [not given.no_adapter])
+    ]
+    print(table(runs))
+    if given.errors:
+        for run in runs:
+            print(f"\n{mistakes_text(run, given.errors)}")
+    if given.output is not None:
+        about = {"data": given.data.name, "n": len(labelled), "model": runtime.model.name, "adapter": adapter}
+        _write_json(given.output, to_json(runs, **about))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    try:
+        path.write_text(json.dumps(value, ensure_ascii=False, indent=2), "utf-8")
+    except OSError as error:
+        raise InputError(f"写不了 {path}：{error.strerror}") from error
 
 
 def _print_json(value: Any) -> None:
