@@ -11,6 +11,7 @@ from typing import Any
 
 from src.errors import InputError, SettingsError, YuanZhiError
 from src.settings import Settings, add_settings_arguments, load_settings
+from src.training.recipe import add_recipe_arguments, recipe_of
 
 EXIT_OK, EXIT_MISTAKE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m src")
         print(error, file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
-        if namespace.command in ("extract", "index"):
+        if namespace.command in ("extract", "index", "train"):
             print("已停止。做完的都留着，再运行一次会接着做。", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -74,6 +75,17 @@ def _parser(program: str) -> argparse.ArgumentParser:
     extract.add_argument("--no-adapter", action="store_true", help="只用基座模型")
     index = command("index", _index, "建立或更新知识库索引，打印统计")
     index.add_argument("--rebuild", action="store_true", help="不用缓存，重新计算")
+    train = command("train", _train, "训练 LoRA 适配器；中断后同样再运行一次会接着做")
+    train.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help='JSON 数组或 .jsonl：课程的 {"input", "output"}，或 {"text", "entities": [["姓名", 起, 止], …]}',
+    )
+    train.add_argument("--output", type=Path, required=True, metavar="DIR", help="适配器目录")
+    train.add_argument("--dev", type=Path, metavar="FILE", help="验证数据；不填从 --data 里留出 5%%")
+    add_recipe_arguments(train)
     help_text = "量好坏：检索、抽取"
     evaluate = commands.add_parser("evaluate", help=help_text, description=help_text)
     measures = evaluate.add_subparsers(dest="what", required=True, metavar="量什么")
@@ -109,7 +121,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _set_up_logging(command: str) -> None:
-    level = logging.INFO if command in ("serve", "index") else logging.WARNING
+    level = logging.INFO if command in ("serve", "index", "train") else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     # Their INFO lines hold every address that is called.
     for chatty in ("httpx", "httpx2", "httpcore", "urllib3", "filelock", "faiss"):
@@ -200,6 +212,20 @@ def _index(given: argparse.Namespace, settings: Settings) -> None:
 
     base = Runtime(settings).open_base(rebuild=given.rebuild)
     _print_json(base.stats() | {"problems": {name: e.problem for name, e in base.files().items() if e.problem}})
+
+
+def _train(given: argparse.Namespace, settings: Settings) -> None:
+    import shlex  # noqa: PLC0415
+
+    recipe = recipe_of(given)
+    from src.runtime import Runtime  # noqa: PLC0415
+    from src.training.run import train  # noqa: PLC0415
+
+    command = f"python -m src {shlex.join(sys.argv[1:])}"
+    about = train(
+        Runtime(settings).trainable_model(), recipe, given.data, given.output, dev_path=given.dev, command=command
+    )
+    print(f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}")
 
 
 def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:

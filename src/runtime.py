@@ -7,13 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tqdm import tqdm
 
 from src.chat.service import ChatService
 from src.embedding.base import Embedder
-from src.errors import ModelError
+from src.errors import ModelError, SettingsError
 from src.extraction.service import ExtractionService
 from src.knowledge.worker import ParserPool
 from src.language.base import GenerationOptions, LanguageModel
@@ -25,6 +25,9 @@ from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
 from src.settings import Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
+
+if TYPE_CHECKING:
+    from src.language.local import LocalModel
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class Runtime:
 
             key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
             return ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
-        path = self._llm_path()
+        path = self.llm_path()
         from src.language.local import load_local  # noqa: PLC0415 (only the chosen implementation)
 
         model = load_local(
@@ -79,7 +82,35 @@ class Runtime:
         model.run_on(_gpu_decorator())
         return model
 
-    def _llm_path(self) -> Path:
+    def trainable_model(self) -> "LocalModel":
+        """The language model as it was trained, dense and without adapters; a new one at every call.
+
+        Raises:
+            SettingsError: the language model is a server.
+        """
+        import torch  # noqa: PLC0415 (slow import)
+
+        from src.language.local import best_dtype, load_local  # noqa: PLC0415
+
+        if self.settings.llm_url:
+            raise SettingsError("--llm-url 上的模型不能在这里训练；请用 --llm 指定本地模型，或不填")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # one process a GPU under torchrun
+        dtype: str = self.settings.dtype
+        if dtype == "auto":
+            dtype = best_dtype("cuda" if torch.cuda.is_available() else "cpu", int8=False)
+        if dtype == "int8":
+            raise SettingsError("--dtype int8 的模型不能训练；请用 auto、bfloat16 或 float32")
+        settings = self.settings
+        return load_local(
+            self.llm_path(),
+            dtype=dtype,
+            threads=settings.threads,
+            context_tokens=settings.context_tokens,
+            spread=False,
+        )
+
+    def llm_path(self) -> Path:
         llm = self.settings.llm
         if llm is None and self.profile == "yuan":
             if not has_gpu():
@@ -178,8 +209,9 @@ class Runtime:
 
     @cached_property
     def extraction(self) -> ExtractionService:
-        adapter = RESUME_ADAPTER if RESUME_ADAPTER in self.model.adapters else None
-        return ExtractionService(self.model, adapter)
+        if RESUME_ADAPTER not in self.model.adapters:
+            return ExtractionService(self.model)
+        return ExtractionService(self.model, RESUME_ADAPTER, self.model.manifests.get(RESUME_ADAPTER))
 
 
 def has_gpu() -> bool:

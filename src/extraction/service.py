@@ -64,9 +64,11 @@ class ExtractionService:
         assert 0 < window_chars <= MAX_WINDOW_CHARS, window_chars
         self._model = model
         self._adapter = adapter
-        self._marks = bool(adapter and manifest and manifest.format == "labels")
-        if self._marks and (manifest.labels != len(TAGS) or not isinstance(model, MarkingModel)):
-            raise ModelError(f"适配器 {adapter} 标注的不是这里的八类实体，请用 python -m src train 重新训练")
+        self._marker: MarkingModel | None = None
+        if adapter and manifest and manifest.format == "labels":
+            if manifest.labels != len(TAGS) or not isinstance(model, MarkingModel):
+                raise ModelError(f"适配器 {adapter} 标注的不是这里的八类实体，请用 python -m src train 重新训练")
+            self._marker = model
         self._template = Template(*manifest.prompt) if manifest and manifest.prompt else SHORT
         self.max_chars = max_chars
         self._window_chars = window_chars
@@ -98,7 +100,7 @@ class ExtractionService:
             ModelError: the model cannot answer.
             Stopped: ``stop`` was set.
         """
-        if use_adapter and self._marks:
+        if use_adapter and self._marker:
             yield from self._mark_many(texts, stop)
             return
         for text in texts:
@@ -135,7 +137,7 @@ class ExtractionService:
     def _stream(self, run: "_Run", use_adapter: bool, stop: threading.Event | None) -> Iterator[ExtractionProgress]:
         windows = self._windows(run.text)
         yield ExtractionProgress(0, len(windows), run.result())
-        if use_adapter and self._marks:
+        if use_adapter and self._marker:
             for done in self._mark([(run, window) for window in windows], stop):
                 yield ExtractionProgress(done, len(windows), run.result())
             yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
@@ -164,9 +166,10 @@ class ExtractionService:
 
     def _mark(self, todo: Sequence[tuple["_Run", Window]], stop: threading.Event | None) -> Iterator[int]:
         """Put the spans of every window into its run; yields how many windows are done after each pass."""
+        assert self._marker is not None
         assert self._adapter is not None
         _check(stop)
-        passes = self._model.labels([window.text for _, window in todo], self._adapter, stop)
+        passes = self._marker.labels([window.text for _, window in todo], self._adapter, stop)
         done = 0
         started = time.perf_counter()
         try:

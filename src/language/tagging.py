@@ -90,11 +90,13 @@ def label_log_probabilities(model: Any, echoes: Sequence[Echo], letters: Sequenc
     rows = torch.tensor([row for row, echo in enumerate(echoes) for _ in echo.positions], device=hidden.device)
     columns = torch.tensor([at for echo in echoes for at in echo.positions], device=hidden.device)
     logits = letter_logits(base, hidden[rows, columns], torch.tensor(letters, device=hidden.device))
-    return list(logits.log_softmax(-1).cpu().split([len(echo.positions) for echo in echoes]))
+    return list(torch.split(logits.log_softmax(-1).cpu(), [len(echo.positions) for echo in echoes]))
 
 
 def letter_logits(base: Any, hidden: Tensor, letters: Tensor) -> Tensor:
     """Next-token logits of ``letters`` alone: (N, H), (L,) -> float32 (N, L)."""
     if base.config.tie_word_embeddings:  # the whole vocabulary would cost a sixth of the pass
-        return hidden.float() @ base.get_input_embeddings()(letters).float().T
-    return base.get_output_embeddings()(hidden)[:, letters].float()
+        rows: Tensor = base.get_input_embeddings()(letters)  # (L, H)
+        return hidden.float() @ rows.float().T
+    logits: Tensor = base.get_output_embeddings()(hidden)
+    return logits[:, letters].float()

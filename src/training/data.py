@@ -1,6 +1,6 @@
 """Training data, in the course's form or in span form."""
 
-import os
+import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +55,10 @@ def find_template(prompts: Sequence[str]) -> Template:
     distinct = sorted(set(prompts))
     if len(distinct) < 2:
         return Template("")
-    before = os.path.commonprefix(distinct)
+    before = os.path.commonprefix(distinct)  # noqa: RUF071 (of characters is what is meant)
     before = before[: max(before.rfind("\n"), before.rfind("："), before.rfind(":")) + 1]
     rests = [prompt[len(before) :] for prompt in distinct]
-    after = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]
+    after = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]  # noqa: RUF071
     return Template(before, after[after.find("\n") :] if "\n" in after else "")
 
 
