@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from src.embedding.base import Embedder
 from src.errors import ModelError, SettingsError
 from src.extraction.service import ExtractionService
 from src.knowledge.worker import ParserPool
+from src.language.adapters import AdapterManifest
 from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.base import Base
 from src.retrieval.knowledge_base import KnowledgeBase
@@ -23,7 +24,7 @@ from src.retrieval.opening import open_base
 from src.retrieval.rerank import LinearReranker, Reranker
 from src.retrieval.search import Retriever
 from src.retrieval.sessions import SessionDocuments
-from src.settings import Settings
+from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RESUME_ADAPTER = "resume"
+SHIPPED_ADAPTER = ROOT / "examples" / "adapters" / "resume-qwen2.5-coder-0.5b"
 # A passage that answers with less than this probability is taken for none; see NOTES.md for how it was chosen.
 MIN_SCORE = 0.15
 
@@ -76,11 +78,22 @@ class Runtime:
         model = load_local(
             path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
         )
-        if settings.adapter:
-            model.add_adapter(RESUME_ADAPTER, Path(settings.adapter).expanduser())
+        self._add_adapter(model)
         model.pack()
         model.run_on(_gpu_decorator())
         return model
+
+    def _add_adapter(self, model: "LocalModel") -> None:
+        if self.settings.adapter:
+            path = Path(self.settings.adapter).expanduser()
+            model.add_adapter(RESUME_ADAPTER, path)
+            return
+        try:
+            if self.profile == "embedded" and SHIPPED_ADAPTER.is_dir():
+                model.add_adapter(RESUME_ADAPTER, SHIPPED_ADAPTER)
+        except ModelError as error:
+            # Another --llm, or another build of the same model: everything else works all the same.
+            log.warning("自带的简历适配器没有载入：%s", error)
 
     def trainable_model(self) -> "LocalModel":
         """The language model as it was trained, dense and without adapters; a new one at every call.
@@ -209,9 +222,9 @@ class Runtime:
 
     @cached_property
     def extraction(self) -> ExtractionService:
-        if RESUME_ADAPTER not in self.model.adapters:
-            return ExtractionService(self.model)
-        return ExtractionService(self.model, RESUME_ADAPTER, self.model.manifests.get(RESUME_ADAPTER))
+        adapter = RESUME_ADAPTER if RESUME_ADAPTER in self.model.adapters else None
+        manifests: Mapping[str, AdapterManifest] = getattr(self.model, "manifests", {})  # a server has none
+        return ExtractionService(self.model, adapter, manifests.get(RESUME_ADAPTER))
 
 
 def has_gpu() -> bool:

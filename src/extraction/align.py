@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from src.extraction.schema import LABELS, Span, has_words
@@ -11,6 +11,7 @@ _OBJECT_START = re.compile(r'\{\s*(?=")')
 _COLON = re.compile(r"\s*:\s*")
 _SEPARATORS = re.compile(r"[\s,]*")
 _DECODER = json.JSONDecoder(strict=False)
+_Place = tuple[str, int, int]  # a value, and where it stands in the output with its quotes
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,16 @@ class Alignment:
     surplus: int = 0
 
 
-def align_output(output: str, source: str) -> Alignment:
-    """``align_values`` over ``read_values``."""
-    return align_values(read_values(output), source)
+def align_output(
+    output: str, source: str, confidence: Callable[[int, int], float | None] | None = None
+) -> Alignment:
+    """``align_values`` over ``read_values``; ``confidence(start, end)`` is that of a piece of ``output``."""
+    found = _read(output)
+    values = {label: [value for value, _, _ in places] for label, places in found.items()}
+    if confidence is None:
+        return align_values(values, source)
+    sure = {label: [confidence(start, end) for _, start, end in places] for label, places in found.items()}
+    return align_values(values, source, sure)
 
 
 def read_values(output: str) -> dict[str, list[str]]:
@@ -39,17 +47,21 @@ def read_values(output: str) -> dict[str, list[str]]:
     some; an answer that hit its token limit ends in the middle. Read is every value that is closed, from
     the first object that has one of the labels; a string in place of a list counts as a list of one.
     """
+    return {label: [value for value, _, _ in places] for label, places in _read(output).items()}
+
+
+def _read(output: str) -> dict[str, list[_Place]]:
     for start in _OBJECT_START.finditer(output):
-        values: dict[str, list[str]] = {}
-        for label, value in _pairs(output, start.end()):
+        found: dict[str, list[_Place]] = {}
+        for label, place in _pairs(output, start.end()):
             if label in LABELS:
-                values.setdefault(label, []).extend([] if value is None else [value])
-        if values:
-            return values
+                found.setdefault(label, []).extend([] if place is None else [place])
+        if found:
+            return found
     return {}
 
 
-def _pairs(output: str, at: int) -> Iterator[tuple[str, str | None]]:
+def _pairs(output: str, at: int) -> Iterator[tuple[str, _Place | None]]:
     """Each key of the object whose inside begins at ``at``, with None, then with each string under it.
 
     Ends at the closing brace or at the first thing that cannot be read.
@@ -65,21 +77,23 @@ def _pairs(output: str, at: int) -> Iterator[tuple[str, str | None]]:
             if output[at : at + 1] == "[":
                 at = yield from _strings(key, output, at + 1)
             else:
+                start = at
                 value, at = _DECODER.raw_decode(output, at)
                 if isinstance(value, str):
-                    yield key, value
+                    yield key, (value, start, at)
             at = _skip(output, at)
     except (ValueError, RecursionError):
         return
 
 
-def _strings(key: str, output: str, at: int) -> Generator[tuple[str, str], None, int]:
+def _strings(key: str, output: str, at: int) -> Generator[tuple[str, _Place], None, int]:
     """Like ``_pairs`` for the list whose inside begins at ``at``; returns where the list ends."""
     at = _skip(output, at)
     while output[at : at + 1] != "]":
+        start = at
         value, at = _DECODER.raw_decode(output, at)
         if isinstance(value, str):
-            yield key, value
+            yield key, (value, start, at)
         at = _skip(output, at)
     return at + 1
 
@@ -89,8 +103,14 @@ def _skip(output: str, at: int) -> int:
     return match.end() if match else at
 
 
-def align_values(values: Mapping[str, Sequence[str]], source: str) -> Alignment:
+def align_values(
+    values: Mapping[str, Sequence[str]],
+    source: str,
+    confidences: Mapping[str, Sequence[float | None]] | None = None,
+) -> Alignment:
     """Give each value an occurrence of its own; within one label no two spans overlap.
+
+    ``confidences``, shaped like ``values``, go into the spans.
 
     Where a value occurs more than once, long values choose first; then counts, in this order: no span of
     another label is in the way (北京 is not the one in 北京大学), the label's values stay in the order they
@@ -107,7 +127,7 @@ def align_values(values: Mapping[str, Sequence[str]], source: str) -> Alignment:
                 not_verbatim += 1
     placer = _Placer(source)
     for label, rank, value in sorted(mentions, key=lambda mention: -len(mention[2])):
-        placer.place(label, rank, value)
+        placer.place(label, rank, value, confidences[label][rank] if confidences else None)
     spans = placer.spans()
     return Alignment(spans, not_verbatim, surplus=len(mentions) - len(spans))
 
@@ -122,7 +142,7 @@ class _Placer:
         self._placed: dict[str, list[tuple[int, Span]]] = {label: [] for label in LABELS}
         self._occurrences: dict[str, list[int]] = {}
 
-    def place(self, label: str, rank: int, value: str) -> None:
+    def place(self, label: str, rank: int, value: str, confidence: float | None) -> None:
         """Take the best free occurrence; nothing happens where none is free."""
         length = len(value)
         taken = self._taken[label]
@@ -137,7 +157,7 @@ class _Placer:
         ones = b"\x01" * length
         taken[start : start + length] = ones
         self._taken_by_any[start : start + length] = ones
-        self._placed[label].append((rank, Span(label, value, start, start + length)))
+        self._placed[label].append((rank, Span(label, value, start, start + length, confidence)))
 
     def spans(self) -> tuple[Span, ...]:
         spans = [span for placed in self._placed.values() for _, span in placed]

@@ -1,5 +1,6 @@
 """Resume in, entities with their places out."""
 
+import math
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from src.extraction.schema import Extraction, Span, has_words, replace_surrogate
 from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
 from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, LanguageModel, MarkingModel
+from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Piece
 
 # Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
 # character and two for the quotes around each value. A server may add a code fence and line breaks.
@@ -203,7 +204,7 @@ class ExtractionService:
         try:
             for piece in pieces:
                 run.model_s += time.perf_counter() - started
-                run.raw += piece
+                run.write(piece)
                 yield
                 started = time.perf_counter()
             run.model_s += time.perf_counter() - started
@@ -219,13 +220,32 @@ class _Run:
     def __init__(self, text: str) -> None:
         self.text = text
         self.raw = ""
+        # Of each piece of ``raw``: where it ends, and its log-probability.
+        self._pieces: list[tuple[int, float]] = []
         self.model_s = 0.0
         self._spans: list[Span] = []
         self._started = time.perf_counter()
 
     def finish(self, window: Window) -> None:
-        self.add(window, align_output(self.raw, window.text).spans)
+        self.add(window, align_output(self.raw, window.text, self._confidence).spans)
         self.raw = ""
+        self._pieces = []
+
+    def write(self, piece: str) -> None:
+        self.raw += piece
+        if isinstance(piece, Piece):
+            self._pieces.append((len(self.raw), piece.log_probability))
+
+    def _confidence(self, start: int, end: int) -> float | None:
+        """Probability of every choice that had a part in ``raw[start:end]``; None where the model does not say."""
+        if not self._pieces:
+            return None
+        total, piece_start = 0.0, 0
+        for piece_end, log_probability in self._pieces:
+            if piece_start < end and piece_end > start:
+                total += log_probability
+            piece_start = piece_end
+        return math.exp(total)
 
     def add(self, window: Window, spans: Iterable[Span]) -> None:
         self._spans += [span.moved(window.start) for span in spans]
@@ -234,7 +254,8 @@ class _Run:
         """Everything so far; of ``current``, the window worked on, the values that are closed."""
         spans = list(self._spans)
         if current:
-            spans += [span.moved(current.start) for span in align_output(self.raw, current.text).spans]
+            found = align_output(self.raw, current.text, self._confidence).spans
+            spans += [span.moved(current.start) for span in found]
         total_s = time.perf_counter() - self._started
         timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
         return Extraction.of(self.text, spans, timings_ms)

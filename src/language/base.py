@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +14,21 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: str
+
+
+class Piece(str):
+    """A piece of an answer.
+
+    Attributes:
+        log_probability: of the tokens behind it that the model chose, among those that the grammar allowed.
+    """
+
+    log_probability: float
+
+    def __new__(cls, text: str, log_probability: float = 0.0) -> Self:
+        piece = super().__new__(cls, text)
+        piece.log_probability = log_probability
+        return piece
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ class LanguageModel(Protocol):
     ) -> Iterator[str]:
         """Yield pieces of the answer. Closing the iterator or setting ``stop`` frees the model within one token.
 
-        Empty pieces come while there is nothing to say yet (waiting for a turn, reading a long prompt): an iterator
+        With a grammar that is enforced the pieces are ``Piece`` and say how probable they were. Empty pieces come while there is nothing to say yet (waiting for a turn, reading a long prompt): an iterator
         can only be closed where it yields, so pass every piece on.
 
         Raises:

@@ -7,7 +7,7 @@ checks a draft in one forward pass; greedy output is the same as without drafts.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from transformers import DynamicCache
@@ -18,6 +18,14 @@ LOOKUP_NGRAMS = (3, 2)
 # A small model decoding greedily can fall into a loop; this many equal blocks in a row end the answer.
 LOOP_REPEATS = 4
 LOOP_MAX_PERIOD = 48
+
+
+class Step(NamedTuple):
+    """Newly decided tokens, and under a constraint the log-probability of those that were chosen, among what was
+    allowed; 0 for what was forced."""
+
+    tokens: list[int]
+    log_probability: float = 0.0
 
 
 class Constraint(Protocol):
@@ -46,10 +54,10 @@ def decode(
     temperature: float = 0.0,
     constraint: Constraint | None = None,
     lookup: bool = True,
-) -> Iterator[list[int]]:
+) -> Iterator[Step]:
     """Yield newly decided tokens, several at once where they were forced or drafted; end tokens are not yielded.
 
-    An empty list is yielded between pieces of a long prompt, so that a reader can stop there too.
+    An empty step is yielded between pieces of a long prompt, so that a reader can stop there too.
     """
     ids = list(prompt)
     limit = len(ids) + max_new_tokens
@@ -60,22 +68,26 @@ def decode(
     for start in range(0, len(ids) - 1, PREFILL_TOKENS):
         piece = ids[start : min(start + PREFILL_TOKENS, len(ids) - 1)]
         _forward(model, cache, piece, keep=1)
-        yield []
+        yield Step([])
     while len(ids) < limit:
         new = _forced(constraint, end_tokens, limit - len(ids))
         if new is None:
             return
         if new:
             ids += new
-            yield new
+            yield Step(new)
             continue
         draft = _lookup(ids)[: limit - len(ids) - 1] if lookup else []
         pending = ids[cache.get_seq_length() :]
         logits = _forward(model, cache, pending + draft, keep=len(draft) + 1)
+        log_probability = 0.0
         for i, scores in enumerate(logits):
-            token = _choose(scores, temperature, constraint.allowed() if constraint else None)
+            if constraint:
+                scores = _masked(scores, constraint.allowed())
+            token = _choose(scores, temperature)
             new.append(token)
             if constraint:
+                log_probability += float(scores[token] - scores.logsumexp(-1))
                 constraint.accept(token)
             if token in end_tokens or i == len(draft) or token != draft[i]:
                 break
@@ -86,7 +98,7 @@ def decode(
             new.pop()
         ids += new
         if new:
-            yield new
+            yield Step(new, log_probability)
         if ended or (constraint is None and _is_looping(ids, len(prompt))):
             return
 
@@ -113,12 +125,16 @@ def _forced(constraint: Constraint | None, end_tokens: frozenset[int], room: int
     return new
 
 
-def _choose(scores: torch.Tensor, temperature: float, allowed: torch.Tensor | None) -> int:
-    if allowed is not None:
-        mask = torch.zeros_like(scores, dtype=torch.bool)
-        shared = min(len(mask), len(allowed))
-        mask[:shared] = allowed[:shared].to(mask.device)
-        scores = scores.masked_fill(~mask, -torch.inf)
+def _masked(scores: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
+    if allowed is None:
+        return scores
+    mask = torch.zeros_like(scores, dtype=torch.bool)
+    shared = min(len(mask), len(allowed))
+    mask[:shared] = allowed[:shared].to(mask.device)
+    return scores.masked_fill(~mask, -torch.inf)
+
+
+def _choose(scores: torch.Tensor, temperature: float) -> int:
     if temperature > 0:
         return int(torch.multinomial(torch.softmax(scores / temperature, dim=-1), 1))
     return int(scores.argmax())

@@ -19,8 +19,8 @@ from transformers.utils import logging as transformers_logging
 
 from src.errors import ModelError
 from src.language.adapters import AdapterManifest, fingerprint, read_manifest
-from src.language.base import GenerationOptions, Message
-from src.language.decode import decode
+from src.language.base import GenerationOptions, Message, Piece
+from src.language.decode import Step, decode
 from src.language.detokenize import TextStream
 from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _LOCK_POLL_S = 0.05
 T = TypeVar("T")
-TokenStream = Callable[[list[int], GenerationOptions], Generator[list[int], None, None]]
+TokenStream = Callable[[list[int], GenerationOptions], Generator[Step, None, None]]
 LabelStream = Callable[[list[Echo], str], Generator[list[np.ndarray], None, None]]
 
 
@@ -97,8 +97,8 @@ class LocalModel:
         if options.adapter is not None and options.adapter not in self.adapters:
             raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
         text = TextStream(self.tokenizer.backend_tokenizer)
-        for new in self._in_turn(lambda: self._tokens(prompt, options), stop):
-            yield "" if new is None else text.push(new)
+        for step in self._in_turn(lambda: self._tokens(prompt, options), stop):
+            yield Piece("") if step is None else Piece(text.push(step.tokens), step.log_probability)
         if stop is None or not stop.is_set():
             yield text.finish()
 
@@ -142,7 +142,7 @@ class LocalModel:
         finally:
             self._lock.release()
 
-    def _compute(self, prompt: list[int], options: GenerationOptions) -> Generator[list[int], None, None]:
+    def _compute(self, prompt: list[int], options: GenerationOptions) -> Generator[Step, None, None]:
         constraint = None
         if options.grammar is not None:
             constraint = GrammarConstraint(self._llguidance_tokenizer(), options.grammar)

@@ -1,6 +1,6 @@
 """transformers' Trainer with the loss only where it is asked for, and entity F1 as its measure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,33 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
     Args:
         letters: the label letters' token ids for an adapter that marks characters; None: targets are tokens.
         measure: entity F1 in [0, 1] of the model as it is.
+        tokens_at_once: of one forward pass, padding included, unless a single example has more.
     """
 
-    def __init__(self, *, letters: list[int] | None, measure: Callable[[], float], **arguments: Any) -> None:
+    def __init__(
+        self, *, letters: list[int] | None, measure: Callable[[], float], tokens_at_once: int, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
+        self._tokens_at_once = tokens_at_once
+        self._share = 1.0
         self._letters = letters
         self._measure = measure
         # Our loss is a mean over the batch; the Trainer divides it when gradients are accumulated.
         self.model_accepts_loss_kwargs = False
 
+    def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
+        """One step of a batch in parts that fit into memory; the gradients are those of the whole batch."""
+        # Processes that train together must take the same number of parts.
+        room = self._tokens_at_once if self.args.world_size == 1 else inputs["input_ids"].numel()
+        loss = torch.zeros((), device=self.args.device)
+        for part in split(inputs, room):
+            self._share = len(part["targets"]) / len(inputs["targets"])
+            loss += super().training_step(model, part, num_items_in_batch)
+        self._share = 1.0
+        return loss
+
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any) -> Any:
-        """Mean cross-entropy at the asked positions. The output head runs there and nowhere else: over a
+        """Mean cross-entropy at the asked positions, times the part's share of the batch. The output head runs there and nowhere else: over a
         vocabulary of 150,000 it would cost as much as a third of the model, and gigabytes."""
         outputs = model(
             input_ids=inputs["input_ids"],
@@ -45,7 +61,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
             logits = base.get_output_embeddings()(hidden).float()  # (N, vocabulary)
         else:
             logits = letter_logits(base, hidden, torch.tensor(self._letters, device=hidden.device))  # (N, labels)
-        loss = cross_entropy(logits, inputs["targets"])
+        loss = self._share * cross_entropy(logits, inputs["targets"])
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -65,3 +81,18 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
     def best_f1(self) -> float:
         """-1 before the first measurement; survives a resumed run, because the log does."""
         return max((row["eval_f1"] for row in self.state.log_history if "eval_f1" in row), default=-1.0)
+
+
+def split(inputs: dict[str, Tensor], tokens: int) -> Iterator[dict[str, Tensor]]:
+    """A collated batch in parts of whole examples."""
+    count, length = inputs["input_ids"].shape
+    step = max(1, tokens // length)
+    for start in range(0, count, step):
+        mine = (inputs["rows"] >= start) & (inputs["rows"] < start + step)
+        yield {
+            "input_ids": inputs["input_ids"][start : start + step],
+            "attention_mask": inputs["attention_mask"][start : start + step],
+            "rows": inputs["rows"][mine] - start,
+            "columns": inputs["columns"][mine],
+            "targets": inputs["targets"][mine],
+        }

@@ -1,5 +1,5 @@
 from src.extraction.align import align_values
-from src.extraction.prompt import EXAMPLE_ENTITIES, EXAMPLE_TEXT, adapter_messages, instruction_messages
+from src.extraction.prompt import EXAMPLE_ENTITIES, EXAMPLE_TEXT, SHORT, instruction_messages
 from src.extraction.schema import LABELS, render_entities
 
 
@@ -26,7 +26,7 @@ def test_everything_before_the_resume_is_constant() -> None:
 
 
 def test_adapter_prompt_is_short_and_ends_with_the_resume() -> None:
-    (message,) = adapter_messages("张三，汉族。")
+    (message,) = SHORT.messages("张三，汉族。")
     assert message.content.endswith("张三，汉族。")
     assert len(message.content) < 80
     assert all(label in message.content for label in LABELS)

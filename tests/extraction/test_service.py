@@ -5,7 +5,7 @@ import pytest
 
 from src.errors import InputError, Stopped
 from src.extraction.grammar import build_grammar
-from src.extraction.prompt import adapter_messages, instruction_messages
+from src.extraction.prompt import SHORT, instruction_messages
 from src.extraction.schema import LABELS, Extraction, render_entities
 from src.extraction.service import ExtractionService
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
@@ -63,7 +63,7 @@ def test_adapter_only_where_there_is_one() -> None:
     service.extract(RESUME, use_adapter=False)
     service.extract(RESUME, use_adapter=True)
     assert [options.adapter for options in model.options] == [None, None, "resume"]
-    instruction, short = instruction_messages(RESUME)[0].content, adapter_messages(RESUME)[0].content
+    instruction, short = instruction_messages(RESUME)[0].content, SHORT.messages(RESUME)[0].content
     assert model.prompts == [instruction, instruction, short]
 
 

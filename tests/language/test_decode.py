@@ -24,7 +24,7 @@ def greedy(model: object, prompt: list[int], count: int) -> list[int]:
 
 def run(model: object, prompt: list[int], count: int, **options: object) -> list[int]:
     ends = frozenset([model.generation_config.eos_token_id])
-    return [t for new in decode(model, prompt, end_tokens=ends, max_new_tokens=count, **options) for t in new]
+    return [t for new in decode(model, prompt, end_tokens=ends, max_new_tokens=count, **options) for t in new.tokens]
 
 
 @pytest.mark.parametrize("lookup", [False, True])
@@ -57,7 +57,7 @@ def test_drafts_save_forward_passes(tiny, monkeypatch) -> None:
 def test_a_long_prompt_can_be_left_before_its_end(tiny) -> None:
     model, _ = tiny
     pieces = decode(model, [5] * (3 * module.PREFILL_TOKENS), end_tokens=frozenset(), max_new_tokens=5)
-    assert next(pieces) == []
+    assert next(pieces).tokens == []
     pieces.close()
     assert list(pieces) == []
 
