@@ -5,9 +5,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 # Longer than a model takes for the step it is in.
 LEAVE_S = 5.0
+
+
+class Leaving(Protocol):
+    """What keeps something of a visitor."""
+
+    def drop(self, session: str) -> None:
+        """Forget a visitor who has left."""
+        ...
 
 
 @dataclass
