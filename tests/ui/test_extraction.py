@@ -182,8 +182,8 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
     assert [drawn(preview) for _, preview in items] == [True] * (batch_tab.PREVIEW_ROWS + 1) + [False] * 3
     first, last = items[1][1][0], items[batch_tab.PREVIEW_ROWS][1][-1]
     assert len(first) == len(batch_tab.HEADERS)
-    assert first[2] == last[2] == "王小明"
-    assert items[1][1][1][-1] == "等待"
+    assert first[3] == last[3] == "王小明"
+    assert items[1][1][1][2] == "等待"
     assert batch_tab.stopped_note(batches.get("a")) == items[-1][0]
 
 

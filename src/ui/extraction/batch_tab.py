@@ -21,7 +21,7 @@ from src.ui.guard import BATCH_SLOT, EXPORT_SLOT, PRIVATE, QUICK, SEARCH_SLOT, g
 from src.ui.running import Leaving, Running
 
 PREVIEW_ROWS = 20
-HEADERS = ["行", "编号", *LABELS, "说明"]
+HEADERS = ["行", "编号", "说明", *LABELS]
 _MAX_NAME_CHARS = 40
 ABOUT = (
     f"上传 {'、'.join(UPLOAD_KINDS)} 文件，一行一份简历，最多 {MAX_ROWS} 行。表格的第一行是列名，简历放在叫 "
@@ -55,7 +55,7 @@ def build(runtime: Runtime) -> list[Leaving]:
     preview = gr.Dataframe(
         headers=HEADERS, label=f"前 {PREVIEW_ROWS} 行的结果", interactive=False, wrap=True, elem_id="batch-preview",
         datatype="str", max_height=420,
-        column_widths=["60px", "100px", *["120px"] * len(LABELS), "180px"],
+        column_widths=["50px", "90px", "120px", *["120px"] * len(LABELS)],
     )  # fmt: skip
 
     running = Running()
@@ -161,7 +161,7 @@ def preview_rows(batch: Batch) -> list[list[Any]]:
         record = record_of(line, batch.results[number - 1]) if number <= batch.done else None
         values = joined(record) if record else [""] * len(LABELS)
         about = record.get("error", "") if record else "等待"
-        rows.append([str(number), _short(name), *values, about])
+        rows.append([str(number), _short(name), about, *values])
     return rows
 
 

@@ -12,6 +12,7 @@ from src.errors import Stopped
 from src.extraction.document import read_resume
 from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
+from src.knowledge.parse import readable_kinds
 from src.runtime import Runtime
 from src.settings import ROOT
 from src.ui import render
@@ -31,21 +32,20 @@ def build(runtime: Runtime) -> Running:
         with gr.Column(scale=2, min_width=300):
             box = gr.Textbox(
                 label="简历 Resume", lines=9, max_lines=18, elem_id="resume-input",
-                placeholder="把一段简历贴到这里，或上传文件：文字会先放进这个框，改好再抽取",
+                placeholder="把一段简历贴到这里，或在下面上传文件",
             )  # fmt: skip
             # Every kind is taken, so that the reader can say in Chinese which ones it reads.
             upload = gr.UploadButton("上传简历文件 pdf docx pptx txt 图片", size="sm", elem_id="resume-upload")
-            uploaded = gr.HTML(elem_id="resume-uploaded")
+            uploaded = gr.HTML(
+                render.note(f"能读 {readable_kinds()}；文字会放进上面的框，改好再抽取。"), elem_id="resume-uploaded"
+            )
             use_adapter = gr.Checkbox(service.has_adapter, label="使用简历适配器", interactive=service.has_adapter)
             with gr.Row():
                 run_button = gr.Button("抽取 Extract", variant="primary", min_width=120, elem_id="extract-run")
-                compare_button = gr.Button(
-                    "基座与适配器对照 Compare",
-                    visible=service.has_adapter,
-                    min_width=120,
-                    elem_id="extract-compare",
-                )
                 stop_button = gr.Button("■ 停止", variant="stop", min_width=80, elem_id="extract-stop")
+            compare_button = gr.Button(
+                "基座与适配器对照 Compare", visible=service.has_adapter, elem_id="extract-compare"
+            )
             gr.Examples(
                 [[text] for text in _example_resumes()], inputs=box, label="示例（虚构人物）", examples_per_page=6
             )
@@ -56,7 +56,7 @@ def build(runtime: Runtime) -> Running:
                 table = gr.Dataframe(
                     headers=views.HEADERS, label="实体", interactive=False, wrap=True, elem_id="extract-table",
                     datatype=["str", "str", "number", "number", "str"],
-                    column_widths=["80px", "160px", "60px", "60px", "90px"],
+                    column_widths=["20%", "34%", "13%", "13%", "20%"],
                 )  # fmt: skip
                 gr.HTML(
                     render.note(
