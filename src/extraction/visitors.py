@@ -19,7 +19,7 @@ UPLOAD_KINDS = (JSONL, *KINDS)
 MAX_ROWS = 2_000
 MAX_CHARACTERS = 1_000_000
 MAX_TOTAL_CHARACTERS = 20_000_000
-# A text of ``MAX_CHARACTERS`` would be refused; this is what JSON may take for the longest that is not.
+# JSON takes up to six bytes for a character.
 _MAX_FILE_BYTES = 6 * MAX_CHARACTERS
 _MAX_LINE_BYTES = 1_000_000
 IDLE_S = 3600.0

@@ -2,13 +2,18 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+import gradio as gr
+
+from src.errors import Stopped
 
 # Longer than a model takes for the step it is in.
 LEAVE_S = 5.0
+Views = Generator[tuple[Any, ...], None, None]
 
 
 class Leaving(Protocol):
@@ -81,3 +86,13 @@ class Running:
         answers.pop(ticket, None)
         if not answers:
             self._answers.pop(session, None)
+
+
+def until_stopped(items: Views, stop: threading.Event, outputs: int) -> Views:
+    """``items``; whoever set ``stop`` draws the page, so nothing is drawn after that."""
+    with closing(items), suppress(Stopped):
+        if not stop.is_set():
+            yield from items
+    if stop.is_set():
+        # Gradio sends the last item once more when a generator ends.
+        yield (gr.skip(),) * outputs

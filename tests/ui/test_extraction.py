@@ -21,6 +21,7 @@ from src.files import csv_text
 from src.knowledge.worker import ParserPool
 from src.ui import extraction_tab
 from src.ui.extraction import batch_tab, saving, single_tab, views
+from src.ui.running import until_stopped
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
 from tests.knowledge import samples
 
@@ -124,7 +125,7 @@ def test_a_stop_ends_both_kinds_of_work_at_once() -> None:
                         (lambda stop: single_tab.extraction_views(service, RESUME, True, stop), 6)):  # fmt: skip
         model.options.clear()
         stop = threading.Event()
-        items = single_tab.until_stopped(make(stop), stop, width)
+        items = until_stopped(make(stop), stop, width)
         for _ in range(4):
             next(items)
         stop.set()
@@ -139,9 +140,18 @@ def test_work_stopped_in_the_queue_never_asks_the_model() -> None:
     service = ExtractionService(model := Pair(), adapter="resume")
     stop = threading.Event()
     stop.set()
-    items = list(single_tab.until_stopped(single_tab.comparison_views(service, RESUME, stop), stop, 4))
+    items = list(until_stopped(single_tab.comparison_views(service, RESUME, stop), stop, 4))
     assert [any(map(drawn, item)) for item in items] == [False]
     assert not model.options
+
+
+def test_an_unusable_text_is_said_before_anything_is_drawn() -> None:
+    service = ExtractionService(Pair(), adapter="resume", max_chars=10)
+    for text, said in ((" ", "空"), (RESUME, "上限 10"), (None, "NoneType")):
+        with pytest.raises(InputError, match=said):
+            next(single_tab.comparison_views(service, text, threading.Event()))
+        with pytest.raises(InputError, match=said):
+            next(single_tab.extraction_views(service, text, True, threading.Event()))
 
 
 def runtime_of(parser: ParserPool, max_chars: int = 5000) -> SimpleNamespace:
@@ -190,7 +200,7 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
 def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: ParserPool) -> None:
     batches = batch_of(tmp_path, parser, 4)
     stop = threading.Event()
-    items = single_tab.until_stopped(batch_tab.batch_views(batches, "a", True, stop), stop, 2)
+    items = until_stopped(batch_tab.batch_views(batches, "a", True, stop), stop, 2)
     next(items), next(items), next(items)
     stop.set()
     assert not any(map(drawn, list(items)[-1]))

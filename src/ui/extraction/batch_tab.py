@@ -16,9 +16,8 @@ from src.runtime import Runtime
 from src.ui import render
 from src.ui.extraction import views
 from src.ui.extraction.saving import content, save_after
-from src.ui.extraction.single_tab import Views, until_stopped
 from src.ui.guard import BATCH_SLOT, EXPORT_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
-from src.ui.running import Leaving, Running
+from src.ui.running import Leaving, Running, Views, until_stopped
 
 PREVIEW_ROWS = 20
 HEADERS = ["行", "编号", "说明", *LABELS]

@@ -1,14 +1,11 @@
 """One resume: typed, pasted or uploaded; what is in it, and what the base model and the adapter each find."""
 
-from collections.abc import Generator
-from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import gradio as gr
 
-from src.errors import Stopped
 from src.extraction.document import read_resume
 from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
@@ -19,9 +16,8 @@ from src.ui import render
 from src.ui.extraction import views
 from src.ui.extraction.saving import save_on_click
 from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
-from src.ui.running import Running
+from src.ui.running import Running, Views, until_stopped
 
-Views = Generator[tuple[Any, ...], None, None]
 _OUTPUTS = 6
 
 
@@ -152,9 +148,10 @@ def comparison_views(service: ExtractionService, text: str, stop: Event) -> View
     found: list[Extraction] = []
     empty: views.Pieces = []
     for step, (use_adapter, who) in enumerate(((False, "基座"), (True, "适配器")), 1):
+        stream = service.extract_stream(text, use_adapter=use_adapter, stop=stop)
         status = render.note(f"第 {step} 步，共 2 步：{who}正在抽取……")
         yield (status, gr.skip(), empty, "") if use_adapter else (status, empty, empty, "")
-        for progress in views.changed(service.extract_stream(text, use_adapter=use_adapter, stop=stop)):
+        for progress in views.changed(stream):
             shown = views.highlight(progress.partial) if progress else gr.skip()
             yield (
                 (gr.skip(), gr.skip(), shown, gr.skip())
@@ -167,16 +164,6 @@ def comparison_views(service: ExtractionService, text: str, stop: Event) -> View
     seconds = [extraction.timings_ms.get("total", 0) / 1000 for extraction in found]
     status = render.note(f"基座用时 {seconds[0]:.1f} 秒，适配器用时 {seconds[1]:.1f} 秒。")
     yield status, views.highlight(base), views.highlight(adapted), views.differences(base, adapted)
-
-
-def until_stopped(items: Views, stop: Event, outputs: int) -> Views:
-    """``items``; whoever set ``stop`` draws the page, so nothing is drawn after that."""
-    with closing(items), suppress(Stopped):
-        if not stop.is_set():
-            yield from items
-    if stop.is_set():
-        # Gradio sends the last item once more when a generator ends.
-        yield (gr.skip(),) * outputs
 
 
 def _highlighted(label: str, elem_id: str) -> gr.HighlightedText:

@@ -16,7 +16,7 @@ COLOURS = dict(
     zip(LABELS, ("#e5484d", "#f76b15", "#d4a017", "#30a46c", "#12a594", "#0090ff", "#8e4ec6", "#d6409f"), strict=True)
 )  # fmt: skip
 HEADERS = ["类别", "文字", "起", "止", "置信度"]
-# What the model itself thinks more likely wrong than two rights to one.
+# Below this a value is worth a second look.
 LOW_CONFIDENCE = 0.6
 Pieces = list[tuple[str, str | None]]
 
