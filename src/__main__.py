@@ -70,8 +70,19 @@ def _parser(program: str) -> argparse.ArgumentParser:
     search.add_argument("--mode", default="hybrid", choices=("hybrid", "dense", "lexical"), help="检索方式")
     extract = command("extract", _extract, "从简历抽取实体")
     extract.add_argument("text", nargs="?", help="简历文字；或用 --input 给一个文件")
-    extract.add_argument("--input", type=Path, metavar="IN.jsonl", help='每行 {"id"?, "text"}')
-    extract.add_argument("--output", type=Path, metavar="OUT.jsonl", help="结果文件；中断后再运行会接着做")
+    extract.add_argument(
+        "--input",
+        type=Path,
+        metavar="IN",
+        help='.jsonl 每行 {"id"?, "text"}；.csv 或 .xlsx 第一行是列名，简历在 text、简历、内容或正文列',
+    )
+    extract.add_argument(
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="结果文件，与输入同一种格式；中断后再运行会接着做：.jsonl 接着写；"
+        ".csv、.xlsx 先记在旁边的 OUT.partial.jsonl，全部做完才写出，然后删掉它",
+    )
     extract.add_argument("--no-adapter", action="store_true", help="只用基座模型")
     index = command("index", _index, "建立或更新知识库索引，打印统计")
     index.add_argument("--rebuild", action="store_true", help="不用缓存，重新计算")
@@ -182,7 +193,7 @@ def _search(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _extract(given: argparse.Namespace, settings: Settings) -> None:
-    from src.extraction.batch import extract_jsonl  # noqa: PLC0415
+    from src.extraction.batch import extract_file  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
     if (given.text is None) == (given.input is None):
@@ -204,7 +215,7 @@ def _extract(given: argparse.Namespace, settings: Settings) -> None:
             bar.update(done - bar.n)
 
         service = Runtime(settings).extraction
-        extract_jsonl(service, given.input, given.output, use_adapter=not given.no_adapter, progress=progress)
+        extract_file(service, given.input, given.output, use_adapter=not given.no_adapter, progress=progress)
 
 
 def _index(given: argparse.Namespace, settings: Settings) -> None:

@@ -1,7 +1,11 @@
-"""JSON lines in, JSON lines out: a bad line is named by its number, an output file is whole or untouched."""
+"""JSON lines in, JSON lines out: a bad line is named by its number, an output file is whole or untouched.
+And CSV that a spreadsheet shows as text."""
 
+import csv
+import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,24 @@ from typing import Any
 from tqdm import tqdm
 
 from src.errors import InputError
+
+# By this Excel knows that a CSV is UTF-8.
+BYTE_ORDER_MARK = "\ufeff"
+# Excel and its like take such a cell for a formula, full-width marks too in some languages.
+_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
+
+
+def defused(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, with an apostrophe before it; anything else as it is."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as the text of a CSV file, byte order mark included; see ``defused`` for texts of strangers."""
+    stream = io.StringIO(newline="")
+    stream.write(BYTE_ORDER_MARK)
+    csv.writer(stream).writerows(rows)
+    return stream.getvalue()
 
 
 def read_jsonl(path: Path, required: dict[str, type]) -> Iterator[tuple[int, dict[str, Any]]]:

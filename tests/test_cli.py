@@ -1,5 +1,7 @@
 """The command line as a shell sees it: exit codes, one clear line on stderr, files in and out."""
 
+import csv
+import io
 import json
 import socket
 from pathlib import Path
@@ -152,3 +154,16 @@ def test_extract_from_file_to_file_is_resumable(tmp_path: Path) -> None:
     assert found[0] == done
     assert found[1]["id"] == 2
     assert found[1]["spans"] == []
+
+
+@pytest.mark.model
+def test_extract_from_table_to_table(tmp_path: Path, capsys) -> None:
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_bytes("编号,简历\n007,😀\n8,\n".encode("gb18030"))
+    assert main(["extract", "--input", str(source), "--output", str(output)]) == 0
+    first, second = csv.DictReader(io.StringIO(output.read_text("utf-8-sig"), newline=""))
+    assert (first["编号"], first["简历"], first["姓名"], first["错误"]) == ("007", "😀", "", "")
+    assert "空" in second["错误"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+    assert main(["extract", "--input", str(source), "--output", str(output)]) == 1
+    assert "已经有了" in capsys.readouterr().err

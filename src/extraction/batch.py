@@ -1,19 +1,22 @@
-"""Many resumes from file to file, resumable: what is in the output already is not done again."""
+"""Many resumes from file to file, resumable: what is done already is not done again."""
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from threading import Event
 
 from src.errors import InputError
+from src.extraction.jsonl import Line, Record, append, key_of, open_output, read_lines, record_of, unwritable
 from src.extraction.schema import Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
+from src.extraction.tables import KINDS, Table, table_bytes, table_of
+from src.knowledge.parse import read_table
 
-_SHOWN_PROBLEMS = 5
-_LINE_START = b'{"id": '
+# Texts handed over at once: the model may work on several of them together.
+CHUNK = 32
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,26 @@ class BatchCounts:
     failed: int
 
 
-@dataclass(frozen=True)
-class _Line:
-    id: str | int
-    text: str
+def extract_file(
+    service: ExtractionService,
+    input_path: str | Path,
+    output_path: str | Path,
+    use_adapter: bool = True,
+    progress: Progress | None = None,
+) -> BatchCounts:
+    """``.csv`` to ``.csv``, ``.xlsx`` to ``.xlsx``; files of other names are JSON lines, see ``extract_jsonl``.
+
+    Raises:
+        InputError, ModelError: as ``extract_jsonl``; or the two files are of different kinds.
+        KnowledgeError: the table cannot be read.
+    """
+    source, target = Path(input_path), Path(output_path)
+    kinds = source.suffix.lower(), target.suffix.lower()
+    if not set(kinds) & set(KINDS):
+        return extract_jsonl(service, source, target, use_adapter, progress)
+    if kinds[0] != kinds[1]:
+        raise InputError(f"输入和输出要用同一种格式，收到的是 {source.name} 和 {target.name}")
+    return _extract_table(service, source, target, use_adapter, progress)
 
 
 def extract_jsonl(
@@ -42,7 +61,7 @@ def extract_jsonl(
     input_path: str | Path,
     output_path: str | Path,
     use_adapter: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> BatchCounts:
     """Lines ``{"id"?, "text"}`` to lines ``{"id", "text", "entities", "spans"}``, in UTF-8, same order.
 
@@ -57,145 +76,93 @@ def extract_jsonl(
     source, target = Path(input_path), Path(output_path)
     if _same_file(source, target):
         raise InputError(f"输出文件不能就是输入文件：{source}")
-    lines = _read_input(source)
+    return _extract_lines(service, read_lines(source), target, use_adapter, progress)
+
+
+def in_chunks(
+    service: ExtractionService,
+    texts: Sequence[str],
+    use_adapter: bool = True,
+    stop: Event | None = None,
+    chunk: int = CHUNK,
+) -> Iterator[Extraction | InputError]:
+    """``service.extract_many`` over ``chunk`` texts at a time."""
+    for start in range(0, len(texts), chunk):
+        yield from service.extract_many(texts[start : start + chunk], use_adapter, stop)
+
+
+def working_file(target: Path) -> Path:
+    """Where the results of a table are gathered, as JSON lines, until all of them are there."""
+    return target.with_name(f"{target.name}.partial.jsonl")
+
+
+def _extract_lines(
+    service: ExtractionService, lines: Sequence[Line], target: Path, use_adapter: bool, progress: Progress | None
+) -> BatchCounts:
     failed = 0
-    with _open_output(target) as (output, done):
-        todo = [line for line in lines if _key(line.id) not in done]
+    with open_output(target) as (output, done):
+        todo = [line for line in lines if key_of(line.id) not in done]
         skipped = len(lines) - len(todo)
         if progress:
             progress(skipped, len(lines))
-        for number, line in enumerate(todo, start=skipped + 1):
-            record = _record(service, line, use_adapter)
-            _append(output, record)
-            failed += "error" in record
+        results = in_chunks(service, [line.text for line in todo], use_adapter)
+        for number, (line, result) in enumerate(zip(todo, results, strict=True), start=skipped + 1):
+            append(output, record_of(line, result))
+            failed += isinstance(result, InputError)
             if progress:
                 progress(number, len(lines))
     return BatchCounts(len(lines), skipped, len(todo) - failed, failed)
+
+
+def _extract_table(
+    service: ExtractionService, source: Path, target: Path, use_adapter: bool, progress: Progress | None
+) -> BatchCounts:
+    """Results go to ``working_file`` as they come; the table is written whole at the end, and that file removed."""
+    if target.exists():
+        raise InputError(f"输出文件 {target} 已经有了；请换一个名字，或先移走它")
+    table = table_of(read_table(source), source.name)
+    working = working_file(target)
+    if working.exists():
+        _check_same(table, working)
+    counts = _extract_lines(service, table.lines(), working, use_adapter, progress)
+    _write_table(table, _records(working), target)
+    working.unlink()
+    return counts
+
+
+def _check_same(table: Table, working: Path) -> None:
+    """Rows that were put in or changed since would get the results of others."""
+    texts = {key_of(line.id): replace_surrogates(line.text) for line in table.lines()}
+    if any(texts.get(json.dumps(record.get("id"))) != record.get("text") for record in _records(working)):
+        raise InputError(f"{working} 是另一份输入做到一半的结果；请换一个输出文件，或先移走它")
+
+
+def _records(working: Path) -> list[Record]:
+    """The whole lines."""
+    records: list[Record] = []
+    for row in working.read_bytes().split(b"\n")[:-1]:
+        try:
+            record = json.loads(row)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise InputError(f"{working} 不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
+        records.append(record)
+    return records
+
+
+def _write_table(table: Table, records: Sequence[Record], target: Path) -> None:
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(table_bytes(table, {record["id"]: record for record in records}))
+        os.replace(partial, target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _same_file(source: Path, target: Path) -> bool:
     if source.exists() and target.exists():
         return source.samefile(target)
     return source.resolve() == target.resolve()
-
-
-@contextmanager
-def _open_output(path: Path) -> Iterator[tuple[BinaryIO, set[str]]]:
-    """The file to append to and the ids that are in it."""
-    try:
-        done = _resume(path)
-        output = path.open("ab")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    with output:
-        yield output, done
-
-
-def _append(output: BinaryIO, record: dict[str, Any]) -> None:
-    try:
-        output.write(_dump(record))
-        output.flush()
-    except OSError as error:
-        raise _unwritable(output.name, error) from error
-
-
-def _unwritable(path: object, error: OSError) -> InputError:
-    return InputError(f"写不了输出文件 {path}：{error.strerror}")
-
-
-def _record(service: ExtractionService, line: _Line, use_adapter: bool) -> dict[str, Any]:
-    try:
-        result = service.extract(line.text, use_adapter).to_json()
-        problem = {}
-    except InputError as error:
-        result = Extraction.of(replace_surrogates(line.text)).to_json()
-        problem = {"error": str(error)}
-    return {"id": line.id, **{name: result[name] for name in ("text", "entities", "spans")}} | problem
-
-
-def _dump(record: dict[str, Any]) -> bytes:
-    line = json.dumps(record, ensure_ascii=False) + "\n"
-    try:
-        return line.encode()
-    except UnicodeEncodeError:  # an id with a lone surrogate: must come back the same when resumed
-        return (json.dumps(record) + "\n").encode()
-
-
-def _key(line_id: str | int) -> str:
-    """1 and "1" are different ids."""
-    return json.dumps(line_id)
-
-
-def _read_input(path: Path) -> list[_Line]:
-    try:
-        rows = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise InputError(f"读不了输入文件 {path}：{error.strerror}") from error
-    lines: list[_Line] = []
-    problems: list[str] = []
-    first_seen: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        if not row.strip():
-            continue
-        try:
-            line = _parse_line(row, number)
-        except ValueError as error:
-            problems.append(f"第 {number} 行{error}")
-            continue
-        earlier = first_seen.setdefault(_key(line.id), number)
-        if earlier != number:
-            problems.append(f"第 {number} 行的 id {line.id!r} 与第 {earlier} 行重复")
-        lines.append(line)
-    if problems:
-        more = f" 等 {len(problems)} 处" if len(problems) > _SHOWN_PROBLEMS else ""
-        raise InputError(
-            f"{path} 有不能用的行：{'；'.join(problems[:_SHOWN_PROBLEMS])}{more}。"
-            '每行应当是 {"id": …, "text": "…"}，id 可省略'
-        )
-    return lines
-
-
-def _parse_line(row: bytes, number: int) -> _Line:
-    """Raises ValueError with the end of a sentence that begins with the line's number."""
-    try:
-        record = json.loads(row)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("不是 UTF-8 的 JSON") from error
-    if not isinstance(record, dict):
-        raise ValueError("不是 JSON 对象")
-    text, line_id = record.get("text"), record.get("id")
-    if not isinstance(text, str):
-        raise ValueError("没有 text，或 text 不是字符串")
-    if line_id is None:
-        line_id = number
-    if isinstance(line_id, bool) or not isinstance(line_id, str | int):
-        raise ValueError("的 id 应当是字符串或整数")
-    return _Line(line_id, text)
-
-
-def _resume(path: Path) -> set[str]:
-    """The ids that are in the output; a last line without line break, left by a kill, is cut off.
-
-    Raises:
-        InputError: the file is not an output of ours; it is left as it is.
-    """
-    if not path.exists():
-        return set()
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    done = set()
-    for number, row in enumerate(content[:whole].split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(row)
-            done.add(_key(record["id"]))
-            complete = "entities" in record
-        except (ValueError, TypeError, KeyError, RecursionError):
-            complete = False
-        if not complete:
-            raise InputError(f"{path} 第 {number} 行不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
-    tail = content[whole:]
-    if not done and not tail.startswith(_LINE_START[: len(tail)]):
-        raise InputError(f"{path} 不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
-    if whole < len(content):
-        os.truncate(path, whole)
-    return done

@@ -2,16 +2,18 @@
 
 import logging
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from src.errors import KnowledgeError
 from src.knowledge.kinds import CURES, check_kind
 from src.knowledge.limits import KNOWLEDGE_LIMITS, Limits
-from src.knowledge.readers import READERS, reader_of
-from src.knowledge.types import Document
+from src.knowledge.readers import READERS, TABLE_READERS, Place, function_at
+from src.knowledge.types import Document, Row
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Document]:
@@ -22,10 +24,27 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
     Raises:
         KnowledgeError: not a kind that is read, too large, not what its suffix says, malformed, or nothing in it.
     """
-    documents = _parse(path, name or path.name, limits)
+    name = name or path.name
+    documents: list[Document] = _parse(path, name, limits, READERS, lambda found: _within(found, name, limits))
     if not documents:
-        raise KnowledgeError(f"{name or path.name} 里没有可用的文字；请检查文件内容")
+        raise KnowledgeError(f"{name} 里没有可用的文字；请检查文件内容")
     return documents
+
+
+def read_table(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Row]:
+    """The rows of a table that hold anything, the header among them, each cell as it is in the file.
+
+    Of a workbook the first visible sheet that holds anything. ``max_documents`` limits the rows. Runs in this process,
+    as ``read_file`` does.
+
+    Raises:
+        KnowledgeError: as ``read_file``.
+    """
+    name = name or path.name
+    rows: list[Row] = _parse(path, name, limits, TABLE_READERS, lambda found: _rows_within(found, name, limits))
+    if not rows:
+        raise KnowledgeError(f"{name} 里没有内容；请检查文件")
+    return rows
 
 
 def knowledge_files(paths: Sequence[Path | str]) -> list[tuple[Path, str]]:
@@ -55,15 +74,21 @@ def readable_kinds() -> str:
     return " ".join(READERS)
 
 
-def _parse(path: Path, name: str, limits: Limits) -> list[Document]:
+def _parse(
+    path: Path,
+    name: str,
+    limits: Limits,
+    readers: Mapping[str, Place],
+    checked: Callable[[Iterator[Any]], Iterator[T]],
+) -> list[T]:
     suffix = path.suffix.lower()
-    if suffix not in READERS:
-        cure = CURES.get(suffix) or f"能读的格式有 {readable_kinds()}"
+    if suffix not in readers:
+        cure = CURES.get(suffix) or f"能读的格式有 {' '.join(readers)}"
         raise KnowledgeError(f"{name}：不支持 {path.suffix or '没有后缀的文件'}；{cure}")
     data = _bytes(path, name, limits)
     check_kind(data, suffix, name)
     try:
-        return list(_within(reader_of(suffix)(data, name, limits), name, limits))
+        return list(checked(function_at(readers[suffix])(data, name, limits)))
     except KnowledgeError:
         raise
     except MemoryError as error:
@@ -97,6 +122,20 @@ def _within(documents: Iterator[Document], name: str, limits: Limits) -> Iterato
         if characters > limits.max_characters:
             raise KnowledgeError(f"{name} 超过 {limits.max_characters} 个字；请拆成几个文件")
         yield document
+
+
+def _rows_within(rows: Iterator[Row], name: str, limits: Limits) -> Iterator[Row]:
+    count = characters = 0
+    for row in rows:
+        if not any(str(cell).strip() for cell in row if cell is not None):
+            continue
+        count += 1
+        if count > limits.max_documents:
+            raise KnowledgeError(f"{name} 超过 {limits.max_documents} 行；请拆成几个文件")
+        characters += sum(len(cell) for cell in row if isinstance(cell, str))
+        if characters > limits.max_characters:
+            raise KnowledgeError(f"{name} 超过 {limits.max_characters} 个字；请拆成几个文件")
+        yield row
 
 
 def _unique_name(path: Path, root: Path, used: set[str]) -> str:

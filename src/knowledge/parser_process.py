@@ -4,6 +4,7 @@ Started by ``ParserPool`` as ``python -m src.knowledge.parser_process PARENT_PID
 JSON: foreign parsers may be made to run foreign code, and an unpickled answer would carry that over.
 """
 
+import datetime
 import json
 import os
 import resource
@@ -20,10 +21,10 @@ from typing import Any
 
 from src.errors import KnowledgeError
 from src.knowledge.limits import Limits
-from src.knowledge.parse import read_file
+from src.knowledge.parse import read_file, read_table
 
 GRACE_S = 5.0
-DOCUMENTS_A_LINE = 500
+ITEMS_A_LINE = 500
 _FORBIDDEN = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "subprocess.Popen", "os.system", "os.exec")
 
 
@@ -39,21 +40,30 @@ def main() -> None:
         request = json.loads(line)
         limits = Limits(**request["limits"])
         _limit(limits)
-        for answer in _answers(Path(request["path"]), request["name"], limits):
-            answers.write(json.dumps(answer).encode("ascii") + b"\n")
+        for answer in _answers(request["wanted"], Path(request["path"]), request["name"], limits):
+            answers.write(json.dumps(answer, default=_as_json).encode("ascii") + b"\n")
         answers.flush()
         signal.alarm(0)
 
 
-def _answers(path: Path, name: str, limits: Limits) -> Iterator[dict[str, Any]]:
+def _answers(wanted: str, path: Path, name: str, limits: Limits) -> Iterator[dict[str, Any]]:
+    items: list[Any]
     try:
-        documents = read_file(path, name, limits)
+        if wanted == "rows":
+            items = read_table(path, name, limits)
+        else:
+            items = [astuple(document) for document in read_file(path, name, limits)]
     except KnowledgeError as error:
         yield {"error": str(error)}
         return
-    for start in range(0, len(documents), DOCUMENTS_A_LINE):
-        yield {"documents": [astuple(document) for document in documents[start : start + DOCUMENTS_A_LINE]]}
+    for start in range(0, len(items), ITEMS_A_LINE):
+        yield {"items": items[start : start + ITEMS_A_LINE]}
     yield {"done": True}
+
+
+def _as_json(cell: datetime.datetime) -> dict[str, str]:
+    """The one kind of cell that JSON does not know."""
+    return {"time": cell.isoformat()}
 
 
 def _limit(limits: Limits) -> None:

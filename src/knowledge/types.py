@@ -1,6 +1,11 @@
-"""Documents, and the chunks of them that are indexed."""
+"""Documents, and the chunks of them that are indexed; rows of tables."""
 
+import datetime
 from dataclasses import dataclass
+
+# What a cell of a table holds; a CSV has texts only.
+Cell = str | int | float | bool | datetime.datetime | None
+Row = list[Cell]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Files parsed in processes of their own: a file that takes too long, too much memory or crashes costs only itself."""
 
+import datetime
 import json
 import os
 import queue
@@ -12,14 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 from src.errors import KnowledgeError
 from src.knowledge.limits import KNOWLEDGE_LIMITS, UPLOAD_LIMITS, Limits
 from src.knowledge.parse import read_file
 from src.knowledge.readers import PLAIN
-from src.knowledge.types import Document
+from src.knowledge.types import Cell, Document, Row
 
+Wanted = Literal["documents", "rows"]
 ROOT = Path(__file__).resolve().parents[2]
 # Of the environment only this reaches a parser: no tokens, no keys.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -52,9 +54,20 @@ class ParserPool:
         Raises:
             KnowledgeError: as ``read_file``; also when the process took too long or died.
         """
+        return [Document(*map(str, fields)) for fields in self._read("documents", path, name)]
+
+    def read_table(self, path: Path, name: str | None = None) -> list[Row]:
+        """``parse.read_table`` in a process apart; waits until one is free.
+
+        Raises:
+            KnowledgeError: as ``read``.
+        """
+        return [[_cell(cell) for cell in row] for row in self._read("rows", path, name)]
+
+    def _read(self, wanted: Wanted, path: Path, name: str | None) -> list[Any]:
         parser = self._free.get()
         try:
-            return parser.read(path, name or path.name, self.limits)
+            return parser.read(wanted, path, name or path.name, self.limits)
         finally:
             self._free.put(parser)
 
@@ -107,13 +120,15 @@ class _Parser:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def read(self, path: Path, name: str, limits: Limits) -> list[Document]:
-        request = json.dumps({"path": str(path.absolute()), "name": name, "limits": asdict(limits)})
+    def read(self, wanted: Wanted, path: Path, name: str, limits: Limits) -> list[Any]:
+        request = json.dumps(
+            {"wanted": wanted, "path": str(path.absolute()), "name": name, "limits": asdict(limits)}
+        )
         for _ in range(2):
             process, fresh = self._running(name)
-            documents = self._ask(process, request, name, limits)
-            if documents is not None:
-                return documents
+            items = self._ask(process, request, name, limits)
+            if items is not None:
+                return items
             # One that was there before may have been leaving, or dying of an earlier file: a fresh one will tell.
             if fresh and process.returncode != 0:
                 break
@@ -147,9 +162,7 @@ class _Parser:
             with suppress(OSError):
                 cast(IO[bytes], pipe).close()
 
-    def _ask(
-        self, process: subprocess.Popen[bytes], request: str, name: str, limits: Limits
-    ) -> list[Document] | None:
+    def _ask(self, process: subprocess.Popen[bytes], request: str, name: str, limits: Limits) -> list[Any] | None:
         """None if the process died."""
         assert process.stdin is not None
         assert process.stdout is not None
@@ -198,14 +211,20 @@ class _Parser:
         )
 
 
-def _answers(stream: Iterable[bytes]) -> list[Document] | str | None:
-    """All documents, the reason there are none, or None where the stream ends before its last line."""
-    documents: list[Document] = []
+def _answers(stream: Iterable[bytes]) -> list[Any] | str | None:
+    """All items, the reason there are none, or None where the stream ends before its last line."""
+    items: list[Any] = []
     for line in stream:
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             return str(answer["error"])
         if "done" in answer:
-            return documents
-        documents += [Document(*map(str, fields)) for fields in answer["documents"]]
+            return items
+        items += answer["items"]
     return None
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, dict):
+        return datetime.datetime.fromisoformat(value["time"])
+    return value if value is None or isinstance(value, str | int | float) else str(value)

@@ -3,21 +3,19 @@
 import csv
 import json
 import os
-import re
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from src.errors import InputError
+from src.files import defused
 from src.knowledge.types import Chunk
 from src.retrieval.passages import Passage
 
 Kind = Literal["csv", "jsonl"]
 # Some 50 MB of passages.
 MAX_ROWS = 50_000
-# Excel and its like take such a cell for a formula, full-width marks too in some languages.
-_FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
@@ -64,11 +62,6 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]], kind: Kind, limit: in
     except OSError as error:
         raise InputError(f"导出的文件写不下来（{error.strerror or error}）；请联系站长检查磁盘") from error
     return written, next(source, None) is not None
-
-
-def defused(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, with an apostrophe before it; anything else as it is."""
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _csv(stream: Any) -> Any:

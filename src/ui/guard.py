@@ -22,6 +22,11 @@ QUICK: dict[str, Any] = {"concurrency_limit": None}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 SEARCH_SLOT: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": 4}
 
+# A batch takes turns with questions at the model itself, a few resumes at a time, so it must not hold their slot.
+BATCH_SLOT: dict[str, Any] = {"concurrency_id": "batch", "concurrency_limit": 4}
+# An upload is parsed within seconds; its file is kept no longer than this.
+UPLOAD_LIFE_S = 600
+
 # Reading all of a large index, one visitor after the other.
 EXPORT_SLOT: dict[str, Any] = {"concurrency_id": "export", "concurrency_limit": 1}
 CHECK_SLOT: dict[str, Any] = {"concurrency_id": "check", "concurrency_limit": 1}

@@ -6,12 +6,11 @@ from src.errors import InputError
 from src.runtime import Runtime
 from src.settings import Settings
 from src.ui import api, chat_tab, extraction_tab, index_tab, render
-from src.ui.guard import session_of
+from src.ui.guard import UPLOAD_LIFE_S, session_of
 from src.ui.index.cards import CSS as INDEX_CSS
+from src.ui.running import Leaving
 
 MAX_UPLOAD = "20mb"
-# An upload is parsed within seconds; its file is kept no longer than this.
-UPLOAD_LIFE_S = 600
 UPLOAD_SWEEP_S = 60
 # Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
@@ -28,9 +27,9 @@ def create_page(runtime: Runtime) -> gr.Blocks:
         gr.Markdown(INTRO)
         with gr.Tabs():
             with gr.Tab("问答 Chat", id="rag"):
-                running = chat_tab.build(runtime)
+                leaving: list[Leaving] = [*chat_tab.build(runtime)]
             with gr.Tab("抽取 Extract", id="extraction"):
-                running += extraction_tab.build(runtime)
+                leaving += extraction_tab.build(runtime)
             with gr.Tab("索引 Index", id="index") as index:
                 index_tab.build(runtime, index)
         gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
@@ -38,7 +37,7 @@ def create_page(runtime: Runtime) -> gr.Blocks:
         def forget(request: gr.Request) -> None:
             session = session_of(request)
             runtime.sessions.drop(session)
-            for work in running:
+            for work in leaving:
                 work.drop(session)
 
         page.unload(forget)

@@ -23,7 +23,8 @@ CSS = """
 .yz-facts > div {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 8px 12px;
   background: var(--block-background-fill); overflow-wrap: anywhere;}
 .yz-facts b {display: block; font-size: 1.15em;}
-.dark #extract-text, .dark #extract-text * {color: var(--body-text-color) !important;}
+.dark :is(#extract-text, #compare-base, #compare-adapter), .dark :is(#extract-text, #compare-base, #compare-adapter) *
+  {color: var(--body-text-color) !important;}
 mark {background: color-mix(in srgb, var(--color-accent) 30%, transparent); color: inherit; border-radius: 3px;}
 .prose, .prose * {overflow-wrap: anywhere;}
 """

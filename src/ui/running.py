@@ -2,12 +2,26 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import gradio as gr
+
+from src.errors import Stopped
 
 # Longer than a model takes for the step it is in.
 LEAVE_S = 5.0
+Views = Generator[tuple[Any, ...], None, None]
+
+
+class Leaving(Protocol):
+    """What keeps something of a visitor."""
+
+    def drop(self, session: str) -> None:
+        """Forget a visitor who has left."""
+        ...
 
 
 @dataclass
@@ -72,3 +86,13 @@ class Running:
         answers.pop(ticket, None)
         if not answers:
             self._answers.pop(session, None)
+
+
+def until_stopped(items: Views, stop: threading.Event, outputs: int) -> Views:
+    """``items``; whoever set ``stop`` draws the page, so nothing is drawn after that."""
+    with closing(items), suppress(Stopped):
+        if not stop.is_set():
+            yield from items
+    if stop.is_set():
+        # Gradio sends the last item once more when a generator ends.
+        yield (gr.skip(),) * outputs

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from src.language.fake import FakeModel
 from src.runtime import Runtime
@@ -47,12 +47,6 @@ def inspector(inspected: Runtime) -> Iterator[str]:
     page = create_page(inspected)
     yield launch(page, inspected.settings, block=False)
     page.close()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
 
 
 @pytest.fixture

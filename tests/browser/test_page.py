@@ -1,36 +1,15 @@
 """A person at the page: headless Chromium on the real app, every tab used, screenshots kept in artifacts/."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import PATIENCE_MS
 from tests.conftest import ARTIFACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
-PATIENCE_MS = 60_000
 QUESTION = "广州大学的办学历史可以追溯到哪一年？"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[object]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-
-
-@pytest.fixture
-def page(browser: object, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="zh-CN")
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("response", lambda r: errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(address)
-    expect(page.get_by_role("heading", name="源知 YuanZhi")).to_be_visible(timeout=PATIENCE_MS)
-    yield page
-    page.close()
-    assert errors == []
 
 
 def keep(page: Page, name: str) -> None:

@@ -1,14 +1,19 @@
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from src.errors import InputError, ModelError
-from src.extraction.batch import BatchCounts, extract_jsonl
+from src.extraction.batch import BatchCounts, extract_file, extract_jsonl, in_chunks, working_file
 from src.extraction.schema import LABELS
 from src.extraction.service import ExtractionService
+from src.files import csv_text
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
+from tests.knowledge import samples
 
 
 @pytest.fixture
@@ -138,3 +143,101 @@ def test_an_id_with_a_lone_surrogate_survives_a_resume(source: Path, target: Pat
     write(source, {"id": "\ud800", "text": RESUME})
     extract_jsonl(ExtractionService(ScriptedModel()), source, target)
     assert extract_jsonl(ExtractionService(ScriptedModel()), source, target).skipped == 1
+
+
+def rows_of(path: Path) -> list[list[Any]]:
+    if path.suffix == ".xlsx":
+        return [list(row) for row in openpyxl.load_workbook(path).active.iter_rows(values_only=True)]
+    return list(csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
+
+
+def write_table(path: Path, rows: list[list[str]]) -> Path:
+    path.write_bytes(
+        samples.workbook({"一": rows}) if path.suffix == ".xlsx" else csv_text(rows)[1:].encode("utf-16")
+    )
+    return path
+
+
+TABLE = [["编号", "简历"], ["007", RESUME], ["007", ""], ["x", RESUME + "！"]]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".xlsx"])
+def test_a_table_comes_back_with_new_columns(tmp_path: Path, kind: str) -> None:
+    source, target = write_table(tmp_path / f"in{kind}", TABLE), tmp_path / f"out{kind.upper()}"
+    calls: list[tuple[int, int]] = []
+    counts = extract_file(
+        ExtractionService(ScriptedModel()), source, target, progress=lambda *call: calls.append(call)
+    )
+    assert counts == BatchCounts(total=3, skipped=0, extracted=2, failed=1)
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    header, *rows = rows_of(target.rename(tmp_path / f"renamed{kind}"))
+    assert header == ["编号", "简历", *LABELS, "错误"]
+    assert [row[0] for row in rows] == ["007", "007", "x"]
+    assert rows[0][1:3] == [RESUME, "王小明"]
+    assert rows[0][header.index("职位")] == "经理；董事；经理"
+    assert "空" in rows[1][-1]
+    assert not rows[2][-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"in{kind}", f"renamed{kind}"])
+
+
+@pytest.mark.parametrize("kind", [".csv", ".xlsx"])
+def test_a_table_is_gone_on_with(tmp_path: Path, kind: str) -> None:
+    source, target = write_table(tmp_path / f"in{kind}", TABLE), tmp_path / f"out{kind}"
+
+    def breaks(prompt: str) -> str:
+        if "！" in prompt:
+            raise ModelError("服务断了")
+        return "{}"
+
+    with pytest.raises(ModelError):
+        extract_file(ExtractionService(ScriptedModel(breaks)), source, target)
+    assert not target.exists()
+    working = working_file(target)
+    with working.open("ab") as stream:
+        stream.write(b'{"id": 3, "te')  # what a kill leaves
+    model = ScriptedModel()
+    assert extract_file(ExtractionService(model), source, target) == BatchCounts(3, 2, 1, 0)
+    assert len(model.prompts) == 1
+    assert [row[2] or "" for row in rows_of(target)[1:]] == ["", "", "王小明"]
+    assert not working.exists()
+    before = target.read_bytes()
+    with pytest.raises(InputError, match="已经有了"):
+        extract_file(ExtractionService(model), source, target)
+    assert target.read_bytes() == before
+
+
+def test_results_of_another_input_are_not_gone_on_with(tmp_path: Path) -> None:
+    source, target = write_table(tmp_path / "in.csv", TABLE), tmp_path / "out.csv"
+    line = {"id": 1, "text": "别人", "entities": {}, "spans": []}
+    for content in (json.dumps(line) + "\n", json.dumps(line | {"id": [1]}) + "\n", "my diary\n", "my diary"):
+        working_file(target).write_text(content, encoding="utf-8")
+        with pytest.raises(InputError, match=r"out\.csv\.partial\.jsonl"):
+            extract_file(ExtractionService(ScriptedModel()), source, target)
+        assert working_file(target).read_text(encoding="utf-8") == content
+        assert not target.exists()
+
+
+@pytest.mark.parametrize(("first", "second"), [("a.csv", "b.jsonl"), ("a.jsonl", "b.xlsx"), ("a.xlsx", "b.csv")])
+def test_both_files_are_of_one_kind(tmp_path: Path, first: str, second: str) -> None:
+    write(tmp_path / first, {"text": RESUME})
+    with pytest.raises(InputError, match="同一种格式"):
+        extract_file(ExtractionService(ScriptedModel()), tmp_path / first, tmp_path / second)
+
+
+def test_other_names_are_json_lines(tmp_path: Path) -> None:
+    write(tmp_path / "in", {"text": RESUME})
+    assert extract_file(ExtractionService(ScriptedModel()), tmp_path / "in", tmp_path / "out.txt").extracted == 1
+    assert read(tmp_path / "out.txt")[0]["id"] == 1
+
+
+def test_the_model_gets_chunks_of_texts() -> None:
+    sizes: list[int] = []
+
+    class Service(ExtractionService):
+        def extract_many(self, texts, use_adapter=True, stop=None):
+            sizes.append(len(texts))
+            return super().extract_many(texts, use_adapter, stop)
+
+    results = list(in_chunks(Service(ScriptedModel()), [RESUME, "", RESUME, RESUME, RESUME], chunk=2))
+    assert sizes == [2, 2, 1]
+    assert [isinstance(result, InputError) for result in results] == [False, True, False, False, False]

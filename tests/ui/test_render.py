@@ -5,13 +5,10 @@ import re
 import pytest
 
 from src.chat.types import Answer, Support
-from src.extraction.schema import Extraction, Span
-from src.extraction.service import ExtractionProgress
 from src.knowledge.types import Chunk
 from src.retrieval.types import Hit, Stages
 from src.ui import render
 from src.ui.chat_tab import _shown, before_last_answer, plain_content, upload_summary, without_last_exchange
-from src.ui.extraction_tab import highlight, views
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'"
 
@@ -73,35 +70,3 @@ def test_retry_and_undo() -> None:
     assert before_last_answer(turns) == turns[:3]
     assert without_last_exchange(turns) == (turns[:2], "二")
     assert without_last_exchange([]) == ([], "")
-
-
-def extraction(text: str, *spans: tuple[str, int, int]) -> Extraction:
-    return Extraction.of(text, [Span(label, text[a:b], a, b) for label, a, b in spans])
-
-
-@pytest.mark.parametrize(
-    "spans",
-    [
-        (),
-        (("姓名", 0, 2), ("职位", 4, 7)),
-        (("组织名", 0, 4), ("地名", 0, 2), ("职位", 3, 7)),
-        (("姓名", 0, 7),),
-    ],
-)
-def test_highlighted_pieces_add_up_to_the_text(spans) -> None:
-    text = "北京公司总经理"
-    pieces = highlight(extraction(text, *spans))
-    assert "".join(piece for piece, _ in pieces) == text
-    assert [label for _, label in pieces if label][:1] == [label for label, _, _ in spans][:1]
-
-
-def test_the_page_is_drawn_only_when_there_is_something_new() -> None:
-    empty, one = extraction("王五经理"), extraction("王五经理", ("姓名", 0, 2))
-    stream = [
-        ExtractionProgress(0, 1, empty),
-        ExtractionProgress(0, 1, empty, "{"),
-        ExtractionProgress(0, 1, one, "{…"),
-        ExtractionProgress(1, 1, one, done=True),
-    ]
-    drawn = [isinstance(item[3], dict) and "text" in item[3] for item in views(iter(stream))]
-    assert drawn == [True, False, True, True]

@@ -1,21 +1,21 @@
 """One module a family of files; each is loaded when the first of its files comes.
 
-A reader takes (bytes, name to show, limits) and yields documents. It raises ``KnowledgeError`` where it knows what
+A reader takes (bytes, name to show, limits) and yields documents, or the rows of a table. It raises ``KnowledgeError`` where it knows what
 is wrong with a file; whatever else a library raises means that the file is damaged.
 """
 
 import importlib
 from collections.abc import Callable, Iterator
-from typing import cast
+from typing import Any, cast
 
 from src.knowledge.kinds import IMAGES
 from src.knowledge.limits import Limits
-from src.knowledge.types import Document
 
-Reader = Callable[[bytes, str, Limits], Iterator[Document]]
+Reader = Callable[[bytes, str, Limits], Iterator[Any]]
+Place = tuple[str, str]
 
 # One line makes a format readable, in files, folders and uploads alike: suffix -> (module here, function).
-READERS = {
+READERS: dict[str, Place] = {
     ".txt": ("lines", "read"),
     ".jsonl": ("records", "read_jsonl"),
     ".md": ("markdown", "read"),
@@ -29,11 +29,13 @@ READERS = {
     ".xlsx": ("workbook", "read"),
     **dict.fromkeys(IMAGES, ("picture", "read")),
 }
+# Of these the rows can be had too, as they are.
+TABLE_READERS: dict[str, Place] = {".csv": ("tables", "csv_rows"), ".xlsx": ("workbook", "first_rows")}
 # Read without a foreign parser: the owner's own need no process apart.
 PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv")
 
 
-def reader_of(suffix: str) -> Reader:
-    """The reader of a suffix in ``READERS``."""
-    module, function = READERS[suffix]
+def function_at(place: Place) -> Reader:
+    """The function that a value of ``READERS`` (which gives documents) or ``TABLE_READERS`` (rows) names."""
+    module, function = place
     return cast(Reader, getattr(importlib.import_module(f"{__name__}.{module}"), function))

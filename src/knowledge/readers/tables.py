@@ -87,18 +87,26 @@ class CellCount:
 def read_csv(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """Encoding and delimiter are detected."""
     text = decode(data, name)
+    yield from table_documents(_csv_rows(text, _delimiter(text), name, limits), name, name)
+
+
+def csv_rows(data: bytes, name: str, limits: Limits) -> Iterator[list[str]]:
+    """Every row as it is; a first row that the delimiter does not divide is a table of one column."""
+    text = decode(data, name)
+    delimiter = _delimiter(text)
+    first = next(filter(str.strip, text.split("\n")), "")
+    yield from _csv_rows(text, delimiter if delimiter in first else ",", name, limits)
+
+
+def _csv_rows(text: str, delimiter: str, name: str, limits: Limits) -> Iterator[list[str]]:
     count = CellCount(name, limits)
-
-    def rows() -> Iterator[list[str]]:
-        csv.field_size_limit(2**31 - 1)  # one for the process; the text itself is limited already
-        try:
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)):
-                count.add(len(row))
-                yield row
-        except csv.Error as error:
-            raise KnowledgeError(f"{name} 不是完整的 CSV（{error}）；请用表格软件重新导出为 CSV") from error
-
-    yield from table_documents(rows(), name, name)
+    csv.field_size_limit(2**31 - 1)  # one for the process; the text itself is limited already
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            count.add(len(row))
+            yield row
+    except csv.Error as error:
+        raise KnowledgeError(f"{name} 不是完整的 CSV（{error}）；请用表格软件重新导出为 CSV") from error
 
 
 def _row(header: Sequence[str], cells: Sequence[str]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """``.xlsx``: every visible sheet is a table."""
 
 import datetime
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from openpyxl import load_workbook
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
@@ -11,19 +12,39 @@ from src.errors import KnowledgeError
 from src.knowledge.limits import Limits
 from src.knowledge.readers.packages import open_package
 from src.knowledge.readers.tables import CellCount, table_documents
-from src.knowledge.types import Document
+from src.knowledge.types import Cell, Document, Row
 
 
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """Source: file and sheet, title: sheet; a formula counts as the value that was saved with it."""
+    count = CellCount(name, limits)
+    for number, sheet in _visible(data, name, limits):
+        rows = _rows(sheet, count)
+        yield from table_documents(rows, name, f"{name} 工作表 {sheet.title}", f"s{number}:r", sheet.title)
+
+
+def first_rows(data: bytes, name: str, limits: Limits) -> Iterator[Row]:
+    """The rows of the first visible sheet that holds anything: numbers, dates and texts as they are."""
+    count = CellCount(name, limits)
+    for _, sheet in _visible(data, name, limits):
+        found = False
+        sheet.reset_dimensions()
+        for row in sheet.iter_rows():
+            count.add(len(row))
+            found = found or any(cell.value is not None for cell in row)
+            yield [_plain(cell.value) for cell in row]
+        if found:
+            return
+
+
+def _visible(data: bytes, name: str, limits: Limits) -> Iterator[tuple[int, ReadOnlyWorksheet]]:
+    """The sheets that are not hidden, each with its number among all."""
     workbook = load_workbook(open_package(data, name, limits), read_only=True, data_only=True, keep_links=False)
     if len(workbook.worksheets) > limits.max_pages:
         raise KnowledgeError(f"{name} 的工作表超过 {limits.max_pages} 个；请拆成几个文件")
-    count = CellCount(name, limits)
     for number, sheet in enumerate(workbook.worksheets, 1):
         if sheet.sheet_state == "visible":
-            rows = _rows(sheet, count)
-            yield from table_documents(rows, name, f"{name} 工作表 {sheet.title}", f"s{number}:r", sheet.title)
+            yield number, sheet
 
 
 def _rows(sheet: ReadOnlyWorksheet, count: CellCount) -> Iterator[list[str]]:
@@ -48,3 +69,10 @@ def _text(cell: Any) -> str:
     if isinstance(value, datetime.datetime):
         return str(value.date() if value.time() == datetime.time() else value)
     return str(value)
+
+
+def _plain(value: Any) -> Cell:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    known = value is None or isinstance(value, str | int | float | datetime.datetime)
+    return cast(Cell, value if known else str(value))

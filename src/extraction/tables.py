@@ -1,0 +1,144 @@
+"""Tables of resumes, one a row: which column holds the text, and the same table with what was found in it."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from src.errors import InputError
+from src.extraction.jsonl import Line, Record, refuse
+from src.extraction.schema import LABELS
+from src.files import csv_text, defused
+from src.knowledge.types import Cell, Row
+
+KINDS = (".csv", ".xlsx")
+# The first of these that a table has, in this order and whatever the case.
+TEXT_COLUMNS = ("text", "简历", "内容", "正文")
+ID_COLUMN = "id"
+ERROR_COLUMN = "错误"
+# Between the values of one label.
+SEPARATOR = "；"
+NOT_DONE = "还没有抽取"
+_SHOWN_COLUMNS = 8
+_SHOWN_CHARS = 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows below a header, all as wide as it.
+
+    Attributes:
+        kind: ``.csv`` or ``.xlsx``.
+        text_column: index of the column that holds the resumes.
+        id_column: index of the column that names them; None: there is none.
+    """
+
+    kind: str
+    header: Row
+    rows: list[Row]
+    text_column: int
+    id_column: int | None
+
+    def lines(self) -> list[Line]:
+        """The texts in order, known by their place from 1: the names of a table may repeat."""
+        return [Line(number, shown(row[self.text_column])) for number, row in enumerate(self.rows, 1)]
+
+    def names(self) -> list[str]:
+        """What the table itself calls its rows; empty texts where it does not."""
+        return ["" if self.id_column is None else shown(row[self.id_column]) for row in self.rows]
+
+
+def table_of(rows: Sequence[Row], name: str) -> Table:
+    """The first row is the header.
+
+    Raises:
+        InputError: there is no column of texts, no row, or rows of a CSV have more cells than the header.
+    """
+    header = list(rows[0])
+    while header and not shown(header[-1]).strip():
+        header.pop()
+    columns = [shown(cell).strip().lower() for cell in header]
+    text_column = next((columns.index(wanted) for wanted in TEXT_COLUMNS if wanted in columns), None)
+    if text_column is None:
+        listed = "、".join(column[:_SHOWN_CHARS] or "（空）" for column in columns[:_SHOWN_COLUMNS])
+        raise InputError(
+            f"{name} 没有放简历文字的列：第一行应当是列名，其中一列叫 {'、'.join(TEXT_COLUMNS)}；收到的列有 {listed}"
+        )
+    if len(rows) == 1:
+        raise InputError(f"{name} 只有列名，没有简历；请从第二行起每行放一份")
+    kind = "." + name.rpartition(".")[2].lower()
+    width = len(header)
+    if kind == ".csv":
+        longer = [
+            f"第 {number} 行（不算空行）有 {len(row)} 格，列名只有 {width} 个"
+            for number, row in enumerate(rows[1:], 2)
+            if any(shown(cell).strip() for cell in row[width:])
+        ]
+        refuse(longer, name, "文字里有逗号的格子要用引号括起来，请用表格软件另存为 CSV")
+    width = max(width, *(len(row) for row in rows[1:]))
+    id_column = columns.index(ID_COLUMN) if ID_COLUMN in columns else None
+    return Table(kind, _filled(header, width), [_filled(row, width) for row in rows[1:]], text_column, id_column)
+
+
+def table_bytes(table: Table, records: Mapping[Any, Record]) -> bytes:
+    """The file of ``table.kind``: the columns that were there, unchanged, one for each label and one for errors.
+
+    Args:
+        records: by number of the row from 1; a row that is not there is said to be not done.
+    """
+    header = [*table.header, *_new_columns(table.header)]
+    found = [_found(records.get(number)) for number in range(1, len(table.rows) + 1)]
+    if table.kind == ".csv":
+        # What was there stays as it was, formulas too: only our own columns would bring new ones.
+        rows = [[*row, *map(defused, cells)] for row, cells in zip(table.rows, found, strict=True)]
+        return csv_text([header, *rows]).encode("utf-8", "replace")
+    return _workbook([header, *([*row, *cells] for row, cells in zip(table.rows, found, strict=True))])
+
+
+def shown(cell: Cell) -> str:
+    """A cell as text."""
+    return "" if cell is None else str(cell)
+
+
+def joined(record: Record) -> list[str]:
+    """The values of each label in one text."""
+    return [SEPARATOR.join(record["entities"].get(label, ())) for label in LABELS]
+
+
+def _found(record: Record | None) -> list[str]:
+    if record is None:
+        return [""] * len(LABELS) + [NOT_DONE]
+    return [*joined(record), record.get("error", "")]
+
+
+def _new_columns(header: Row) -> list[str]:
+    taken = {shown(cell) for cell in header}
+    return [f"{name}（抽取）" if name in taken else name for name in (*LABELS, ERROR_COLUMN)]
+
+
+def _filled(row: Row, width: int) -> Row:
+    return [*row, *[None] * (width - len(row))]
+
+
+def _workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
+    from openpyxl import Workbook  # noqa: PLC0415 (slow import, only for a workbook)
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("抽取结果")
+
+    def cell(value: Cell) -> Any:
+        if not isinstance(value, str):
+            return value
+        made = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", value))
+        # A text stays one, also where it looks like a formula, and where it is edited in Excel.
+        made.data_type = "s"
+        made.quotePrefix = bool(defused(value) != value)
+        return made
+
+    for row in rows:
+        sheet.append([cell(value) for value in row])
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()

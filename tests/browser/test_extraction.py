@@ -1,0 +1,166 @@
+"""A person at tab 2: headless Chromium on the real app, one resume and many; screenshots in artifacts/."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import openpyxl
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from src.files import csv_text
+from src.runtime import Runtime
+from tests.browser.conftest import PATIENCE_MS
+from tests.conftest import ARTIFACTS
+from tests.knowledge import samples
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+RESUME = "王建国，男，汉族，工商管理硕士，现任宏远科技股份有限公司董事长。"
+HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><b>粗体</b>"
+TABLE = [["id", "简历", "备注"], ["007", RESUME, "=1+1"], ["", "", "空的"], ["x", f"{HOSTILE}李雷，总经理。", "甲"]]
+
+
+@pytest.fixture(autouse=True)
+def tab(page: Page) -> None:
+    page.get_by_role("tab", name="抽取 Extract").click()
+
+
+def keep(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"extraction-{name}.png", full_page=True)
+
+
+def saved(page: Page, button: str) -> tuple[str, bytes]:
+    """(name, content) of what a button downloads."""
+    with page.expect_download() as download:
+        page.locator(f"#{button}").click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def upload(page: Page, elem_id: str, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator(f"button#{elem_id}, #{elem_id} button").first.click()
+    chooser.value.set_files(path)
+
+
+def finished(page: Page) -> None:
+    expect(page.locator("#extract-status")).to_contain_text("用时", timeout=PATIENCE_MS)
+
+
+def written(path: Path, rows: list[list[str]]) -> Path:
+    path.write_bytes(samples.workbook({"名单": rows}) if path.suffix == ".xlsx" else csv_text(rows).encode())
+    return path
+
+
+def test_an_uploaded_resume_is_extracted_and_saved(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "简历.docx"
+    path.write_bytes(samples.word(lambda document: document.add_paragraph(f"{HOSTILE}{RESUME}")))
+    upload(page, "resume-upload", path)
+    box = page.locator("#resume-input textarea")
+    expect(box).to_have_value(f"{HOSTILE}{RESUME}")
+    expect(page.locator("#resume-uploaded")).to_contain_text("已读入 简历.docx")
+    box.fill(f"{HOSTILE}{RESUME}（改过）")
+    page.locator("#extract-run").click()
+    finished(page)
+    expect(page.locator("#extract-text")).to_contain_text("（改过）")
+    expect(page.locator("#extract-text")).to_contain_text("<b>粗体</b>")
+    expect(page.locator("#extract-table")).to_contain_text("置信度")
+    expect(page.locator("#extract-table")).to_contain_text("王建国")
+    name, data = saved(page, "extract-csv")
+    assert name == "extraction.csv"
+    assert data.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert {"label": "姓名", "text": "王建国"} in [{k: row[k] for k in ("label", "text")} for row in rows]
+    name, data = saved(page, "extract-download")
+    assert name == "extraction.json"
+    result = json.loads(data)
+    assert [span["text"] for span in result["spans"]] == [row["text"].removeprefix("'") for row in rows]
+    assert all(result["text"][int(row["start"]) : int(row["end"])] for row in rows)
+    assert page.title() == "源知 YuanZhi"
+    keep(page, "single")
+
+
+def test_a_file_that_cannot_be_read_is_said_in_chinese(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "简历.pdf"
+    path.write_bytes(samples.pdf([["秘密。"]], encrypt="secret"))
+    upload(page, "resume-upload", path)
+    expect(page.get_by_text("密码", exact=False).first).to_be_visible()
+
+
+def test_base_and_adapter_side_by_side(page: Page, runtime: Runtime) -> None:
+    button = page.locator("#extract-compare")
+    if not runtime.extraction.has_adapter:
+        expect(button).to_have_count(0)
+        expect(page.locator("#extract-about")).to_contain_text("python -m src train --data")
+        pytest.skip("没有适配器，对照不显示")
+    page.locator("#resume-input textarea").fill(RESUME)
+    button.click()
+    finished(page)
+    for side in ("base", "adapter"):
+        expect(page.locator(f"#compare-{side}")).to_contain_text("王建国")
+    expect(page.locator("#compare-difference")).to_contain_text("两者都有")
+    keep(page, "compare")
+    page.locator("#extract-run").click()
+    expect(page.locator("#extract-table")).to_be_visible()
+    expect(page.locator("#compare-base")).to_have_count(0)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".xlsx"])
+def test_a_table_is_stopped_gone_on_with_and_saved(page: Page, tmp_path: Path, kind: str) -> None:
+    page.get_by_role("tab", name="批量 Batch").click()
+    upload(page, "batch-upload", written(tmp_path / f"名单{kind}", TABLE))
+    status = page.locator("#batch-status")
+    expect(status).to_contain_text(f"名单{kind}：3 行")
+    page.locator("#batch-start").click()
+    expect(status).to_contain_text("正在抽取")
+    page.locator("#batch-stop").click()
+    expect(status).to_contain_text("已停止")
+    page.locator("#batch-start").click()
+    expect(status).to_contain_text("已完成 3 / 3 行，其中 1 行不能用", timeout=PATIENCE_MS)
+    expect(page.locator("#batch-preview")).to_contain_text("王建国")
+    page.wait_for_timeout(300)
+    keep(page, f"batch-{kind[1:]}")
+    name, data = saved(page, "batch-download")
+    assert name == f"名单_抽取{kind}"
+    if kind == ".csv":
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    else:
+        sheet = openpyxl.load_workbook(io.BytesIO(data)).active
+        rows = [["" if cell is None else cell for cell in row] for row in sheet.iter_rows(values_only=True)]
+    if kind == ".csv":
+        assert [row[:3] for row in rows] == TABLE
+    assert rows[0][-1] == "错误"
+    assert rows[1][rows[0].index("姓名")] == "王建国"
+    assert [bool(row[-1]) for row in rows[1:]] == [False, True, False]
+    assert page.title() == "源知 YuanZhi"
+
+
+def test_a_batch_is_of_its_visitor_only(page: Page, browser: Browser, address: str, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="批量 Batch").click()
+    upload(page, "batch-upload", written(tmp_path / "名单.csv", TABLE))
+    expect(page.locator("#batch-status")).to_contain_text("3 行")
+    other = browser.new_page(locale="zh-CN")
+    other.goto(address)
+    other.get_by_role("tab", name="抽取 Extract").click()
+    other.get_by_role("tab", name="批量 Batch").click()
+    for button in ("batch-start", "batch-download"):
+        other.locator(f"#{button}").click()
+        expect(other.get_by_text("请先上传", exact=False).first).to_be_visible()
+    expect(other.locator("#batch-status")).to_contain_text("还没有上传")
+    other.close()
+
+
+def test_a_table_without_resumes_is_refused(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="批量 Batch").click()
+    upload(page, "batch-upload", written(tmp_path / "名单.csv", [["姓名", "电话"], ["王建国", "1"]]))
+    expect(page.get_by_text("没有放简历文字的列", exact=False).first).to_be_visible()
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for tab in ("单份 Single", "批量 Batch"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), tab
+        keep(page, f"phone-{tab.split()[1].lower()}")
