@@ -85,7 +85,7 @@ def train(
     longest = max(len(row.ids) for row in kept)
     together = 1 if int(os.environ.get("WORLD_SIZE", "1")) == 1 else recipe.batch_size
     checkpointing = together * longest > room
-    _add_adapter(local, recipe)
+    add_adapter(local, recipe)
     local.describe_adapter(ADAPTER, manifest)
     trainer = AdapterTrainer(
         letters=EchoEncoder(local.prompt_format.encode, len(TAGS)).letters if marks else None,
@@ -154,7 +154,12 @@ def _joined(texts: Sequence[Labelled], recipe: Recipe) -> list[Labelled]:
     return joined
 
 
-def _add_adapter(local: LocalModel, recipe: Recipe) -> None:
+def add_adapter(local: LocalModel, recipe: Recipe) -> None:
+    """A new LoRA adapter, which changes nothing yet; the base is frozen.
+
+    Raises:
+        ModelError: the model has no such projections.
+    """
     torch.manual_seed(recipe.seed)  # LoRA's first matrices are random
     config = LoraConfig(
         r=recipe.rank,

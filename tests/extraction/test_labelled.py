@@ -55,13 +55,13 @@ def test_all_bad_lines_are_counted_and_the_first_are_shown(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("content", ["", "[]", "[1, 2", "\n\n"])
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path, content: str) -> None:
-    with pytest.raises(InputError, match="d.json"):
+    with pytest.raises(InputError, match=r"d\.json"):
         read_labelled(write(tmp_path / "d.json", content))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="读不了"):
         read_labelled(tmp_path / "none.json")
-    (tmp_path / "gbk.json").write_bytes("[\"王\"]".encode("gbk"))
+    (tmp_path / "gbk.json").write_bytes('["王"]'.encode("gbk"))
     with pytest.raises(InputError, match="UTF-8"):
         read_labelled(tmp_path / "gbk.json")

@@ -50,7 +50,9 @@ def test_best_sequence_and_confidence_are_those_of_all_sequences(seed: int) -> N
     assert [(span.label, span.start, span.end) for span in found] == spans_of(best)
     total = sum(weights.values())
     for span in found:
-        share = sum(w for tags, w in weights.items() if (span.label, span.start, span.end) in spans_of(tags)) / total
+        share = (
+            sum(w for tags, w in weights.items() if (span.label, span.start, span.end) in spans_of(tags)) / total
+        )
         assert span.confidence == pytest.approx(share, abs=1e-4)
 
 

@@ -42,7 +42,10 @@ def test_the_fingerprint_is_the_weights_not_the_files(folder: Path, tmp_path: Pa
 
 def test_a_manifest_comes_back(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
-    for manifest in (AdapterManifest("甲", "f", "json", ("前", "后")), AdapterManifest("甲", "f", "labels", labels=17)):
+    for manifest in (
+        AdapterManifest("甲", "f", "json", ("前", "后")),
+        AdapterManifest("甲", "f", "labels", labels=17),
+    ):
         manifest.write(tmp_path, scores={"dev_f1": 0.9})
         assert read_manifest(tmp_path) == manifest
         assert json.loads((tmp_path / MANIFEST_FILE).read_text("utf-8"))["scores"] == {"dev_f1": 0.9}
@@ -56,7 +59,7 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_broken_manifest_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / MANIFEST_FILE).write_text(content, "utf-8")
-    with pytest.raises(ModelError, match="yuanzhi.json"):
+    with pytest.raises(ModelError, match=r"yuanzhi\.json"):
         read_manifest(tmp_path)
 
 

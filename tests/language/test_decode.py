@@ -24,7 +24,9 @@ def greedy(model: object, prompt: list[int], count: int) -> list[int]:
 
 def run(model: object, prompt: list[int], count: int, **options: object) -> list[int]:
     ends = frozenset([model.generation_config.eos_token_id])
-    return [t for new in decode(model, prompt, end_tokens=ends, max_new_tokens=count, **options) for t in new.tokens]
+    return [
+        t for new in decode(model, prompt, end_tokens=ends, max_new_tokens=count, **options) for t in new.tokens
+    ]
 
 
 @pytest.mark.parametrize("lookup", [False, True])

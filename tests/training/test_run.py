@@ -1,0 +1,162 @@
+"""Whole runs on a tiny random checkpoint: what is left in the folder, going on after a kill, what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from src.errors import InputError, SettingsError
+from src.extraction.service import ExtractionService
+from src.language.adapters import read_manifest
+from src.language.local import LocalModel, load_local
+from src.training.recipe import Recipe
+from src.training.run import train
+from tests.tiny import tiny_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = [
+    {"text": f"{name}任{post}", "entities": [["姓名", 0, len(name)], ["职位", len(name) + 1, len(name) + 3]]}
+    for name in ("王明", "李小红", "赵六", "钱多多")
+    for post in ("董事", "经理", "监事", "校长", "工人")
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps(ROWS, ensure_ascii=False), "utf-8")
+    return path
+
+
+def load(folder: Path) -> LocalModel:
+    return load_local(folder, dtype="float32", threads=1, context_tokens=2048)
+
+
+@pytest.mark.parametrize("form", ["json", "labels"])
+def test_a_run_leaves_an_adapter_that_is_served(folder: Path, data: Path, tmp_path: Path, form: str) -> None:
+    recipe = Recipe(format=form, epochs=2, learning_rate=0.01, rank=4, dev_limit=2)
+    local = load(folder)
+    before = {name: tensor.clone() for name, tensor in local.model.state_dict().items()}
+    output = tmp_path / "adapter"
+    about = train(local, recipe, data, output, dev_path=data, command="test")
+    assert {path.name for path in output.iterdir()} == {
+        *("adapter_config.json", "adapter_model.safetensors", "README.md", "curve.png", "yuanzhi.json")
+    }
+    # One training moves the adapter and nothing else.
+    after = local.model.get_base_model().state_dict()
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[_in_peft(name, after)], tensor, atol=0, rtol=0)
+    assert any(value.any() for name, value in load_file(output / "adapter_model.safetensors").items() if "lora_B" in name)
+    assert [row["epoch"] for row in about["scores"]["epochs"]] == [1, 2]
+    card = (output / "README.md").read_text("utf-8")
+    assert about["data"]["sha256"][:16] in card
+    assert "0.01" in card
+    assert (output / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+    fresh = load(folder)
+    fresh.add_adapter("resume", output)
+    service = ExtractionService(fresh, "resume", fresh.manifests["resume"])
+    result = service.extract("王明任董事")
+    assert all(result.text[span.start : span.end] == span.text for span in result.spans)
+    assert all(span.confidence is not None for span in result.spans)
+
+
+def _in_peft(name: str, state: dict[str, torch.Tensor]) -> str:
+    head, _, last = name.rpartition(".")
+    wrapped = f"{head}.base_layer.{last}"
+    return wrapped if wrapped in state else name
+
+
+def test_marking_is_learned(folder: Path, data: Path, tmp_path: Path) -> None:
+    """Twenty texts by heart: the whole way from data to spans must be right for that."""
+    recipe = Recipe(format="labels", epochs=60, learning_rate=0.02, rank=8, alpha=16, dropout=0.0, warmup=0.1)
+    about = train(load(folder), recipe, data, tmp_path / "adapter", dev_path=data, command="test")
+    assert about["scores"]["dev_f1"] > 0.9
+
+
+def test_a_killed_run_goes_on_where_it_was(folder: Path, data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "adapter"
+    command = [sys.executable, "-m", "src", "train", "--llm", str(folder), "--data", str(data), "--output", str(output)]
+    command += ["--epochs", "400", "--batch-size", "4", "--dev-limit", "1", "--format", "labels", "--threads", "1"]
+    command += ["--dtype", "float32"]
+    environment = os.environ | {"YUAN_CACHE_DIR": str(tmp_path)}
+    first = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not list(output.glob("checkpoint-*/trainer_state.json")):
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    state = json.loads(next(output.glob("checkpoint-*/trainer_state.json")).read_text("utf-8"))
+    assert state["global_step"] > 0
+    with pytest.raises(InputError, match="另一次训练"):
+        train(load(folder), Recipe(epochs=1), data, output, dev_path=None, command="test")
+    second = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(1)
+    later = state["global_step"]
+    while later <= state["global_step"]:
+        assert second.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        for path in output.glob("checkpoint-*/trainer_state.json"):
+            with_step = path.read_text("utf-8") or "{}"
+            later = max(later, int(path.parent.name.rpartition("-")[2]) if with_step != "{}" else 0)
+            log = json.loads(with_step).get("log_history", [])
+            steps = [row["step"] for row in log if "loss" in row]
+            assert steps == sorted(set(steps)), "no step was taken twice"
+    second.send_signal(signal.SIGINT)
+    assert second.wait(120) == 130
+    assert "接着做" in (second.stderr.read() if second.stderr else "")
+
+
+def test_what_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
+    local = load(folder)
+    occupied = tmp_path / "occupied"
+    occupied.mkdir()
+    (occupied / "thesis.docx").write_text("x")
+    with pytest.raises(InputError, match="不是空目录"):
+        train(local, Recipe(), data, occupied, dev_path=None, command="")
+    (occupied / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match="已经有一个适配器"):
+        train(local, Recipe(), data, occupied, dev_path=None, command="")
+    with pytest.raises(InputError, match="--max-tokens"):
+        train(local, Recipe(max_tokens=16), data, tmp_path / "a", dev_path=None, command="")
+    few = tmp_path / "few.json"
+    few.write_text(json.dumps(ROWS[:5]), "utf-8")
+    with pytest.raises(InputError, match="--dev"):
+        train(local, Recipe(), few, tmp_path / "b", dev_path=None, command="")
+
+
+@pytest.mark.parametrize("wrong", [{"rank": 0}, {"epochs": 0}, {"learning_rate": float("nan")}, {"dropout": 1.0}, {"join": -1.0}])
+def test_a_recipe_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(SettingsError):
+        Recipe(**wrong)
+
+
+def test_held_out_texts_are_not_learned_from(folder: Path, data: Path, tmp_path: Path) -> None:
+    about = train(load(folder), Recipe(epochs=1, dev_limit=1), data, tmp_path / "a", dev_path=None, command="")
+    assert about["dev"]["texts"] == 1
+    assert about["data"]["examples"] == len(ROWS) - 1
+
+
+def test_the_manifest_says_how_the_adapter_is_asked(folder: Path, tmp_path: Path) -> None:
+    rows = [{"input": f"抽取\n第{i}人王明\n完", "output": '{"姓名": ["王明"]}'} for i in range(24)]
+    path = tmp_path / "course.json"
+    path.write_text(json.dumps(rows), "utf-8")
+    train(load(folder), Recipe(epochs=1, dev_limit=1), path, tmp_path / "a", dev_path=None, command="")
+    manifest = read_manifest(tmp_path / "a")
+    assert manifest is not None
+    assert manifest.prompt == ("抽取\n", "\n完")
