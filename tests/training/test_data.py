@@ -33,7 +33,10 @@ def test_span_form_is_asked_with_the_short_prompt(tmp_path: Path) -> None:
 
 
 def test_course_form_keeps_its_own_prompt_and_gets_its_spans(tmp_path: Path) -> None:
-    rows = [course("王明，汉族", 姓名=["王明"], 种族=["汉族"]), course("王芳任经理，北京人", 姓名=["王芳"], 地名=["上海"])]
+    rows = [
+        course("王明，汉族", 姓名=["王明"], 种族=["汉族"]),
+        course("王芳任经理，北京人", 姓名=["王芳"], 地名=["上海"]),
+    ]
     data = read_data(write(tmp_path / "d.json", rows))
     assert (data.template.before, data.template.after) == (COURSE_BEFORE, COURSE_AFTER)
     assert [text.text for text in data.texts] == ["王明，汉族", "王芳任经理，北京人"]
@@ -45,7 +48,11 @@ def test_course_form_keeps_its_own_prompt_and_gets_its_spans(tmp_path: Path) -> 
 
 
 def test_forms_may_mix(tmp_path: Path) -> None:
-    rows = [course("王明", 姓名=["王明"]), {"text": "李四", "entities": [["姓名", 0, 2]]}, course("赵六", 姓名=["赵六"])]
+    rows = [
+        course("王明", 姓名=["王明"]),
+        {"text": "李四", "entities": [["姓名", 0, 2]]},
+        course("赵六", 姓名=["赵六"]),
+    ]
     data = read_data(write(tmp_path / "d.json", rows))
     assert sorted(text.text for text in data.texts) == ["李四", "王明", "赵六"]
     for text, answer in zip(data.texts, data.answers, strict=True):
@@ -76,6 +83,8 @@ def test_bad_lines_are_named(tmp_path: Path) -> None:
 
 
 def test_joined_texts_keep_their_spans() -> None:
-    joined = join([Labelled("王明，", (Span("姓名", "王明", 0, 2),)), Labelled("任董事", (Span("职位", "董事", 1, 3),))])
+    joined = join(
+        [Labelled("王明，", (Span("姓名", "王明", 0, 2),)), Labelled("任董事", (Span("职位", "董事", 1, 3),))]
+    )
     assert joined.text == "王明，任董事"
     assert [joined.text[span.start : span.end] for span in joined.spans] == ["王明", "董事"]

@@ -19,6 +19,7 @@ from src.language.local import LocalModel, load_local
 from src.training.recipe import Recipe
 from src.training.run import train
 from tests.tiny import tiny_checkpoint
+from tests.yuan.tiny import released_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [
@@ -33,6 +34,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("base"))
 
 
+@pytest.fixture(scope="module")
+def yuan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return released_checkpoint(tmp_path_factory.mktemp("yuan"))
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     path = tmp_path / "data.json"
@@ -45,7 +51,12 @@ def load(folder: Path) -> LocalModel:
 
 
 @pytest.mark.parametrize("form", ["json", "labels"])
-def test_a_run_leaves_an_adapter_that_is_served(folder: Path, data: Path, tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("base", ["folder", "yuan"])
+def test_a_run_leaves_an_adapter_that_is_served(
+    base: str, data: Path, tmp_path: Path, form: str, request: pytest.FixtureRequest
+) -> None:
+    """The embedded model and Yuan2 go the same way."""
+    folder: Path = request.getfixturevalue(base)
     recipe = Recipe(format=form, epochs=2, learning_rate=0.01, rank=4, dev_limit=2)
     local = load(folder)
     before = {name: tensor.clone() for name, tensor in local.model.state_dict().items()}
@@ -58,7 +69,9 @@ def test_a_run_leaves_an_adapter_that_is_served(folder: Path, data: Path, tmp_pa
     after = local.model.get_base_model().state_dict()
     for name, tensor in before.items():
         torch.testing.assert_close(after[_in_peft(name, after)], tensor, atol=0, rtol=0)
-    assert any(value.any() for name, value in load_file(output / "adapter_model.safetensors").items() if "lora_B" in name)
+    assert any(
+        value.any() for name, value in load_file(output / "adapter_model.safetensors").items() if "lora_B" in name
+    )
     assert [row["epoch"] for row in about["scores"]["epochs"]] == [1, 2]
     card = (output / "README.md").read_text("utf-8")
     assert about["data"]["sha256"][:16] in card
@@ -88,7 +101,18 @@ def test_marking_is_learned(folder: Path, data: Path, tmp_path: Path) -> None:
 
 def test_a_killed_run_goes_on_where_it_was(folder: Path, data: Path, tmp_path: Path) -> None:
     output = tmp_path / "adapter"
-    command = [sys.executable, "-m", "src", "train", "--llm", str(folder), "--data", str(data), "--output", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "src",
+        "train",
+        "--llm",
+        str(folder),
+        "--data",
+        str(data),
+        "--output",
+        str(output),
+    ]
     command += ["--epochs", "400", "--batch-size", "4", "--dev-limit", "1", "--format", "labels", "--threads", "1"]
     command += ["--dtype", "float32"]
     environment = os.environ | {"YUAN_CACHE_DIR": str(tmp_path)}
@@ -140,7 +164,9 @@ def test_what_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
         train(local, Recipe(), few, tmp_path / "b", dev_path=None, command="")
 
 
-@pytest.mark.parametrize("wrong", [{"rank": 0}, {"epochs": 0}, {"learning_rate": float("nan")}, {"dropout": 1.0}, {"join": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"rank": 0}, {"epochs": 0}, {"learning_rate": float("nan")}, {"dropout": 1.0}, {"join": -1.0}]
+)
 def test_a_recipe_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
         Recipe(**wrong)

@@ -18,11 +18,12 @@ from src.training.recipe import Recipe
 from src.training.run import add_adapter
 from src.training.trainer import AdapterTrainer, split
 from tests.tiny import tiny_checkpoint
+from tests.yuan.tiny import released_checkpoint
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
-    folder = tiny_checkpoint(tmp_path_factory.mktemp("base"))
+@pytest.fixture(scope="module", params=[tiny_checkpoint, released_checkpoint], ids=["embedded", "yuan"])
+def local(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> LocalModel:
+    folder = request.param(tmp_path_factory.mktemp("base"))
     model = load_local(folder, dtype="float32", threads=1, context_tokens=2048)
     add_adapter(model, Recipe(dropout=0.0))
     torch.manual_seed(1)
@@ -33,8 +34,12 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 
 
 def trainer(local: LocalModel, folder: Path, letters: list[int] | None, tokens: int = 10_000) -> AdapterTrainer:
-    arguments = TrainingArguments(output_dir=str(folder), use_cpu=True, report_to="none", remove_unused_columns=False)
-    return AdapterTrainer(letters=letters, measure=lambda: 0.0, tokens_at_once=tokens, model=local.model, args=arguments)
+    arguments = TrainingArguments(
+        output_dir=str(folder), use_cpu=True, report_to="none", remove_unused_columns=False
+    )
+    return AdapterTrainer(
+        letters=letters, measure=lambda: 0.0, tokens_at_once=tokens, model=local.model, args=arguments
+    )
 
 
 def batch(rows: list[Encoded]) -> dict[str, torch.Tensor]:
