@@ -236,7 +236,10 @@ def _train(given: argparse.Namespace, settings: Settings) -> None:
     about = train(
         Runtime(settings).trainable_model(), recipe, given.data, given.output, dev_path=given.dev, command=command
     )
-    print(f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}")
+    if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here
+        print(
+            f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}"
+        )
 
 
 def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:

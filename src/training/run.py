@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -65,7 +66,7 @@ def train(
         "recipe": asdict(recipe),
         "command": command,
     }
-    _claim(output, {name: about[name] for name in ("data", "dev", "recipe")})
+    run = {"data": dict(about["data"]), "dev": about["dev"], "recipe": about["recipe"]}
     marks = recipe.format == "labels"
     manifest = AdapterManifest(
         base=local.name,
@@ -78,18 +79,29 @@ def train(
     kept = [row for row in rows if len(row.ids) <= recipe.max_tokens]
     if not kept:
         raise InputError(f"{data_path} 里每一条都超过 {recipe.max_tokens} 个 token；请用 --max-tokens 放宽")
+    _claim(output, run)
     if left_out := len(rows) - len(kept):
         log.warning("%d 条超过 %d 个 token，没有用来训练（--max-tokens 可放宽）", left_out, recipe.max_tokens)
-    about["data"] |= {"examples": len(kept), "left_out": left_out}
+    tokens = sum(len(row.ids) for row in kept)
+    about["data"] |= {"examples": len(kept), "left_out": left_out, "tokens": tokens}
     room = _room_tokens(local)
     longest = max(len(row.ids) for row in kept)
     together = 1 if int(os.environ.get("WORLD_SIZE", "1")) == 1 else recipe.batch_size
     checkpointing = together * longest > room
     add_adapter(local, recipe)
     local.describe_adapter(ADAPTER, manifest)
+    measuring_s = 0.0
+
+    def measure() -> float:
+        nonlocal measuring_s
+        started = time.perf_counter()
+        f1 = measure_f1(local, manifest, dev)
+        measuring_s += time.perf_counter() - started
+        return f1
+
     trainer = AdapterTrainer(
         letters=EchoEncoder(local.prompt_format.encode, len(TAGS)).letters if marks else None,
-        measure=lambda: _measure(local, manifest, dev),
+        measure=measure,
         model=local.model,
         tokens_at_once=room,
         args=_arguments(local, recipe, output, checkpointing),
@@ -98,15 +110,20 @@ def train(
         data_collator=collate,
     )
     last = sorted(output.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(last[-1].parent) if last else None)
     history = trainer.state.log_history
     about["scores"] = {
         "dev_f1": trainer.best_f1,
         "epochs": [{"epoch": row["epoch"], "dev_f1": row["eval_f1"]} for row in history if "eval_f1" in row],
-        "examples_per_second": next((row["train_samples_per_second"] for row in history[::-1] if "train_samples_per_second" in row), None),
-    }  # fmt: skip
+        # Of this process, without measuring; a run that went on after a kill did the rest in another.
+        "training_s": round(time.perf_counter() - started - measuring_s, 1),
+    }
     if trainer.is_world_process_zero():
         _finish(trainer.best_folder, output, manifest, about, history)
+    # A process that leaves while another still works takes torchrun down with it.
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()
     return about
 
 
@@ -175,7 +192,7 @@ def add_adapter(local: LocalModel, recipe: Recipe) -> None:
     local.adapters = (ADAPTER,)
 
 
-def _measure(local: LocalModel, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:
+def measure_f1(local: LocalModel, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:
     """Micro F1 through the service, so that what is measured is what visitors get."""
     local.model.eval()
     service = ExtractionService(local, ADAPTER, manifest)

@@ -1,9 +1,13 @@
 """A language model that says what it is told to."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from src.extraction.schema import render_entities
+import numpy as np
+
+from src.extraction.schema import Span, render_entities
+from src.extraction.tagging import TAGS, to_tags
 from src.language.base import GenerationOptions, Message
 
 RESUME = "王小明，中国国籍，汉族，任蓝天公司经理、董事；后任白云公司经理。"
@@ -53,3 +57,38 @@ class ScriptedModel:
                 yield answer[at : at + self.piece_chars]
         finally:
             self.closed += 1
+
+
+class MarkingScript(ScriptedModel):
+    """Also marks characters: every place where a value of ``values`` stands, with certainty ``sure``."""
+
+    def __init__(self, values: dict[str, list[str]], sure: float = 0.9) -> None:
+        super().__init__()
+        self.values = values
+        self.sure = sure
+        self.asked: list[list[str]] = []
+        self.left = 0
+
+    def labels(
+        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None
+    ) -> Iterator[dict[int, np.ndarray]]:
+        self.asked.append(list(texts))
+        try:
+            yield {}
+            for index in reversed(range(len(texts))):
+                if stop is not None and stop.is_set():
+                    return
+                yield {index: self._scores(texts[index])}
+        finally:
+            self.left += 1
+
+    def _scores(self, text: str) -> np.ndarray:
+        spans = [
+            Span(label, value, match.start(), match.end())
+            for label, values in self.values.items()
+            for value in values
+            for match in re.finditer(re.escape(value), text)
+        ]
+        shares = np.full((len(text), len(TAGS)), (1 - self.sure) / (len(TAGS) - 1), dtype=np.float32)
+        shares[np.arange(len(text)), to_tags(text, tuple(spans))] = self.sure
+        return np.log(shares)

@@ -16,6 +16,7 @@ from src.errors import InputError, SettingsError
 from src.extraction.service import ExtractionService
 from src.language.adapters import read_manifest
 from src.language.local import LocalModel, load_local
+from src.training import run
 from src.training.recipe import Recipe
 from src.training.run import train
 from tests.tiny import tiny_checkpoint
@@ -146,6 +147,30 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path, data: Path, tmp_path: P
     assert "接着做" in (second.stderr.read() if second.stderr else "")
 
 
+def test_two_processes_train_one_adapter(folder: Path, data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "adapter"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command += [
+        "-m",
+        "src",
+        "train",
+        "--llm",
+        str(folder),
+        "--data",
+        str(data),
+        "--dev",
+        str(data),
+        "--output",
+        str(output),
+    ]
+    command += ["--dtype", "float32", "--threads", "1", "--epochs", "1", "--batch-size", "2", "--dev-limit", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("已存到") == 1
+    manifest = json.loads((output / "yuanzhi.json").read_text("utf-8"))
+    assert manifest["scores"]["epochs"][-1]["epoch"] == 1
+
+
 def test_what_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
     local = load(folder)
     occupied = tmp_path / "occupied"
@@ -170,6 +195,24 @@ def test_what_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
 def test_a_recipe_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
         Recipe(**wrong)
+
+
+@pytest.mark.parametrize("base", ["folder", "yuan"])
+def test_with_little_memory_activations_are_recomputed_and_it_learns_the_same(
+    base: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(base)
+    recipe = Recipe(epochs=1, dropout=0.0, learning_rate=0.01, dev_limit=1)
+    for name, room in (("much", 100_000), ("little", 1)):
+        monkeypatch.setattr(run, "_room_tokens", lambda local, room=room: room)
+        local = load(folder)
+        train(local, recipe, data, tmp_path / name, dev_path=data, command="")
+        # transformers switches it on in the base, PEFT's wrapper only asks it.
+        assert bool(local.model.get_base_model().is_gradient_checkpointing) == (name == "little")
+    much, little = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("much", "little"))
+    assert any(value.any() for name, value in little.items() if "lora_B" in name)
+    for name, value in much.items():
+        torch.testing.assert_close(little[name], value, atol=2e-3, rtol=0.05)
 
 
 def test_held_out_texts_are_not_learned_from(folder: Path, data: Path, tmp_path: Path) -> None:
