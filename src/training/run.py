@@ -215,7 +215,6 @@ def _arguments(local: LocalModel, recipe: Recipe, output: Path, checkpointing: b
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
         use_cpu=on_cpu,
-        train_sampling_strategy="group_by_length",
         logging_steps=10,
         eval_strategy="epoch",
         save_strategy="steps",

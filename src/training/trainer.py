@@ -1,15 +1,50 @@
 """transformers' Trainer with the loss only where it is asked for, and entity F1 as its measure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils.data import Sampler
 from transformers import Trainer
 
 from src.language.tagging import letter_logits
+
+# So many batches' examples, drawn at random, are sorted by length together.
+_GROUPED_BATCHES = 25
+
+
+class LengthGroups(Sampler[int]):
+    """Indices such that batches hold examples of about equal length, and the batches come in random order.
+
+    transformers' own sampler goes from long to short again and again, so that the steps before every measurement
+    see nothing but the shortest. The order depends on ``seed`` and epoch alone: a resumed run goes on with what was
+    left of its epoch.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self._lengths = torch.tensor(lengths)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed + self._epoch)
+        shuffled = torch.randperm(len(self), generator=generator)
+        pieces = torch.split(shuffled, _GROUPED_BATCHES * self._batch_size)
+        grouped = torch.cat([piece[self._lengths[piece].argsort()] for piece in pieces])
+        *batches, last = torch.split(grouped, self._batch_size)
+        order = torch.randperm(len(batches), generator=generator).tolist()
+        for batch in (*(batches[i] for i in order), last):
+            yield from batch.tolist()
 
 
 class AdapterTrainer(Trainer):  # type: ignore[misc]
@@ -31,6 +66,11 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
         self._measure = measure
         # Our loss is a mean over the batch; the Trainer divides it when gradients are accumulated.
         self.model_accepts_loss_kwargs = False
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroups:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(row["input_ids"]) for row in rows]
+        return LengthGroups(lengths, self.args.per_device_train_batch_size, self.args.seed)
 
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
         """One step of a batch in parts that fit into memory; the gradients are those of the whole batch."""

@@ -16,7 +16,7 @@ from src.language.tagging import EchoEncoder
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
 from src.training.recipe import Recipe
 from src.training.run import add_adapter
-from src.training.trainer import AdapterTrainer, split
+from src.training.trainer import AdapterTrainer, LengthGroups, split
 from tests.tiny import tiny_checkpoint
 from tests.yuan.tiny import released_checkpoint
 
@@ -97,3 +97,19 @@ def test_parts_hold_every_target_once(local: LocalModel) -> None:
     assert torch.cat([part["targets"] for part in parts]).tolist() == whole["targets"].tolist()
     for part in parts:
         assert part["rows"].max() < len(part["input_ids"])
+
+
+def test_batches_are_of_about_one_length_and_come_in_random_order() -> None:
+    lengths = torch.randint(10, 300, (1003,), generator=torch.Generator().manual_seed(0)).tolist()
+    sampler = LengthGroups(lengths, 8, seed=1)
+    sampler.set_epoch(1)
+    first = list(sampler)
+    assert list(sampler) == first
+    assert sorted(first) == list(range(len(lengths)))
+    batches = [[lengths[i] for i in first[at : at + 8]] for at in range(0, 1000, 8)]
+    padding = 1 - sum(map(sum, batches)) / sum(max(batch) * 8 for batch in batches)
+    assert padding < 0.1
+    means = torch.tensor([sum(batch) / 8 for batch in batches])
+    assert abs(torch.corrcoef(torch.stack([means[:-1], means[1:]]))[0, 1]) < 0.3
+    sampler.set_epoch(2)
+    assert list(sampler) != first
