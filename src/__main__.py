@@ -1,4 +1,4 @@
-"""The command line: ``python -m src serve | ask | search | extract | index | evaluate``."""
+"""The command line: ``python -m src serve | ask | search | extract | index | train | evaluate``."""
 
 import argparse
 import json

@@ -21,6 +21,8 @@ from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Pi
 _TOKENS_BASE = 128
 _TOKENS_PER_CHAR = 2
 _TOKENS_CAP = 1024
+# Marking is learned on sentences and short runs of them, and is best at about their length (see NOTES.md).
+_MARKED_CHARS = 200
 # Texts that are sorted by length and worked through together, where the adapter marks characters.
 _MANY = 64
 
@@ -119,7 +121,9 @@ class ExtractionService:
                     runs.append(_Run(self._checked(text)))
                 except InputError as error:
                     runs.append(error)
-            todo = [(run, window) for run in runs if isinstance(run, _Run) for window in self._windows(run.text)]
+            todo = [
+                (run, window) for run in runs if isinstance(run, _Run) for window in self._windows(run.text, True)
+            ]
             for _ in self._mark(todo, stop):
                 pass
             for done in runs:
@@ -136,7 +140,7 @@ class ExtractionService:
         return self._stream(_Run(self._checked(text)), use_adapter, stop)
 
     def _stream(self, run: "_Run", use_adapter: bool, stop: threading.Event | None) -> Iterator[ExtractionProgress]:
-        windows = self._windows(run.text)
+        windows = self._windows(run.text, use_adapter)
         yield ExtractionProgress(0, len(windows), run.result())
         if use_adapter and self._marker:
             for done in self._mark([(run, window) for window in windows], stop):
@@ -161,9 +165,11 @@ class ExtractionService:
             )
         return replace_surrogates(text)
 
-    def _windows(self, text: str) -> list[Window]:
+    def _windows(self, text: str, use_adapter: bool) -> list[Window]:
         """The windows worth showing to the model."""
-        return [window for window in split_windows(text, self._window_chars) if has_words(window.text)]
+        marked = use_adapter and self._marker is not None
+        chars = min(self._window_chars, _MARKED_CHARS) if marked else self._window_chars
+        return [window for window in split_windows(text, chars) if has_words(window.text)]
 
     def _mark(self, todo: Sequence[tuple["_Run", Window]], stop: threading.Event | None) -> Iterator[int]:
         """Put the spans of every window into its run; yields how many windows are done after each pass."""
