@@ -97,6 +97,6 @@ def letter_logits(base: Any, hidden: Tensor, letters: Tensor) -> Tensor:
     """Next-token logits of ``letters`` alone: (N, H), (L,) -> float32 (N, L)."""
     if base.config.tie_word_embeddings:  # the whole vocabulary would cost a sixth of the pass
         rows: Tensor = base.get_input_embeddings()(letters)  # (L, H)
-        return hidden.float() @ rows.float().T
+        return hidden.float() @ rows.to(hidden.device).float().T  # spread over GPUs, the two ends lie apart
     logits: Tensor = base.get_output_embeddings()(hidden)
-    return logits[:, letters].float()
+    return logits[:, letters.to(logits.device)].float()
