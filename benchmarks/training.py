@@ -69,7 +69,7 @@ def measure(way: str, given: argparse.Namespace) -> dict[str, float]:
         else:
             data.write_text(json.dumps(rows), "utf-8")
             recipe = Recipe(format=way, epochs=1, learning_rate=given.learning_rate, rank=given.rank)  # type: ignore[arg-type]
-            about = train(local, recipe, data, folder / "out", dev_path=dev, command="benchmark")
+            about = train(local, recipe, data, folder / "out", dev_path=dev)
             result = {
                 "seconds": about["scores"]["training_s"],
                 "f1": about["scores"]["dev_f1"],

@@ -226,16 +226,11 @@ def _index(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _train(given: argparse.Namespace, settings: Settings) -> None:
-    import shlex  # noqa: PLC0415
-
     recipe = recipe_of(given)
     from src.runtime import Runtime  # noqa: PLC0415
     from src.training.run import train  # noqa: PLC0415
 
-    command = f"python -m src {shlex.join(sys.argv[1:])}"
-    about = train(
-        Runtime(settings).trainable_model(), recipe, given.data, given.output, dev_path=given.dev, command=command
-    )
+    about = train(Runtime(settings).trainable_model(), recipe, given.data, given.output, dev_path=given.dev)
     if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here
         print(
             f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}"

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from src.errors import InputError
@@ -19,6 +20,9 @@ ERROR_COLUMN = "错误"
 # Between the values of one label.
 SEPARATOR = "；"
 NOT_DONE = "还没有抽取"
+# Rows are filled up to the widest one: a single far cell must not make gigabytes.
+MAX_COLUMNS = 200
+MAX_CELLS = 1_000_000
 _SHOWN_COLUMNS = 8
 _SHOWN_CHARS = 20
 
@@ -39,6 +43,11 @@ class Table:
     text_column: int
     id_column: int | None
 
+    @cached_property
+    def characters(self) -> int:
+        """Of all cells."""
+        return sum(len(shown(cell)) for row in self.rows for cell in row)
+
     def lines(self) -> list[Line]:
         """The texts in order, known by their place from 1: the names of a table may repeat."""
         return [Line(number, shown(row[self.text_column])) for number, row in enumerate(self.rows, 1)]
@@ -52,7 +61,8 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
     """The first row is the header.
 
     Raises:
-        InputError: there is no column of texts, no row, or rows of a CSV have more cells than the header.
+        InputError: there is no column of texts, no row, too many columns or cells, or rows of a CSV have more
+            cells than the header.
     """
     header = list(rows[0])
     while header and not shown(header[-1]).strip():
@@ -76,6 +86,10 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
         ]
         refuse(longer, name, "文字里有逗号的格子要用引号括起来，请用表格软件另存为 CSV")
     width = max(width, *(len(row) for row in rows[1:]))
+    if width > MAX_COLUMNS or width * len(rows) > MAX_CELLS:
+        raise InputError(
+            f"{name} 有 {len(rows)} 行、{width} 列，太大了：最多 {MAX_COLUMNS} 列、{MAX_CELLS} 格；请删去多余的列，或拆成几个文件"
+        )
     id_column = columns.index(ID_COLUMN) if ID_COLUMN in columns else None
     return Table(kind, _filled(header, width), [_filled(row, width) for row in rows[1:]], text_column, id_column)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from src.errors import ModelError
 from src.extraction.schema import LABELS, Span
 
 # Outside; the first character of a span of each label; its other characters (Ramshaw and Marcus 1995).
@@ -42,9 +43,14 @@ def decode_spans(text: str, scores: np.ndarray) -> list[Span]:
 
     A span's confidence is the share of all legal sequences, weighted by their probability, that hold exactly this
     span with this label (forward-backward). White space at a span's ends is cut off.
+
+    Raises:
+        ModelError: a score is not a number.
     """
     if not len(text):
         return []
+    if not np.isfinite(scores).all():
+        raise ModelError("适配器给出的概率不是数：它的权重坏了，请重新训练或下载")
     tags = _viterbi(scores)
     forward, backward = _forward(scores), _backward(scores)
     total = float(np.logaddexp.reduce(forward[-1]))

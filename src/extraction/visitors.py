@@ -9,7 +9,7 @@ from pathlib import Path
 from src.errors import InputError
 from src.extraction.batch import in_chunks
 from src.extraction.jsonl import Line, Record, dump, read_lines, record_of
-from src.extraction.schema import Extraction
+from src.extraction.schema import Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.extraction.tables import KINDS, Table, table_bytes, table_of
 from src.knowledge.worker import ParserPool
@@ -64,7 +64,8 @@ class Batch:
 
     @property
     def characters(self) -> int:
-        return sum(len(line.text) for line in self.lines)
+        """That are kept in memory: the other columns too."""
+        return self.table.characters if self.table else sum(len(line.text) for line in self.lines)
 
     def records(self) -> Iterator[Record]:
         """Of the rows that are done."""
@@ -93,6 +94,8 @@ class VisitorBatches:
         self._service = service
         self._parser = parser
         self._batches: dict[str, Batch] = {}
+        # How many files of a session are being read; one that leaves meanwhile is no longer there.
+        self._reading: dict[str, int] = {}
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None
 
@@ -105,8 +108,20 @@ class VisitorBatches:
         """
         if not session:
             raise InputError("这次调用没有会话，无法保存结果：请用浏览器")
-        batch = self._read(path)
         with self._lock:
+            self._reading[session] = self._reading.get(session, 0) + 1
+        try:
+            batch = self._read(path)
+        finally:
+            with self._lock:
+                left = session not in self._reading
+                if not left:
+                    self._reading[session] -= 1
+                    if not self._reading[session]:
+                        del self._reading[session]
+        with self._lock:
+            if left:
+                raise InputError("页面已经关闭，文件没有保存")
             before = self._batches.get(session)
             if before is not None and before.is_of(batch):
                 batch = before
@@ -154,6 +169,7 @@ class VisitorBatches:
         """Forget the batch of a visitor who has left."""
         with self._lock:
             self._batches.pop(session, None)
+            self._reading.pop(session, None)
 
     def _read(self, path: Path) -> Batch:
         suffix = path.suffix.lower()
@@ -161,10 +177,10 @@ class VisitorBatches:
             if path.stat().st_size > _MAX_FILE_BYTES:
                 raise InputError(f"{path.name} 有 {path.stat().st_size / 1e6:.1f} MB，太大了；请拆成几个文件")
             table, lines = None, read_lines(path, path.name, _MAX_LINE_BYTES)
-            names = [str(line.id) for line in lines]
+            names = [replace_surrogates(str(line.id)) for line in lines]
         elif suffix in KINDS:
             table = table_of(self._parser.read_table(path), path.name)
-            lines, names = table.lines(), table.names()
+            lines, names = table.lines(), [replace_surrogates(name) for name in table.names()]
         else:
             raise InputError(
                 f"{path.name}：批量抽取读 {' '.join(UPLOAD_KINDS)}，收到的是 {suffix or '没有后缀的文件'}"
@@ -175,12 +191,13 @@ class VisitorBatches:
             raise InputError(
                 f"{path.name} 有 {len(lines)} 行，网页上一次最多 {MAX_ROWS} 行；请拆成几个文件，或用命令行"
             )
-        characters = sum(len(line.text) for line in lines)
+        batch = Batch(path.name, lines, names, table)
+        characters = batch.characters
         if characters > MAX_CHARACTERS:
             raise InputError(
                 f"{path.name} 有 {characters} 个字，网页上一次最多 {MAX_CHARACTERS} 个；请拆成几个文件"
             )
-        return Batch(path.name, lines, names, table)
+        return batch
 
     def _forget_surplus(self) -> None:
         """Drop the longest unused batches until time and size limits hold; the newest one stays. Under the lock."""

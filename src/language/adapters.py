@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from src.errors import ModelError
 
 MANIFEST_FILE = "yuanzhi.json"
+MAX_LABELS = 26  # one letter each
 # Of every tensor this many numbers enter the fingerprint: reading all of it would take as long as loading it.
 _SAMPLED = 256
 
@@ -57,6 +60,8 @@ def read_manifest(folder: Path) -> AdapterManifest | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         base, prompt = content["base"], content.get("prompt")
+        if prompt is not None and not (isinstance(prompt, list) and len(prompt) == 2):
+            raise ValueError("prompt")
         manifest = AdapterManifest(
             str(base["name"]),
             str(base["fingerprint"]),
@@ -64,9 +69,9 @@ def read_manifest(folder: Path) -> AdapterManifest | None:
             (str(prompt[0]), str(prompt[1])) if prompt else None,
             int(content.get("labels", 0)),
         )
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path} 读不懂：应由 python -m src train 写成") from error
-    if manifest.format not in ("json", "labels"):
+    if manifest.format not in ("json", "labels") or not 0 <= manifest.labels <= MAX_LABELS:
         raise ModelError(f"{path} 的格式 {manifest.format!r} 不认识：这个适配器可能由更新的版本训练，请更新程序")
     return manifest
 
@@ -79,10 +84,10 @@ def fingerprint(checkpoint: Path) -> str:
     """
     try:
         samples = sorted(_samples(checkpoint))
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError, AttributeError) as error:
         raise ModelError(f"读不了 {checkpoint} 里的权重：{' '.join(str(error).split())[:200]}") from error
     if not samples:
-        raise ModelError(f"{checkpoint} 里没有权重文件（*.safetensors 或 *.bin）")
+        raise ModelError(f"{checkpoint} 里没有权重文件（*.safetensors 或 pytorch_model*.bin）")
     digest = hashlib.sha256()
     for name, shape, values in samples:
         digest.update(f"{name}{shape}".encode() + values)
@@ -95,13 +100,15 @@ def _samples(checkpoint: Path) -> list[tuple[str, tuple[int, ...], bytes]]:
         with safe_open(path, "pt") as file:
             for name in file.keys():  # noqa: SIM118 (not a dictionary)
                 part = file.get_slice(name)
-                found.append((name, tuple(part.get_shape()), _bytes(part[:1])))
+                shape = tuple(part.get_shape())
+                found.append((name, shape, _bytes(part[:1] if shape else file.get_tensor(name))))
     if not found:
-        for path in checkpoint.glob("*.bin"):
-            tensors = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-            found += [(name, tuple(tensor.shape), _bytes(tensor[:1])) for name, tensor in tensors.items()]
+        for path in checkpoint.glob("pytorch_model*.bin"):
+            tensors = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
+            found += [(name, tuple(tensor.shape), _bytes(tensor)) for name, tensor in tensors.items()]
     return found
 
 
 def _bytes(part: torch.Tensor) -> bytes:
-    return part.flatten()[:_SAMPLED].float().numpy().tobytes()
+    first = part[:1] if part.ndim else part
+    return first.flatten()[:_SAMPLED].float().numpy().tobytes()

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -199,9 +199,18 @@ class LocalModel:
                 self.model.load_adapter(str(path), adapter_name=name)
             else:
                 self.model = PeftModel.from_pretrained(self.model, str(path), adapter_name=name)
-        except (ValueError, RuntimeError, OSError, KeyError) as error:
+            _check_weights(self.model, path, name)
+        except (
+            ValueError,
+            RuntimeError,
+            OSError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
             reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"适配器 {path} 与模型 {self.name} 不匹配：{reason}") from error
+            raise ModelError(f"适配器 {path} 读不懂，或与模型 {self.name} 不匹配：{reason}") from error
         self.model.eval()
         self.adapters = (*self.adapters, name)
         if manifest:
@@ -212,6 +221,18 @@ class LocalModel:
         self.manifests[name] = manifest
         if manifest.format == "labels":
             self._encoders[name] = EchoEncoder(self.prompt_format.encode, manifest.labels)
+
+
+def _check_weights(model: Any, path: Path, name: str) -> None:
+    """PEFT takes a file that lacks the adapter's matrices or has others, and only warns; they would be random."""
+    from peft import get_peft_model_state_dict  # noqa: PLC0415 (slow import, only with an adapter)
+
+    file = path / "adapter_model.safetensors"
+    if file.is_file():
+        with safe_open(file, "pt") as given:
+            stored = set(given.keys())
+        if stored != set(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)):
+            raise ValueError("其中的矩阵与配置说的不是同一些")
 
 
 def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int, spread: bool = True) -> LocalModel:

@@ -1,15 +1,20 @@
 """Training data, in the course's form or in span form."""
 
+import logging
+import math
 import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from src.errors import InputError
 from src.extraction.align import align_values, read_values
 from src.extraction.labelled import Labelled, parse_labelled, parse_rows
 from src.extraction.prompt import SHORT, Template
 from src.extraction.schema import LABELS, Span, render_entities
+
+log = logging.getLogger(__name__)
 
 EXPECTED = '{"input": "…", "output": "…"} 或 {"text": "…", "entities": [["姓名", 0, 2], …]}'
 
@@ -23,43 +28,74 @@ class Data:
     answers: list[str]
 
 
-def read_data(path: Path) -> Data:
-    """JSON list or JSON lines, all ``{"input", "output"}`` as in the course or all ``{"text", "entities"}``.
+def read_data(path: Path, template: Template | None = None) -> Data:
+    """JSON list or JSON lines of ``{"input", "output"}`` as in the course or ``{"text", "entities"}``.
 
-    A course line's input is a whole prompt. What all of them begin and end with is kept as the template with which
-    the trained adapter will be asked; what differs is the resume. Values that do not stand in it verbatim stay in
-    the answer that is learned, as the data has them, but cannot become spans.
+    A course line's input is a whole prompt. What almost all of them begin and end with is kept as the template with
+    which the trained adapter will be asked (unless ``template`` gives it, as for held-out data); what differs is the
+    resume. Values that do not stand in it verbatim stay in the answer that is learned, as the data has them, but
+    cannot become spans.
 
     Raises:
-        InputError: the file cannot be read, or some of it is neither; every bad line is named by its number.
+        InputError: the file cannot be read, some of it is neither, or a prompt is unlike the others; every bad line
+            is named by its number.
     """
     rows: list[Labelled | tuple[str, str]] = parse_rows(path, _parse, EXPECTED)
-    texts = [row for row in rows if isinstance(row, Labelled)]
-    if len(texts) == len(rows):
-        return Data(SHORT, texts, [_answer(text) for text in texts])
-    # A span-form row among course-form ones is asked with their template.
-    pairs = [row for row in rows if not isinstance(row, Labelled)]
-    template = find_template([asked for asked, _ in pairs])
-    for asked, answer in pairs:
-        end = len(asked) - len(template.after)
-        text = asked[len(template.before) : end]
-        texts.append(Labelled(text, _without_overlap(align_values(read_values(answer), text).spans)))
-    return Data(template, texts, [_answer(text) for text in texts[: -len(pairs)]] + [answer for _, answer in pairs])
+    prompts = [row[0] for row in rows if not isinstance(row, Labelled)]
+    if not prompts:
+        return Data(template or SHORT, rows, [_answer(row) for row in rows])  # type: ignore[arg-type]
+    template = template or find_template(prompts)
+    log.info("课程格式：提示词里简历之前有 %d 字，之后有 %d 字", len(template.before), len(template.after))
+    data = Data(template, [], [])
+    unlike: list[str] = []
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, Labelled):  # asked with the same template
+            text, answer = row, _answer(row)
+        elif (resume := _between(row[0], template)) is None:
+            unlike.append(f"第 {number} 条")
+            continue
+        else:
+            text = Labelled(resume, _without_overlap(align_values(read_values(row[1]), resume).spans))
+            answer = row[1]
+        data.texts.append(text)
+        data.answers.append(answer)
+    if unlike:
+        raise InputError(
+            f"{path} 里有 {len(unlike)} 条的 input 与其余的提示词不同，或其中没有简历：{'、'.join(unlike[:10])}。"
+            f"提示词应以“{template.before[-30:]}”接简历，再接“{template.after[:30]}”"
+        )
+    return data
 
 
 def find_template(prompts: Sequence[str]) -> Template:
-    """The text that all prompts begin with and the one that all end with, up to a line break or a colon.
+    """The text that nine of ten prompts begin with and the one that they end with, cut at a line break.
 
-    Two resumes may begin alike; whole lines do not.
+    Where there is none, what they begin with is cut behind a colon. Two resumes may begin alike; whole lines do not.
     """
     distinct = sorted(set(prompts))
     if len(distinct) < 2:
         return Template("")
-    before = os.path.commonprefix(distinct)  # noqa: RUF071 (of characters is what is meant)
-    before = before[: max(before.rfind("\n"), before.rfind("："), before.rfind(":")) + 1]
-    rests = [prompt[len(before) :] for prompt in distinct]
-    after = os.path.commonprefix([rest[::-1] for rest in rests])[::-1]  # noqa: RUF071
+    before = _shared(distinct)
+    before = before[: (before.rfind("\n") if "\n" in before else max(before.rfind("："), before.rfind(":"))) + 1]
+    rests = [prompt[len(before) :] for prompt in distinct if prompt.startswith(before)]
+    after = _shared([rest[::-1] for rest in rests])[::-1]
     return Template(before, after[after.find("\n") :] if "\n" in after else "")
+
+
+def _shared(texts: Sequence[str]) -> str:
+    """What nine of ten begin with."""
+    middle = sorted(texts)[len(texts) // 2]
+    lengths = sorted((len(os.path.commonprefix([middle, text])) for text in texts), reverse=True)  # noqa: RUF071
+    enough = min(math.ceil(0.9 * len(texts)), max(2, len(texts) - 1))
+    return middle[: lengths[min(enough, len(texts)) - 1]]
+
+
+def _between(prompt: str, template: Template) -> str | None:
+    """The resume; None where the prompt is another one, or holds none."""
+    fits = prompt.startswith(template.before) and prompt.endswith(template.after)
+    end = len(prompt) - len(template.after)
+    resume = prompt[len(template.before) : max(end, len(template.before))]
+    return resume if fits and resume.strip() else None
 
 
 def join(parts: Sequence[Labelled]) -> Labelled:
@@ -94,4 +130,6 @@ def _parse(row: Any) -> Labelled | tuple[str, str]:
     for name in ("input", "output"):
         if not isinstance(row.get(name), str) or not row[name].strip():
             raise ValueError(f"没有 {name}，或 {name} 是空的")
+    if not read_values(row["output"]):
+        raise ValueError("的 output 里没有 JSON 对象，或其中没有一个认识的类别")
     return row["input"], row["output"]

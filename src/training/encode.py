@@ -50,7 +50,7 @@ def collate(rows: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
     return {
         "input_ids": ids,
         "attention_mask": mask,
-        "rows": torch.tensor([number for number, row in enumerate(rows) for _ in row["positions"]]),
-        "columns": torch.tensor([at for row in rows for at in row["positions"]]),
-        "targets": torch.tensor([target for row in rows for target in row["targets"]]),
+        "rows": torch.tensor([n for n, row in enumerate(rows) for _ in row["positions"]], dtype=torch.long),
+        "columns": torch.tensor([at for row in rows for at in row["positions"]], dtype=torch.long),
+        "targets": torch.tensor([target for row in rows for target in row["targets"]], dtype=torch.long),
     }

@@ -1,6 +1,7 @@
 """Hyper-parameters, in one place: training, command line and model card read them here."""
 
 import argparse
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -42,11 +43,16 @@ class Recipe:
             "max_tokens": 16,
         }
         for name, smallest in least.items():
-            if not getattr(self, name) >= smallest or getattr(self, name) == 0:
-                raise SettingsError(f"--{name.replace('_', '-')} 太小：{getattr(self, name)}")
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= smallest and value):
+                raise SettingsError(f"--{name.replace('_', '-')} 应是不太小的数，收到 {getattr(self, name)}")
         for name in ("dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"--{name} 应在 0 到 1 之间，收到 {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise SettingsError(f"--seed 应在 0 到 2³² 之间，收到 {self.seed}")
+        if self.join and self.format == "json":
+            raise SettingsError("--join 只用于 --format labels")
         if not 0 <= self.join <= 10 or self.dev_limit < 0:
             raise SettingsError("--join 应在 0 到 10 之间，--dev-limit 不能小于 0")
 

@@ -1,21 +1,18 @@
 """One training run: data in, a served-as-it-is adapter folder out."""
 
 import hashlib
-import json
 import logging
 import os
 import random
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file, save_file
 from transformers import TrainingArguments
 
 from src.errors import InputError, ModelError
@@ -30,23 +27,22 @@ from src.language.local import LocalModel
 from src.language.tagging import EchoEncoder
 from src.training.data import Data, join, read_data
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
+from src.training.folder import claim, finish, last_checkpoint
 from src.training.recipe import Recipe
-from src.training.report import write_card, write_curve
-from src.training.trainer import AdapterTrainer
+from src.training.trainer import AdapterTrainer, MeasureMissed
 
 log = logging.getLogger(__name__)
 
 # The course's seven projections.
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ADAPTER = "default"  # PEFT's own name
-RUN_FILE = "run.json"
 # What a killed run loses at most; on two cores six minutes.
 _SAVE_STEPS = 50
 _HELD_OUT_SHARE, _HELD_OUT_MAX = 0.05, 200
 
 
 def train(
-    local: LocalModel, recipe: Recipe, data_path: Path, output: Path, *, dev_path: Path | None, command: str
+    local: LocalModel, recipe: Recipe, data_path: Path, output: Path, *, dev_path: Path | None
 ) -> dict[str, Any]:
     """Train a LoRA adapter of ``local``, which must be dense, and put it into ``output`` with its manifest, card and
     curve. A run that was killed goes on from its last epoch when it is started again in the same way.
@@ -62,11 +58,10 @@ def train(
     data, dev = _split(read_data(data_path), dev_path, recipe)
     about: dict[str, Any] = {
         "data": {"file": data_path.name, "sha256": _sha256(data_path), "texts": len(data.texts)},
-        "dev": {"file": (dev_path or data_path).name, "texts": len(dev)},
+        "dev": {"file": dev_path.name if dev_path else data_path.name, "texts": len(dev)},
         "recipe": asdict(recipe),
-        "command": command,
+        "command": _command(recipe, data_path, dev_path, output),
     }
-    run = {"data": dict(about["data"]), "dev": about["dev"], "recipe": about["recipe"]}
     marks = recipe.format == "labels"
     manifest = AdapterManifest(
         base=local.name,
@@ -79,14 +74,23 @@ def train(
     kept = [row for row in rows if len(row.ids) <= recipe.max_tokens]
     if not kept:
         raise InputError(f"{data_path} 里每一条都超过 {recipe.max_tokens} 个 token；请用 --max-tokens 放宽")
-    _claim(output, run)
+    claim(
+        output,
+        {
+            **{name: dict(about[name]) for name in ("data", "dev", "recipe")},
+            "dev_sha256": _sha256(dev_path) if dev_path else None,
+            "base": manifest.fingerprint,
+            "dtype": str(local.model.dtype),
+            "processes": _processes(),
+        },
+    )
     if left_out := len(rows) - len(kept):
         log.warning("%d 条超过 %d 个 token，没有用来训练（--max-tokens 可放宽）", left_out, recipe.max_tokens)
     tokens = sum(len(row.ids) for row in kept)
     about["data"] |= {"examples": len(kept), "left_out": left_out, "tokens": tokens}
     room = _room_tokens(local)
     longest = max(len(row.ids) for row in kept)
-    together = 1 if int(os.environ.get("WORLD_SIZE", "1")) == 1 else recipe.batch_size
+    together = 1 if _processes() == 1 else recipe.batch_size
     checkpointing = together * longest > room
     add_adapter(local, recipe)
     local.describe_adapter(ADAPTER, manifest)
@@ -109,9 +113,10 @@ def train(
         eval_dataset=[{}],  # measured by ``measure``
         data_collator=collate,
     )
-    last = sorted(output.glob("checkpoint-*/trainer_state.json"), key=lambda path: path.stat().st_mtime)
+    trainer.add_callback(MeasureMissed(trainer))
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(last[-1].parent) if last else None)
+    trainer.train(resume_from_checkpoint=last_checkpoint(output))
+    trainer.measure_missed()
     history = trainer.state.log_history
     about["scores"] = {
         "dev_f1": trainer.best_f1,
@@ -120,17 +125,28 @@ def train(
         "training_s": round(time.perf_counter() - started - measuring_s, 1),
     }
     if trainer.is_world_process_zero():
-        _finish(trainer.best_folder, output, manifest, about, history)
+        finish(trainer.best_folder, output, manifest, about, history)
     # A process that leaves while another still works takes torchrun down with it.
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return about
 
 
+def _command(recipe: Recipe, data: Path, dev: Path | None, output: Path) -> str:
+    """That makes the same adapter. Not what was typed: that may hold keys and paths of one machine."""
+    options = [f"--{one.name.replace('_', '-')} {getattr(recipe, one.name)}" for one in fields(recipe) if getattr(recipe, one.name) != one.default]  # fmt: skip
+    files = f"--data {data.name}" + (f" --dev {dev.name}" if dev else "") + f" --output {output.name}"
+    return " ".join(["python -m src train", files, *options]).encode("utf-8", "replace").decode()
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def _split(data: Data, dev_path: Path | None, recipe: Recipe) -> tuple[Data, list[Labelled]]:
     """What is learned and what is held out: a file of its own, or a share of the data."""
     if dev_path is not None:
-        dev = read_data(dev_path).texts
+        dev = read_data(dev_path, data.template).texts
     else:
         order = list(range(len(data.texts)))
         random.Random(recipe.seed).shuffle(order)  # noqa: S311 (no secret)
@@ -239,47 +255,6 @@ def _room_tokens(local: LocalModel) -> int:
     on_cpu = model.device.type == "cpu"
     free = psutil.virtual_memory().available if on_cpu else torch.cuda.mem_get_info()[0]
     return int(free // 2 // (numbers * model.dtype.itemsize))
-
-
-def _claim(output: Path, run: dict[str, Any]) -> None:
-    """Say which run ``output`` belongs to, or find that it is this one.
-
-    Raises:
-        InputError: it belongs to another run, or is finished, or cannot be written.
-    """
-    stamp = output / RUN_FILE
-    try:
-        if (output / "adapter_config.json").exists():
-            raise InputError(f"{output} 里已经有一个适配器；请换一个 --output，或先移走它")
-        if stamp.exists():
-            if json.loads(stamp.read_text(encoding="utf-8")) != run:
-                raise InputError(f"{output} 里是另一次训练（数据或参数不同）；请换一个 --output，或先移走它")
-            return
-        if output.exists() and any(output.iterdir()):
-            raise InputError(f"{output} 不是空目录；请换一个 --output")
-        output.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(json.dumps(run, ensure_ascii=False, indent=2), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"用不了输出目录 {output}：{error}") from error
-
-
-def _finish(
-    best: Path, output: Path, manifest: AdapterManifest, about: dict[str, Any], history: list[dict[str, Any]]
-) -> None:
-    weights = "adapter_model.safetensors"
-    # Half the size, and ten binary digits are more than LoRA's own noise.
-    halves = {name: value.half() for name, value in load_file(best / weights).items()}
-    save_file(halves, output / weights, metadata={"format": "pt"})
-    config = json.loads((best / "adapter_config.json").read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = manifest.base  # not a path on the machine it was trained on
-    (output / "adapter_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    manifest.write(output, **about)
-    write_curve(output / "curve.png", history)
-    write_card(output / "README.md", manifest, about)
-    (output / RUN_FILE).unlink()
-    (output / "training_args.bin").unlink(missing_ok=True)
-    for folder in (best, *output.glob("checkpoint-*")):
-        shutil.rmtree(folder)
 
 
 def _sha256(path: Path) -> str:

@@ -1,5 +1,6 @@
 """transformers' Trainer with the loss only where it is asked for, and entity F1 as its measure."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Sampler
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from src.language.tagging import letter_logits
 
@@ -113,6 +114,14 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
+    def measure_missed(self) -> None:
+        """Measure an epoch that a kill has left unmeasured: its last checkpoint is written before its measurement."""
+        steps = math.ceil(len(self.get_train_dataloader()) / self.args.gradient_accumulation_steps)
+        at_end = self.state.global_step % steps == 0 or self.state.global_step == self.state.max_steps
+        measured = any(row["step"] == self.state.global_step for row in self.state.log_history if "eval_f1" in row)
+        if self.state.global_step and at_end and not measured:
+            self.evaluate()
+
     @property
     def best_folder(self) -> Path:
         return Path(self.args.output_dir) / "best"
@@ -121,6 +130,16 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
     def best_f1(self) -> float:
         """-1 before the first measurement; survives a resumed run, because the log does."""
         return max((row["eval_f1"] for row in self.state.log_history if "eval_f1" in row), default=-1.0)
+
+
+class MeasureMissed(TrainerCallback):  # type: ignore[misc]
+    """Looks back when a resumed run begins."""
+
+    def __init__(self, trainer: AdapterTrainer) -> None:
+        self._trainer = trainer
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._trainer.measure_missed()
 
 
 def split(inputs: dict[str, Tensor], tokens: int) -> Iterator[dict[str, Tensor]]:

@@ -75,10 +75,17 @@ def test_the_template_is_whole_lines_that_all_share(prompts: list[str], before: 
 
 
 def test_bad_lines_are_named(tmp_path: Path) -> None:
-    rows = [course("王明"), {"input": "甲"}, {"input": "", "output": "x"}, {"text": "甲"}, 3]
+    rows = [
+        course("王明", 姓名=[]),
+        {"input": "甲"},
+        {"input": "", "output": "x"},
+        {"text": "甲"},
+        3,
+        {"input": "甲", "output": "抱歉，我不能"},
+    ]
     with pytest.raises(InputError) as caught:
         read_data(write(tmp_path / "d.json", rows))
-    for number, reason in ((2, "output"), (3, "input"), (4, "entities"), (5, "对象")):
+    for number, reason in ((2, "output"), (3, "input"), (4, "entities"), (5, "对象"), (6, "JSON")):
         assert any(f"第 {number} 条" in line and reason in line for line in str(caught.value).splitlines())
 
 
@@ -88,3 +95,27 @@ def test_joined_texts_keep_their_spans() -> None:
     )
     assert joined.text == "王明，任董事"
     assert [joined.text[span.start : span.end] for span in joined.spans] == ["王明", "董事"]
+
+
+def test_a_prompt_unlike_the_others_is_named_and_spoils_nothing(tmp_path: Path) -> None:
+    rows = [course(f"{name}，汉族", 姓名=[name]) for name in ("王明", "李四", "赵六", "钱七")]
+    rows.insert(1, {"input": "裸的简历，王芳", "output": '{"姓名": ["王芳"]}'})
+    rows.append({"input": COURSE_BEFORE + " " + COURSE_AFTER, "output": '{"姓名": []}'})
+    with pytest.raises(InputError, match=r"2 条.*第 2 条、第 6 条"):
+        read_data(write(tmp_path / "d.json", rows))
+
+
+def test_held_out_prompts_are_read_with_the_template_of_the_data(tmp_path: Path) -> None:
+    data = read_data(
+        write(tmp_path / "d.json", [course(f"{name}，汉族", 姓名=[name]) for name in ("王明", "李四")])
+    )
+    dev = read_data(write(tmp_path / "dev.json", [course("2001年：王明", 姓名=["王明"])]), data.template)
+    assert [text.text for text in dev.texts] == ["2001年：王明"]
+    assert [span.text for span in dev.texts[0].spans] == ["王明"]
+
+
+def test_what_all_resumes_begin_with_stays_in_them(tmp_path: Path) -> None:
+    data = read_data(
+        write(tmp_path / "d.json", [course(f"姓名：{name}", 姓名=[name]) for name in ("王明", "李四")])
+    )
+    assert [text.text for text in data.texts] == ["姓名：王明", "姓名：李四"]

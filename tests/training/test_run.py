@@ -1,7 +1,6 @@
 """Whole runs on a tiny random checkpoint: what is left in the folder, going on after a kill, what is refused."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from src.extraction.service import ExtractionService
 from src.language.adapters import read_manifest
 from src.language.local import LocalModel, load_local
 from src.training import run
+from src.training.folder import last_checkpoint
 from src.training.recipe import Recipe
 from src.training.run import train
 from tests.tiny import tiny_checkpoint
@@ -62,7 +62,7 @@ def test_a_run_leaves_an_adapter_that_is_served(
     local = load(folder)
     before = {name: tensor.clone() for name, tensor in local.model.state_dict().items()}
     output = tmp_path / "adapter"
-    about = train(local, recipe, data, output, dev_path=data, command="test")
+    about = train(local, recipe, data, output, dev_path=data)
     assert {path.name for path in output.iterdir()} == {
         *("adapter_config.json", "adapter_model.safetensors", "README.md", "curve.png", "yuanzhi.json")
     }
@@ -96,55 +96,93 @@ def _in_peft(name: str, state: dict[str, torch.Tensor]) -> str:
 def test_marking_is_learned(folder: Path, data: Path, tmp_path: Path) -> None:
     """Twenty texts by heart: the whole way from data to spans must be right for that."""
     recipe = Recipe(format="labels", epochs=60, learning_rate=0.02, rank=8, alpha=16, dropout=0.0, warmup=0.1)
-    about = train(load(folder), recipe, data, tmp_path / "adapter", dev_path=data, command="test")
+    about = train(load(folder), recipe, data, tmp_path / "adapter", dev_path=data)
     assert about["scores"]["dev_f1"] > 0.9
 
 
-def test_a_killed_run_goes_on_where_it_was(folder: Path, data: Path, tmp_path: Path) -> None:
-    output = tmp_path / "adapter"
-    command = [
-        sys.executable,
-        "-m",
-        "src",
-        "train",
-        "--llm",
-        str(folder),
-        "--data",
-        str(data),
-        "--output",
-        str(output),
-    ]
-    command += ["--epochs", "400", "--batch-size", "4", "--dev-limit", "1", "--format", "labels", "--threads", "1"]
-    command += ["--dtype", "float32"]
-    environment = os.environ | {"YUAN_CACHE_DIR": str(tmp_path)}
-    first = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+def started(folder: Path, data: Path, output: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "src", "train", "--llm", str(folder), "--data", str(data), "--dev", str(data)]
+    command += ["--output", str(output), "--epochs", "25", "--batch-size", "4", "--dev-limit", "1"]
+    command += ["--format", "labels", "--threads", "1", "--dtype", "float32"]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(folder: Path, data: Path, tmp_path: Path) -> None:
+    """Killed after half of the steps and started again it is, to the bit, the run that nobody killed."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert started(folder, data, whole).wait(240) == 0
+    first = started(folder, data, killed)
     deadline = time.monotonic() + 240
-    while not list(output.glob("checkpoint-*/trainer_state.json")):
+    while not list(killed.glob("checkpoint-*/trainer_state.json")):
         assert first.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    state = json.loads(next(output.glob("checkpoint-*/trainer_state.json")).read_text("utf-8"))
-    assert state["global_step"] > 0
+    (checkpoint,) = killed.glob("checkpoint-*")
+    assert 0 < int(checkpoint.name.rpartition("-")[2]) < 125
     with pytest.raises(InputError, match="另一次训练"):
-        train(load(folder), Recipe(epochs=1), data, output, dev_path=None, command="test")
-    second = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    time.sleep(1)
-    later = state["global_step"]
-    while later <= state["global_step"]:
-        assert second.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-        for path in output.glob("checkpoint-*/trainer_state.json"):
-            with_step = path.read_text("utf-8") or "{}"
-            later = max(later, int(path.parent.name.rpartition("-")[2]) if with_step != "{}" else 0)
-            log = json.loads(with_step).get("log_history", [])
-            steps = [row["step"] for row in log if "loss" in row]
-            assert steps == sorted(set(steps)), "no step was taken twice"
-    second.send_signal(signal.SIGINT)
-    assert second.wait(120) == 130
-    assert "接着做" in (second.stderr.read() if second.stderr else "")
+        train(load(folder), Recipe(epochs=1), data, killed, dev_path=None)
+    # A mark in the log shows that the second one went on from here and did not begin anew.
+    state = json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))
+    next(row for row in state["log_history"] if "eval_f1" in row)["eval_f1"] = -0.5
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state), "utf-8")
+    second = started(folder, data, killed)
+    assert second.wait(240) == 0
+    for name, value in load_file(whole / "adapter_model.safetensors").items():
+        torch.testing.assert_close(load_file(killed / "adapter_model.safetensors")[name], value, atol=0, rtol=0)
+    scores = [
+        json.loads((path / "yuanzhi.json").read_text("utf-8"))["scores"]["epochs"] for path in (whole, killed)
+    ]
+    assert scores[1][0]["dev_f1"] == -0.5
+    assert scores[0][1:] == scores[1][1:]
+
+
+def test_a_kill_while_measuring_loses_no_measurement(
+    folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(epochs=2, format="labels", dev_limit=1)
+    real, calls = run.measure_f1, []
+
+    def killed_at_last(*arguments: object) -> float:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(run, "measure_f1", killed_at_last)
+    with pytest.raises(KeyboardInterrupt):
+        train(load(folder), recipe, data, tmp_path / "a", dev_path=data)
+    about = train(load(folder), recipe, data, tmp_path / "a", dev_path=data)
+    assert [row["epoch"] for row in about["scores"]["epochs"]] == [1, 2]
+    assert len(calls) == 3
+
+
+def test_a_broken_checkpoint_or_another_base_is_not_gone_on_from(folder: Path, data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "a"
+    first = started(folder, data, output)
+    while not list(output.glob("checkpoint-*/trainer_state.json")):
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    other = tiny_checkpoint(tmp_path / "other", seed=7)
+    assert started(other, data, output).wait(120) == 1
+    (checkpoint,) = output.glob("checkpoint-*")
+    (checkpoint / "trainer_state.json").write_text("{", "utf-8")
+    assert last_checkpoint(output) is None
+    assert not checkpoint.exists()
+
+
+def test_nothing_secret_or_local_is_in_the_card(folder: Path, data: Path, tmp_path: Path) -> None:
+    recipe = Recipe(epochs=1, format="labels", dev_limit=1, join=0.2)
+    about = train(load(folder), recipe, data, tmp_path / "adapter", dev_path=data)
+    assert about["command"] == (
+        "python -m src train --data data.json --dev data.json --output adapter"
+        " --format labels --epochs 1 --join 0.2 --dev-limit 1"
+    )
+    assert str(tmp_path) not in (tmp_path / "adapter" / "README.md").read_text("utf-8")
+    assert str(folder) not in (tmp_path / "adapter" / "adapter_config.json").read_text("utf-8")
 
 
 def test_two_processes_train_one_adapter(folder: Path, data: Path, tmp_path: Path) -> None:
@@ -177,16 +215,16 @@ def test_what_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
     occupied.mkdir()
     (occupied / "thesis.docx").write_text("x")
     with pytest.raises(InputError, match="不是空目录"):
-        train(local, Recipe(), data, occupied, dev_path=None, command="")
+        train(local, Recipe(), data, occupied, dev_path=None)
     (occupied / "adapter_config.json").write_text("{}")
     with pytest.raises(InputError, match="已经有一个适配器"):
-        train(local, Recipe(), data, occupied, dev_path=None, command="")
+        train(local, Recipe(), data, occupied, dev_path=None)
     with pytest.raises(InputError, match="--max-tokens"):
-        train(local, Recipe(max_tokens=16), data, tmp_path / "a", dev_path=None, command="")
+        train(local, Recipe(max_tokens=16), data, tmp_path / "a", dev_path=None)
     few = tmp_path / "few.json"
     few.write_text(json.dumps(ROWS[:5]), "utf-8")
     with pytest.raises(InputError, match="--dev"):
-        train(local, Recipe(), few, tmp_path / "b", dev_path=None, command="")
+        train(local, Recipe(), few, tmp_path / "b", dev_path=None)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +244,7 @@ def test_with_little_memory_activations_are_recomputed_and_it_learns_the_same(
     for name, room in (("much", 100_000), ("little", 1)):
         monkeypatch.setattr(run, "_room_tokens", lambda local, room=room: room)
         local = load(folder)
-        train(local, recipe, data, tmp_path / name, dev_path=data, command="")
+        train(local, recipe, data, tmp_path / name, dev_path=data)
         # transformers switches it on in the base, PEFT's wrapper only asks it.
         assert bool(local.model.get_base_model().is_gradient_checkpointing) == (name == "little")
     much, little = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("much", "little"))
@@ -216,7 +254,7 @@ def test_with_little_memory_activations_are_recomputed_and_it_learns_the_same(
 
 
 def test_held_out_texts_are_not_learned_from(folder: Path, data: Path, tmp_path: Path) -> None:
-    about = train(load(folder), Recipe(epochs=1, dev_limit=1), data, tmp_path / "a", dev_path=None, command="")
+    about = train(load(folder), Recipe(epochs=1, dev_limit=1), data, tmp_path / "a", dev_path=None)
     assert about["dev"]["texts"] == 1
     assert about["data"]["examples"] == len(ROWS) - 1
 
@@ -225,7 +263,7 @@ def test_the_manifest_says_how_the_adapter_is_asked(folder: Path, tmp_path: Path
     rows = [{"input": f"抽取\n第{i}人王明\n完", "output": '{"姓名": ["王明"]}'} for i in range(24)]
     path = tmp_path / "course.json"
     path.write_text(json.dumps(rows), "utf-8")
-    train(load(folder), Recipe(epochs=1, dev_limit=1), path, tmp_path / "a", dev_path=None, command="")
+    train(load(folder), Recipe(epochs=1, dev_limit=1), path, tmp_path / "a", dev_path=None)
     manifest = read_manifest(tmp_path / "a")
     assert manifest is not None
     assert manifest.prompt == ("抽取\n", "\n完")

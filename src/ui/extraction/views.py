@@ -29,7 +29,7 @@ def view(progress: ExtractionProgress) -> tuple[Any, ...]:
         seconds = extraction.timings_ms.get("total", 0) / 1000
         status = f"{found}，用时 {seconds:.1f} 秒。每个实体都是原文里的一段。"
     else:
-        status = f"正在抽取：{progress.windows_total} 段中的第 {progress.windows_done + 1} 段，{found}……"
+        status = f"正在抽取：{progress.windows_total} 段中的第 {min(progress.windows_done + 1, progress.windows_total)} 段，{found}……"
     result = extraction.to_json()
     return (
         render.note(status),
