@@ -185,7 +185,8 @@ class ExtractionService:
                 for index, scores in found.items():
                     run, window = todo[index]
                     run.model_s += share_s
-                    run.add(window, [span for span in decode_spans(window.text, scores) if has_words(span.text)])
+                    spans = decode_spans(window.text, scores)
+                    run.add(window, (span for span in spans if _is_likely(span)))
                 done += len(found)
                 yield done
                 started = time.perf_counter()
@@ -265,6 +266,11 @@ class _Run:
         total_s = time.perf_counter() - self._started
         timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
         return Extraction.of(self.text, spans, timings_ms)
+
+
+def _is_likely(span: Span) -> bool:
+    """More likely right than wrong. The best sequence of tags may still hold a span that most others do not."""
+    return has_words(span.text) and (span.confidence is None or span.confidence >= 0.5)
 
 
 def _check(stop: threading.Event | None) -> None:

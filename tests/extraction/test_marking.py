@@ -66,6 +66,11 @@ def test_many_texts_share_passes_and_come_back_in_order() -> None:
     assert len(model.asked) == 1
 
 
+def test_a_span_that_is_rather_wrong_than_right_is_left_out() -> None:
+    assert service(MarkingScript(VALUES, sure=0.2)).extract("王小明").spans == ()
+    assert service(MarkingScript(VALUES, sure=0.95)).extract("王小明").spans != ()
+
+
 def test_stop_and_leaving_free_the_model() -> None:
     model = MarkingScript(VALUES)
     stop = threading.Event()
