@@ -85,8 +85,11 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
         return loss
 
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any) -> Any:
-        """Mean cross-entropy at the asked positions, times the part's share of the batch. The output head runs there and nowhere else: over a
-        vocabulary of 150,000 it would cost as much as a third of the model, and gigabytes."""
+        """Mean cross-entropy at the asked positions, times the part's share of the batch.
+
+        The output head runs there and nowhere else: over a vocabulary of 150,000 it would cost as much as a third of
+        the model, and gigabytes.
+        """
         outputs = model(
             input_ids=inputs["input_ids"],
             attention_mask=inputs["attention_mask"],
