@@ -48,12 +48,17 @@ class ChatService:
         *,
         use_knowledge: bool = True,
         top_k: int = 4,
+        rewrite: bool = True,
+        min_score: float | None = None,
         extra: Collection | None = None,
         stop: threading.Event | None = None,
+        user: str = "",
     ) -> Iterator[Answer]:
         """Yield the answer as it grows; the last item is ``done`` unless ``stop`` was set.
 
-        ``extra`` is the asker's own documents, searched together with the knowledge base.
+        ``rewrite`` lets a follow-up search for what it refers to. ``min_score`` takes the place of the service's own
+        threshold: the higher, the more questions are refused. ``extra`` is the asker's own documents, searched
+        together with the knowledge base. ``user`` names who asks, so that users take turns.
 
         Raises:
             InputError: the message is empty or too long, or ``top_k`` is out of range.
@@ -61,19 +66,22 @@ class ChatService:
         """
         question = check_message(message)
         top_k = check_top_k(top_k, MAX_TOP_K)
+        threshold = self._min_score if min_score is None else min_score
         started = time.perf_counter()
         answer = Answer(text="", question=question)
         if use_knowledge:
-            search_for = standalone_question(question, history)[:MAX_MESSAGE_CHARS]
+            search_for = standalone_question(question, history)[:MAX_MESSAGE_CHARS] if rewrite else question
             hits = tuple(self._retriever.search(search_for, top_k=top_k, extra=extra))
             timings = {"retrieve": _since(started)}
-            answer = replace(answer, question=search_for, hits=hits, timings_ms=timings)
-            if not any(hit.score >= self._min_score for hit in hits):
+            answer = replace(
+                answer, question=search_for, follow_up=search_for != question, hits=hits, timings_ms=timings
+            )
+            if not any(hit.score >= threshold for hit in hits):
                 yield replace(answer, text=REFUSAL, refused=True, done=True)
                 return
             question = search_for
         yield answer
-        yield from self._generate(answer, question, history, started, stop)
+        yield from self._generate(answer, question, history, started, threshold, stop, user)
 
     def compare(
         self,
@@ -82,16 +90,17 @@ class ChatService:
         top_k: int = 4,
         extra: Collection | None = None,
         stop: threading.Event | None = None,
+        user: str = "",
     ) -> Iterator[Comparison]:
         """Yield both answers as they grow: first without knowledge, then with it."""
         waiting = Answer(text="", question=check_message(message))
         top_k = check_top_k(top_k, MAX_TOP_K)
         without = waiting
-        for without in self.stream(message, use_knowledge=False, stop=stop):
+        for without in self.stream(message, use_knowledge=False, stop=stop, user=user):
             yield Comparison(without.text, waiting)
         if not without.done:
             return
-        for grounded in self.stream(message, top_k=top_k, extra=extra, stop=stop):
+        for grounded in self.stream(message, top_k=top_k, extra=extra, stop=stop, user=user):
             yield Comparison(without.text, grounded)
 
     def _generate(
@@ -100,16 +109,18 @@ class ChatService:
         question: str,
         history: Sequence[Message],
         started: float,
+        threshold: float,
         stop: threading.Event | None,
+        user: str,
     ) -> Iterator[Answer]:
-        relevant = _worth_reading(answer.hits, self._min_score)
+        relevant = _worth_reading(answer.hits, threshold)
         messages = build_messages(self._model, question, relevant, history, self._options.max_new_tokens)
         text, timings = "", dict(answer.timings_ms)
-        for piece in self._model.stream(messages, self._options, stop):
+        for piece in self._model.stream(messages, self._options, stop, user=user):
             if piece:
                 timings.setdefault("first_token", _since(started))
                 text += piece
-            yield replace(answer, text=text.lstrip(), timings_ms=timings)
+            yield replace(answer, text=text.lstrip(), ahead=getattr(piece, "ahead", None), timings_ms=timings)
         if stop is not None and stop.is_set():
             return
         timings["total"] = _since(started)

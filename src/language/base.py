@@ -21,13 +21,16 @@ class Piece(str):
 
     Attributes:
         log_probability: of the tokens behind it that the model chose, among those that the grammar allowed.
+        ahead: how many requests go before this one while it waits for the model; None once it has it.
     """
 
     log_probability: float
+    ahead: int | None
 
-    def __new__(cls, text: str, log_probability: float = 0.0) -> Self:
+    def __new__(cls, text: str, log_probability: float = 0.0, ahead: int | None = None) -> Self:
         piece = super().__new__(cls, text)
         piece.log_probability = log_probability
+        piece.ahead = ahead
         return piece
 
 
@@ -69,12 +72,19 @@ class LanguageModel(Protocol):
         ...
 
     def stream(
-        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+        self,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",
     ) -> Iterator[str]:
         """Yield pieces of the answer. Closing the iterator or setting ``stop`` frees the model within one token.
 
-        With a grammar that is enforced the pieces are ``Piece`` and say how probable they were. Empty pieces come while there is nothing to say yet (waiting for a turn, reading a long prompt): an iterator
-        can only be closed where it yields, so pass every piece on.
+        ``user`` names who asks, so that users take turns however much each asks; it is never logged. With a grammar
+        that is enforced the pieces are ``Piece`` and say how probable they were. Empty pieces come while there is
+        nothing to say yet (waiting for a turn, reading a long prompt): an iterator can only be closed where it
+        yields, so pass every piece on.
 
         Raises:
             ModelError: the prompt does not fit, the grammar is wrong, or the server fails.
@@ -87,7 +97,7 @@ class MarkingModel(Protocol):
     """A model with adapters that mark every character of a text instead of writing an answer."""
 
     def labels(
-        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None
+        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None, *, user: str = ""
     ) -> Iterator[dict[int, np.ndarray]]:
         """Log-probabilities of every character's labels.
 

@@ -34,7 +34,12 @@ class FakeModel:
         return sum(len(message.content) + 4 for message in messages)
 
     def stream(
-        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+        self,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",  # noqa: ARG002 (no queue)
     ) -> Iterator[str]:
         self.calls.append((tuple(messages), options))
         if self.fails:

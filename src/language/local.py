@@ -86,7 +86,12 @@ class LocalModel:
         return len(self.prompt_format(messages))
 
     def stream(
-        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+        self,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",  # noqa: ARG002
     ) -> Iterator[str]:
         prompt = self.prompt_format(messages)
         if len(prompt) + options.max_new_tokens > self.context_tokens:
@@ -103,7 +108,12 @@ class LocalModel:
             yield text.finish()
 
     def labels(
-        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None
+        self,
+        texts: Sequence[str],
+        adapter: str,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",  # noqa: ARG002
     ) -> Iterator[dict[int, np.ndarray]]:
         """Log-probabilities of every character's labels, by an adapter that marks characters.
 

@@ -56,7 +56,12 @@ class ServerModel:
         return sum(len(message.content) + 8 for message in messages)
 
     def stream(
-        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+        self,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",  # noqa: ARG002 (the server takes its own turns)
     ) -> Iterator[str]:
         body = {
             "model": self.name,
