@@ -126,7 +126,20 @@ def _parser(program: str) -> argparse.ArgumentParser:
     extraction.add_argument("--limit", type=int, default=0, metavar="N", help="均匀抽取 N 份（默认全部）")
     extraction.add_argument("--errors", type=int, default=0, metavar="N", help="列出最能说明问题的 N 份错误")
     extraction.add_argument("--one-by-one", action="store_true", help="一份一份地做，量出每份秒数的 p50 和 p95")
-    for measure in (retrieval, extraction):
+    answers = command(
+        "answers", _evaluate_answers, "回答：对不对、有没有依据、该不该拒答；旁边是课程的做法", within=measures
+    )
+    answers.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help='SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question" 加 "answers"} 的 .jsonl',
+    )
+    answers.add_argument(
+        "--questions", type=int, default=200, metavar="N", help="均匀抽取 N 个问题（默认 200；0 为全部）"
+    )
+    for measure in (retrieval, extraction, answers):
         measure.add_argument("--output", type=Path, metavar="OUT.json", help="结果另存为 JSON")
     return parser
 
@@ -238,13 +251,8 @@ def _train(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:
-    from src.evaluation.retrieval import (  # noqa: PLC0415
-        evaluate,
-        read_distractors,
-        read_questions,
-        table,
-        to_json,
-    )
+    from src.evaluation.questions import read_questions  # noqa: PLC0415
+    from src.evaluation.retrieval import evaluate, read_distractors, table, to_json  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
     if given.questions < 0:
@@ -263,6 +271,35 @@ def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:
         _write_json(given.output, to_json(scores, **about))
 
 
+def _evaluate_answers(given: argparse.Namespace, settings: Settings) -> None:
+    from src.evaluation.answers import evaluate, table, to_json  # noqa: PLC0415
+    from src.evaluation.questions import read_questions, spread  # noqa: PLC0415
+    from src.runtime import MIN_SCORE, Runtime  # noqa: PLC0415
+
+    if given.questions < 0:
+        raise SettingsError(f"--questions 不能小于 0，收到的是 {given.questions}")
+    _check_writable(given.output)
+    documents, questions = read_questions(given.data)
+    if given.questions:
+        questions = spread(questions, given.questions)
+    runtime = Runtime(settings)
+    print(f"{given.data.name}：{len(questions)} 个问题，{len(documents)} 篇文档，模型 {runtime.model.name}")
+    evaluation = evaluate(
+        documents,
+        questions,
+        runtime.model,
+        runtime.embedder,
+        runtime.reranker,
+        min_score=MIN_SCORE,
+        max_new_tokens=settings.max_new_tokens,
+        show_progress=True,
+    )
+    print(table(evaluation))
+    if given.output is not None:
+        about = {"data": given.data.name, "documents": len(documents), "model": runtime.model.name}
+        _write_json(given.output, to_json(evaluation, **about))
+
+
 def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
     from src.evaluation.extraction import evaluate, spread, to_json  # noqa: PLC0415
     from src.evaluation.extraction_table import mistakes_text, table  # noqa: PLC0415
@@ -272,8 +309,7 @@ def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
     for name in ("limit", "errors"):
         if getattr(given, name) < 0:
             raise SettingsError(f"--{name} 不能小于 0，收到的是 {getattr(given, name)}")
-    if given.output is not None and not given.output.parent.is_dir():  # before hours of work, not after
-        raise InputError(f"写不了 {given.output}：没有 {given.output.parent} 这个文件夹")
+    _check_writable(given.output)
     labelled = read_labelled(given.data)
     if given.limit:
         labelled = spread(labelled, given.limit)
@@ -299,6 +335,11 @@ def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
     if given.output is not None:
         about = {"data": given.data.name, "n": len(labelled), "model": runtime.model.name, "adapter": adapter}
         _write_json(given.output, to_json(runs, **about))
+
+
+def _check_writable(path: Path | None) -> None:
+    if path is not None and not path.parent.is_dir():  # before hours of work, not after
+        raise InputError(f"写不了 {path}：没有 {path.parent} 这个文件夹")
 
 
 def _write_json(path: Path, value: Any) -> None:

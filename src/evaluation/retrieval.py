@@ -1,6 +1,5 @@
 """How often the right passage comes first: our stages beside the course's method and plain BM25, in one run."""
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from src.embedding.base import Embedder
-from src.errors import InputError
+from src.evaluation.questions import Question
 from src.files import read_jsonl
 from src.knowledge.types import Document
 from src.retrieval.indexing import base_of
@@ -25,15 +24,6 @@ RANKS = 10
 # A document may hold several chunks; this many hold ten documents, and take a pool of the usual size.
 CHUNKS = 25
 EMBED_BATCH = 512
-
-
-@dataclass(frozen=True)
-class Question:
-    """``doc_id``: the document that answers; ``group``: measured apart, "" for none."""
-
-    text: str
-    doc_id: str
-    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,25 +42,6 @@ class Score:
 
 # A question to document ids, best first.
 Method = Callable[[str], list[str]]
-
-
-def read_questions(path: Path) -> tuple[list[Document], list[Question]]:
-    """SQuAD's JSON (each passage one document, no titles), or JSON lines of ours.
-
-    JSON lines hold documents ``{"doc_id", "text", "title"?}`` and questions ``{"question", "doc_id", "group"?}``.
-
-    Raises:
-        InputError: the file cannot be read, has another layout, or asks for a document that is not there.
-    """
-    documents, questions = _read_jsonl(path) if path.suffix == ".jsonl" else _read_squad(path)
-    known = {document.doc_id for document in documents}
-    if len(known) < len(documents):
-        raise InputError(f"{path} 里有重复的 doc_id；请让每篇文档的 doc_id 各不相同")
-    if missing := next((question.doc_id for question in questions if question.doc_id not in known), None):
-        raise InputError(f"{path} 里有问题指向不存在的文档 {missing!r}；请检查 doc_id")
-    if not questions:
-        raise InputError(f"{path} 里没有问题；需要 SQuAD 格式的 JSON，或每行一个对象的 .jsonl")
-    return documents, questions
 
 
 def read_distractors(path: Path) -> list[Document]:
@@ -134,6 +105,19 @@ def to_json(scores: Sequence[Score], **about: Any) -> dict[str, Any]:
     return {**about, "scores": [asdict(score) for score in scores]}
 
 
+def whole_vectors(documents: Sequence[Document], embedder: Embedder, bar: Any = tqdm) -> Method:
+    """The course's method: one vector a document, ranked by cosine."""
+    texts = [document.text for document in documents]
+    starts = bar(range(0, len(texts), EMBED_BATCH), desc="course", unit="批")
+    vectors = np.concatenate([embedder.encode(texts[start : start + EMBED_BATCH]) for start in starts])
+
+    def method(question: str) -> list[str]:
+        scores = vectors @ embedder.encode_queries([question])[0]
+        return [documents[row].doc_id for row in np.argsort(-scores, kind="stable")[:RANKS]]
+
+    return method
+
+
 class _Unranked:
     """The fused score as it is: what hybrid search is without its last stage."""
 
@@ -147,7 +131,7 @@ def _methods(
     documents: Sequence[Document], embedder: Embedder, reranker: Reranker | None, bar: Any
 ) -> Iterable[tuple[str, Method]]:
     """One at a time, so that the baselines' vectors are gone before the next is measured."""
-    yield "course: 1 vector/document", _whole_vectors(documents, embedder, bar)
+    yield "course: 1 vector/document", whole_vectors(documents, embedder, bar)
     yield "BM25", _plain_bm25(documents)
     with bar(desc="index", unit="字", unit_scale=True) as progress:
 
@@ -169,18 +153,6 @@ def _search(retriever: Retriever, mode: str, question: str) -> list[str]:
     return list(dict.fromkeys(hit.chunk.doc_id for hit in hits))[:RANKS]
 
 
-def _whole_vectors(documents: Sequence[Document], embedder: Embedder, bar: Any) -> Method:
-    texts = [document.text for document in documents]
-    starts = bar(range(0, len(texts), EMBED_BATCH), desc="course", unit="批")
-    vectors = np.concatenate([embedder.encode(texts[start : start + EMBED_BATCH]) for start in starts])
-
-    def method(question: str) -> list[str]:
-        scores = vectors @ embedder.encode_queries([question])[0]
-        return [documents[row].doc_id for row in np.argsort(-scores, kind="stable")[:RANKS]]
-
-    return method
-
-
 def _plain_bm25(documents: Sequence[Document]) -> Method:
     index = LexicalIndex.build([document.text for document in documents])
 
@@ -195,42 +167,3 @@ def _score(method: str, group: str, ranks: Sequence[int], times: Sequence[float]
     first, five, ten = (sum(0 < rank <= k for rank in ranks) / len(ranks) for k in (1, 5, 10))
     mrr = sum(1 / rank for rank in ranks if rank) / len(ranks)
     return Score(method, group, len(ranks), first, five, ten, mrr, statistics.median(times))
-
-
-def _read_squad(path: Path) -> tuple[list[Document], list[Question]]:
-    try:
-        articles = json.loads(path.read_text("utf-8-sig"))["data"]
-        paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-        documents = [Document(str(n), path.name, "", p["context"]) for n, p in enumerate(paragraphs)]
-        questions = [
-            Question(qa["question"], str(n))
-            for n, paragraph in enumerate(paragraphs)
-            for qa in paragraph["qas"]
-            if qa["question"].strip()
-        ]
-    except OSError as error:
-        raise InputError(f"读不了 {path}：{error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} 不是 UTF-8 文件（第 {error.start} 字节）") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} 不是 JSON：{error}；每行一个对象的文件请以 .jsonl 结尾") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} 不是 SQuAD 格式（data → paragraphs → context、qas → question）：{error!r}"
-        ) from error
-    if not all(isinstance(document.text, str) for document in documents):
-        raise InputError(f"{path} 不是 SQuAD 格式：context 应为文字")
-    return documents, questions
-
-
-def _read_jsonl(path: Path) -> tuple[list[Document], list[Question]]:
-    documents: list[Document] = []
-    questions: list[Question] = []
-    for number, row in read_jsonl(path, required={"doc_id": str}):
-        if isinstance(row.get("text"), str):
-            documents.append(Document(row["doc_id"], path.name, str(row.get("title", "")), row["text"]))
-        elif isinstance(row.get("question"), str) and row["question"].strip():
-            questions.append(Question(row["question"], row["doc_id"], str(row.get("group", ""))))
-        else:
-            raise InputError(f"{path} 第 {number} 行既没有文档的 text，也没有问题的 question")
-    return documents, questions
