@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from src.chat.prompt import build_messages
-from src.chat.question import standalone_question
+import numpy as np
+
+from src.chat.conflicts import conflicts_of
+from src.chat.prompt import COURSE, Prompt, build_messages
+from src.chat.question import follow_up
 from src.chat.support import support_of
 from src.chat.types import Answer, Comparison
 from src.errors import InputError
@@ -31,14 +34,22 @@ class ChatService:
     Args:
         min_score: when no passage answers with at least this probability, nothing relevant was found.
         max_new_tokens: longest answer.
+        prompt: how this model is asked with passages.
     """
 
     def __init__(
-        self, model: LanguageModel, retriever: Retriever, *, min_score: float, max_new_tokens: int
+        self,
+        model: LanguageModel,
+        retriever: Retriever,
+        *,
+        min_score: float,
+        max_new_tokens: int,
+        prompt: Prompt = COURSE,
     ) -> None:
         self._model = model
         self._retriever = retriever
         self._min_score = min_score
+        self._prompt = prompt
         self._options = GenerationOptions(max_new_tokens=max_new_tokens)
 
     def stream(
@@ -70,13 +81,12 @@ class ChatService:
         started = time.perf_counter()
         answer = Answer(text="", question=question)
         if use_knowledge:
-            search_for = standalone_question(question, history)[:MAX_MESSAGE_CHARS] if rewrite else question
-            hits = tuple(self._retriever.search(search_for, top_k=top_k, extra=extra))
+            search_for, hits = self._retrieve(question, history if rewrite else (), top_k, threshold, extra)
             timings = {"retrieve": _since(started)}
             answer = replace(
                 answer, question=search_for, follow_up=search_for != question, hits=hits, timings_ms=timings
             )
-            if not any(hit.score >= threshold for hit in hits):
+            if not _is_relevant(hits, threshold):
                 yield replace(answer, text=REFUSAL, refused=True, done=True)
                 return
             question = search_for
@@ -103,6 +113,26 @@ class ChatService:
         for grounded in self.stream(message, top_k=top_k, extra=extra, stop=stop, user=user):
             yield Comparison(without.text, grounded)
 
+    def _retrieve(
+        self, message: str, history: Sequence[Message], top_k: int, threshold: float, extra: Collection | None
+    ) -> tuple[str, tuple[Hit, ...]]:
+        """What was searched for, and what it found."""
+
+        def search(question: str) -> tuple[Hit, ...]:
+            return tuple(self._retriever.search(question, top_k=top_k, extra=extra))
+
+        meant = follow_up(message, history)
+        if meant is None:
+            return message, search(message)
+        question = meant.question[:MAX_MESSAGE_CHARS]
+        if meant.certain:
+            return question, search(question)
+        # 有几个校区 alone finds any university's: what it is about must make the best passage no less likely.
+        as_typed, found = search(message), search(question)
+        if _is_relevant(found, threshold) and found[0].score >= as_typed[0].score:
+            return question, found
+        return message, as_typed
+
     def _generate(
         self,
         answer: Answer,
@@ -114,7 +144,9 @@ class ChatService:
         user: str,
     ) -> Iterator[Answer]:
         relevant = _worth_reading(answer.hits, threshold)
-        messages = build_messages(self._model, question, relevant, history, self._options.max_new_tokens)
+        messages = build_messages(
+            self._model, question, relevant, history, self._options.max_new_tokens, self._prompt
+        )
         text, timings = "", dict(answer.timings_ms)
         for piece in self._model.stream(messages, self._options, stop, user=user):
             if piece:
@@ -124,8 +156,20 @@ class ChatService:
         if stop is not None and stop.is_set():
             return
         timings["total"] = _since(started)
-        support = support_of(text, answer.hits) if answer.hits else ()
-        yield replace(answer, text=text.strip(), support=support, timings_ms=timings, done=True)
+        answer = replace(answer, text=text.strip(), timings_ms=timings, done=True)
+        if answer.hits:
+            support = support_of(text, answer.hits, question, self._similarity)
+            answer = replace(answer, support=support, conflicts=conflicts_of(question, relevant))
+        yield answer
+
+    def _similarity(self, claim: str, texts: Sequence[str]) -> np.ndarray:
+        """Cosine similarity of ``claim`` with each text, float32 (texts,)."""
+        vectors = self._retriever.embedder.encode([claim, *texts])
+        return np.asarray(vectors[1:] @ vectors[0])
+
+
+def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:
+    return any(hit.score >= threshold for hit in hits)
 
 
 def _worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:

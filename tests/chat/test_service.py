@@ -72,8 +72,46 @@ def test_without_knowledge_nothing_is_searched(retriever) -> None:
 def test_a_follow_up_searches_for_its_subject(retriever) -> None:
     history = [Message("user", "介绍一下广州大学"), Message("assistant", "一所大学。")]
     last = list(service(retriever, FakeModel()).stream("它的主校区在哪个区？", history))[-1]
-    assert last.question == "介绍一下广州大学 它的主校区在哪个区？"
+    assert last.question == "广州大学的主校区在哪个区？"
+    assert last.follow_up
     assert last.hits[0].chunk.doc_id == "gzhu"
+
+
+def test_a_follow_up_can_be_left_as_it_is(retriever) -> None:
+    history = [Message("user", "介绍一下广州大学"), Message("assistant", "一所大学。")]
+    last = list(service(retriever, FakeModel()).stream("它的主校区在哪个区？", history, rewrite=False))[-1]
+    assert (last.question, last.follow_up) == ("它的主校区在哪个区？", False)
+
+
+@pytest.mark.parametrize(
+    ("before", "searched"), [("介绍一下长江", "有几个校区？"), ("介绍一下广州大学", "广州大学有几个校区？")]
+)
+def test_without_a_subject_the_search_decides(before: str, searched: str) -> None:
+    texts = {"hj": "海岬大学有三个校区。", "gzhu": "广州大学有两个校区。", "cj": "长江向东流。"}
+    chat = service(Retriever(index_of(texts), HashingEmbedder()), FakeModel())
+    history = [Message("user", before), Message("assistant", "好。")]
+    assert list(chat.stream("有几个校区？", history))[-1].question == searched
+
+
+def test_the_threshold_of_a_call_decides_whether_it_refuses(retriever) -> None:
+    chat = service(retriever, FakeModel(lambda _: "答。"))
+    score = next(chat.stream("广州大学")).hits[0].score
+    assert list(chat.stream("广州大学", min_score=min(1.0, score + 0.01)))[-1].refused
+    assert not list(chat.stream("广州大学", min_score=score))[-1].refused
+
+
+def test_passages_that_disagree_are_named() -> None:
+    texts = {"a": "云岭大学创办于1927年。", "b": "云岭大学创办于1928年，是大学。"}
+    chat = ChatService(
+        FakeModel(lambda _: "1927年。"),
+        Retriever(index_of(texts), HashingEmbedder()),
+        min_score=0.0,
+        max_new_tokens=99,
+    )
+    last = list(chat.stream("云岭大学创办于哪一年？"))[-1]
+    assert [{c.value, c.other_value} for c in last.conflicts] == [{"1927年", "1928年"}]
+    assert set(last.to_json()) == {"answer", "done", "question", "hits", "support", "refused", "timings_ms"}
+    assert set(last.to_json()["support"][0]) == {"sentence", "rank", "score"}
 
 
 def test_a_sessions_own_documents_are_searched_and_only_there(retriever) -> None:
