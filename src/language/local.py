@@ -26,7 +26,9 @@ from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
 from src.language.int8 import is_fast, quantize_language_model
+from src.language.packed import can_pack
 from src.language.tagging import Echo, EchoEncoder, batches, label_log_probabilities
+from src.language.together import Together
 from src.language.turns import Turns, too_slow
 from src.yuan import YuanConfig, YuanForCausalLM, YuanPromptFormat, load_tokenizer, register
 from src.yuan.cpu import pack
@@ -39,8 +41,8 @@ LabelStream = Callable[[list[Echo], str], Generator[list[np.ndarray], None, None
 
 @dataclass
 class LocalModel:
-    """One model, of which users have turns: adapter switching in PEFT is not thread-safe, and two answers at once
-    on the same cores are slower than one after the other.
+    """One model, of which users have turns. Plain answers share passes where the model can; with an adapter (their
+    switching in PEFT is not thread-safe) or a grammar each has the model to itself.
 
     ``gpu`` wraps the function that computes; on ZeroGPU it is ``spaces.GPU``, so everything that passes through it
     (token ids, options) is picklable and the turns stay outside.
@@ -57,10 +59,11 @@ class LocalModel:
     adapters: tuple[str, ...] = ()
     supports_grammar: bool = True
     path: Path | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: Turns = field(default_factory=lambda: Turns(places=4))
     answer_s: float = 300.0
 
     def __post_init__(self) -> None:
+        self._shares = can_pack(self.model)
         self._tokens: TokenStream = self._compute
         self._labels: LabelStream = self._compute_labels
         self._encoders: dict[str, EchoEncoder] = {}
@@ -69,9 +72,11 @@ class LocalModel:
         ends = self.model.generation_config.eos_token_id
         ends = [self.tokenizer.eos_token_id] if ends is None else ends
         self._end_tokens = frozenset([ends] if isinstance(ends, int) else ends)
+        self._together = Together(self._base_model, self._end_tokens)
 
     def run_on(self, gpu: Callable[[Any], Any]) -> None:
-        """Compute through ``gpu(function)`` from now on."""
+        """Compute through ``gpu(function)`` from now on, one answer at a time."""
+        self._shares = False
         self._tokens = gpu(self._compute)
         self._labels = gpu(self._compute_labels)
 
@@ -105,13 +110,15 @@ class LocalModel:
         if options.adapter is not None and options.adapter not in self.adapters:
             raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
         text = TextStream(self.tokenizer.backend_tokenizer)
-        with self.turns.enter(user) as ticket:
+        shared = self._shares and options.adapter is None and options.grammar is None
+        compute = self._together.answer if shared else self._tokens
+        with self.turns.enter(user, shared=shared) as ticket:
             for ahead in self.turns.wait(ticket, stop):
                 yield Piece("", ahead=ahead)
             if not self.turns.has(ticket):
                 return
             ends_at = time.monotonic() + self.answer_s
-            with closing(self._tokens(prompt, options)) as steps:
+            with closing(compute(prompt, options)) as steps:
                 for step in steps:
                     if stop is not None and stop.is_set():
                         return
@@ -173,6 +180,11 @@ class LocalModel:
         else:
             self.model.set_adapter(name)
             yield
+
+    @contextmanager
+    def _base_model(self) -> Iterator[Any]:
+        with self._adapter(None):
+            yield self.model
 
     def add_adapter(self, name: str, path: Path) -> None:
         """Load a LoRA adapter beside the base weights; the base model stays as it was.

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from src.errors import Busy, ModelError
-from src.language.base import GenerationOptions, Message
+from src.language.adapters import AdapterManifest
+from src.language.base import GenerationOptions, Message, Piece
 from src.language.int8 import Int8Linear, quantize_rows
 from src.language.local import LocalModel, load_local
 from tests.tiny import tiny_checkpoint
@@ -188,6 +189,47 @@ def test_a_missing_tensor_is_refused_not_made_up(folder: Path, tmp_path: Path) -
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=removed):
         load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+
+
+def test_plain_answers_between_others_never_see_an_adapter(model: LocalModel, folder: Path, tmp_path: Path) -> None:
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    model.add_adapter("marks", random_adapter(folder, tmp_path / "marks", 2))
+    model.describe_adapter("marks", AdapterManifest("tiny", "", "labels", labels=5))
+    kinds = [{}, {"adapter": "one"}, {}, {"grammar": "start: /[a-z]{9}/"}, {}, {"adapter": "marks"}]
+
+    def ask(i: int) -> str:
+        kind, asked = kinds[i % len(kinds)], [Message("user", f"问题{i}" * (1 + i % 4))]
+        if i % 7 == 6:
+            (found,) = [some for some in model.labels(["一二三" * i], "marks", user=f"{i % 5}") if some]
+            return str(found[0].argmax(1))
+        pieces = list(model.stream(asked, options(20 + i, **kind), user=f"{i % 5}"))
+        assert all(isinstance(piece, Piece) for piece in pieces)
+        return "".join(pieces)
+
+    alone = [ask(i) for i in range(20)]
+    together: dict[int, str] = {}
+    threads = [threading.Thread(target=lambda i=i: together.update({i: ask(i)})) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [together.get(i) for i in range(20)] == alone
+
+
+def test_who_left_a_shared_pass_has_freed_his_place(model: LocalModel) -> None:
+    for _ in range(3):
+        all_places = [model.stream(ASK, options(500), user=f"{i}") for i in range(model.turns.places)]
+        for pieces in all_places:
+            assert next(pieces).ahead is None
+        late = model.stream(ASK, options(), user="late")
+        assert next(late).ahead == model.turns.places
+        all_places.pop().close()
+        assert next(late).ahead is None
+        for pieces in [*all_places, late]:
+            pieces.close()
+    alone = model.stream(ASK, options(300, grammar=ENDLESS))
+    assert next(alone).ahead is None
+    alone.close()
 
 
 def test_what_crosses_to_another_process_is_picklable(model: LocalModel) -> None:
