@@ -77,8 +77,9 @@ class PackedCache:
                 attention_mask=self._bias(owners, past),
                 past_key_values=self._cache,
                 use_cache=True,
-                # A model asked for no logits at all may not expect that.
-                logits_to_keep=torch.tensor(wanted or [len(ids) - 1], device=device),
+                # At least one, because a kernel may not expect none; on the CPU, because the last layer may lie on
+                # another GPU than the first.
+                logits_to_keep=torch.tensor(wanted or [len(ids) - 1]),
             )
         self._owners = owners
         logits = output.logits[0, : len(wanted)].float()

@@ -30,7 +30,7 @@ class _Row:
     """One answer. Who computes writes it; its reader takes ``news``."""
 
     def __init__(
-        self, number: int, prompt: Sequence[int], options: GenerationOptions, lock: threading.Lock
+        self, number: int, prompt: Sequence[int], options: GenerationOptions, lock: threading.RLock
     ) -> None:
         self.number = number
         self.ids = list(prompt)
@@ -56,10 +56,11 @@ class Together:
     def __init__(self, opened: Callable[[], AbstractContextManager[Any]], end_tokens: frozenset[int]) -> None:
         self._opened = opened
         self._end_tokens = end_tokens
-        self._lock = threading.Lock()
+        # Reentrant, because an iterator that was dropped without being closed is left wherever Python collects it.
+        self._lock = threading.RLock()
         self._numbers = count()
         self._rows: list[_Row] = []
-        self._computing = False
+        self._computing: int | None = None  # the thread that does
         # Of whoever computes, or under the lock while nobody does:
         self._stack = ExitStack()
         self._cache: PackedCache | None = None
@@ -77,12 +78,13 @@ class Together:
         try:
             while True:
                 with self._lock:
-                    while self._computing and not row.news and not row.over:
+                    while self._computing is not None and not row.news and not row.over:
                         row.changed.wait()
                     news = list(row.news)
                     row.news.clear()
                     computes = not news and not row.over
-                    self._computing = self._computing or computes
+                    if computes:
+                        self._computing = threading.get_ident()
                     over = row.over
                 if computes:
                     self._compute()
@@ -95,18 +97,19 @@ class Together:
             self._leave(row)
 
     def _leave(self, row: _Row) -> None:
-        """Returns when nothing computes for ``row`` any more."""
+        """Returns when nothing computes for ``row`` any more, or at the end of the step that this thread is in."""
         with self._lock:
             row.left = True
-            if not self._computing:
+            if self._computing is None:
                 self._sweep()
-            while row in self._rows:
+            while row in self._rows and self._computing != threading.get_ident():
                 row.changed.wait()
 
     def _sweep(self) -> None:
         """Take out who has left or is done."""
-        for row in [row for row in self._rows if row.left or row.over]:
-            self._rows.remove(row)
+        gone = [row for row in self._rows if row.left or row.over]
+        self._rows = [row for row in self._rows if row not in gone]
+        for row in gone:
             row.changed.notify()
             if self._cache:
                 self._cache.forget(row.number)
@@ -136,7 +139,7 @@ class Together:
                     row.news.append(found.get(row, Step([])))
                     row.error = row.error or error
                     row.over = row.ended or row.error is not None
-                self._computing = False
+                self._computing = None
                 self._sweep()
                 for row in self._rows:
                     row.changed.notify()

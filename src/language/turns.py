@@ -18,7 +18,7 @@ _ABSENT_S = 3.0
 class Ticket:
     """One request's place; made by ``Turns.enter``."""
 
-    def __init__(self, user: str, shared: bool, number: int, lock: threading.Lock) -> None:
+    def __init__(self, user: str, shared: bool, number: int, lock: threading.RLock) -> None:
         self.user = user
         self.shared = shared
         self.number = number
@@ -47,7 +47,8 @@ class Turns:
         self.max_waiting = max_waiting
         self.max_per_user = max_per_user
         self.wait_s = wait_s
-        self._lock = threading.Lock()
+        # Reentrant, because an iterator that was dropped without being closed is left wherever Python collects it.
+        self._lock = threading.RLock()
         self._numbers = count()
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
@@ -135,7 +136,7 @@ class Turns:
             self._announce()
 
     def _announce(self) -> None:
-        for ticket in self._waiting:
+        for ticket in list(self._waiting):
             ticket.changed.notify()
 
     def _ahead(self, ticket: Ticket) -> int:
@@ -146,7 +147,7 @@ class Turns:
         now = time.monotonic()
         present: dict[str, list[Ticket]] = {}
         absent = []
-        for ticket in self._waiting:
+        for ticket in list(self._waiting):
             gone = ticket.left_at is not None and now - ticket.left_at > _ABSENT_S
             if gone:
                 absent.append(ticket)

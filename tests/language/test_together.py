@@ -1,5 +1,6 @@
 """Answers in the same passes are the answers alone, whoever comes, leaves or fails in between."""
 
+import gc
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -217,6 +218,24 @@ def test_an_interrupt_while_computing_leaves_nothing_behind(qwen: Any) -> None:
         list(together.answer(PROMPTS[0], GenerationOptions(60)))
     handle.remove()
     assert in_threads(together, PROMPTS[:2]) == [alone(qwen, asked) for asked in PROMPTS[:2]]
+
+
+def test_an_answer_dropped_unclosed_is_left_even_while_another_computes(qwen: Any) -> None:
+    together = shared(qwen)
+    dropped = together.answer(PROMPTS[2], GenerationOptions(60))
+    next(dropped)
+    cycle: list[Any] = [dropped]
+    cycle.append(cycle)
+    del dropped, cycle
+
+    def collect(*_: object) -> None:
+        gc.collect()
+
+    handle = qwen.register_forward_pre_hook(collect)
+    got = in_threads(together, PROMPTS[:2])
+    handle.remove()
+    assert got == [alone(qwen, asked) for asked in PROMPTS[:2]]
+    assert together._rows == []
 
 
 def test_conversations_in_one_row_do_not_see_each_other(model: Any) -> None:

@@ -1,8 +1,9 @@
 """Users take turns; waiting is told, bounded, and can be left."""
 
+import gc
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -170,6 +171,25 @@ def test_who_is_gone_without_a_word_does_not_stop_the_others(monkeypatch: pytest
         assert serve([first, last], served) == ["A", "B"]
         assert list(reading) == []
         assert turns.has(ticket)
+
+
+def test_who_is_dropped_unclosed_leaves_wherever_he_is_collected() -> None:
+    turns = Turns()
+
+    def request() -> Iterator[int]:
+        with turns.enter("A") as ticket:
+            yield from turns.wait(ticket)
+            yield -1
+
+    with turns.enter("B") as first:
+        assert list(turns.wait(first)) == []
+        cycle: list[object] = [request()]
+        assert next(cycle[0]) == 1
+        cycle.append(cycle)
+        with turns._lock:
+            del cycle
+            gc.collect()
+        assert turns.waiting() == 0
 
 
 def test_many_who_wait_cost_next_to_nothing() -> None:
