@@ -80,7 +80,8 @@ class Runtime:
         )
         self._add_adapter(model)
         model.pack()
-        model.run_on(_gpu_decorator())
+        if os.environ.get("SPACES_ZERO_GPU"):
+            model.run_on(_gpu_decorator())
         return model
 
     def _add_adapter(self, model: "LocalModel") -> None:

@@ -85,10 +85,12 @@ def in_chunks(
     use_adapter: bool = True,
     stop: Event | None = None,
     chunk: int = CHUNK,
+    *,
+    user: str = "",
 ) -> Iterator[Extraction | InputError]:
     """``service.extract_many`` over ``chunk`` texts at a time."""
     for start in range(0, len(texts), chunk):
-        yield from service.extract_many(texts[start : start + chunk], use_adapter, stop)
+        yield from service.extract_many(texts[start : start + chunk], use_adapter, stop, user=user)
 
 
 def working_file(target: Path) -> Path:

@@ -14,7 +14,7 @@ from src.extraction.schema import Extraction, Span, has_words, replace_surrogate
 from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
 from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Piece
+from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Piece, Waiting
 
 # Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
 # character and two for the quotes around each value. A server may add a code fence and line breaks.
@@ -36,6 +36,7 @@ class ExtractionProgress:
         partial: what is certain to be written so far; spans may still move while a window is worked on.
         raw: what the model has written about the current window.
         done: this is the last item and ``partial`` the result.
+        ahead: how many requests go before this one while it waits for the model; None once it has it.
     """
 
     windows_done: int
@@ -43,6 +44,7 @@ class ExtractionProgress:
     partial: Extraction
     raw: str = ""
     done: bool = False
+    ahead: int | None = None
 
 
 class ExtractionService:
@@ -80,19 +82,26 @@ class ExtractionService:
     def has_adapter(self) -> bool:
         return self._adapter is not None
 
-    def extract(self, text: str, use_adapter: bool = True, stop: threading.Event | None = None) -> Extraction:
-        """The whole result at once.
+    def extract(
+        self, text: str, use_adapter: bool = True, stop: threading.Event | None = None, *, user: str = ""
+    ) -> Extraction:
+        """The whole result at once; ``user`` names who asks, so that users take turns.
 
         Raises:
             InputError: ``text`` is not a text, is empty or too long.
             ModelError: the model cannot answer.
             Stopped: ``stop`` was set.
         """
-        *_, last = self.extract_stream(text, use_adapter, stop)
+        *_, last = self.extract_stream(text, use_adapter, stop, user=user)
         return last.partial
 
     def extract_many(
-        self, texts: Sequence[str], use_adapter: bool = True, stop: threading.Event | None = None
+        self,
+        texts: Sequence[str],
+        use_adapter: bool = True,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",
     ) -> Iterator[Extraction | InputError]:
         """One item for each text, in order: its result, or why that text cannot be used.
 
@@ -104,15 +113,17 @@ class ExtractionService:
             Stopped: ``stop`` was set.
         """
         if use_adapter and self._marker:
-            yield from self._mark_many(texts, stop)
+            yield from self._mark_many(texts, stop, user)
             return
         for text in texts:
             try:
-                yield self.extract(text, use_adapter, stop)
+                yield self.extract(text, use_adapter, stop, user=user)
             except InputError as error:
                 yield error
 
-    def _mark_many(self, texts: Sequence[str], stop: threading.Event | None) -> Iterator[Extraction | InputError]:
+    def _mark_many(
+        self, texts: Sequence[str], stop: threading.Event | None, user: str
+    ) -> Iterator[Extraction | InputError]:
         """Texts of one chunk share passes through the model."""
         for start in range(0, len(texts), _MANY):
             runs: list[_Run | InputError] = []
@@ -124,32 +135,34 @@ class ExtractionService:
             todo = [
                 (run, window) for run in runs if isinstance(run, _Run) for window in self._windows(run.text, True)
             ]
-            for _ in self._mark(todo, stop):
+            for _ in self._mark(todo, stop, user):
                 pass
             for done in runs:
                 yield done.result() if isinstance(done, _Run) else done
 
     def extract_stream(
-        self, text: str, use_adapter: bool = True, stop: threading.Event | None = None
+        self, text: str, use_adapter: bool = True, stop: threading.Event | None = None, *, user: str = ""
     ) -> Iterator[ExtractionProgress]:
         """The same while it comes; the last item has ``done`` set. Closing the iterator frees the model.
 
         Raises:
             as ``extract``; an unusable text raises at the call, before the first item is asked for.
         """
-        return self._stream(_Run(self._checked(text)), use_adapter, stop)
+        return self._stream(_Run(self._checked(text)), use_adapter, stop, user)
 
-    def _stream(self, run: "_Run", use_adapter: bool, stop: threading.Event | None) -> Iterator[ExtractionProgress]:
+    def _stream(
+        self, run: "_Run", use_adapter: bool, stop: threading.Event | None, user: str
+    ) -> Iterator[ExtractionProgress]:
         windows = self._windows(run.text, use_adapter)
         yield ExtractionProgress(0, len(windows), run.result())
         if use_adapter and self._marker:
-            for done in self._mark([(run, window) for window in windows], stop):
-                yield ExtractionProgress(done, len(windows), run.result())
+            for done, ahead in self._mark([(run, window) for window in windows], stop, user):
+                yield ExtractionProgress(done, len(windows), run.result(), ahead=ahead)
             yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
             return
         for number, window in enumerate(windows):
-            for _ in self._write(window, run, use_adapter, stop):
-                yield ExtractionProgress(number, len(windows), run.result(window), run.raw)
+            for ahead in self._write(window, run, use_adapter, stop, user):
+                yield ExtractionProgress(number, len(windows), run.result(window), run.raw, ahead=ahead)
             run.finish(window)
             yield ExtractionProgress(number + 1, len(windows), run.result())
         yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
@@ -171,12 +184,14 @@ class ExtractionService:
         chars = min(self._window_chars, _MARKED_CHARS) if marked else self._window_chars
         return [window for window in split_windows(text, chars) if has_words(window.text)]
 
-    def _mark(self, todo: Sequence[tuple["_Run", Window]], stop: threading.Event | None) -> Iterator[int]:
-        """Put the spans of every window into its run; yields how many windows are done after each pass."""
+    def _mark(
+        self, todo: Sequence[tuple["_Run", Window]], stop: threading.Event | None, user: str
+    ) -> Iterator[tuple[int, int | None]]:
+        """Put the spans of every window into its run; yields how many windows are done and requests ahead."""
         assert self._marker is not None
         assert self._adapter is not None
         _check(stop)
-        passes = self._marker.labels([window.text for _, window in todo], self._adapter, stop)
+        passes = self._marker.labels([window.text for _, window in todo], self._adapter, stop, user=user)
         done = 0
         started = time.perf_counter()
         try:
@@ -188,7 +203,7 @@ class ExtractionService:
                     spans = decode_spans(window.text, scores)
                     run.add(window, (span for span in spans if _is_likely(span)))
                 done += len(found)
-                yield done
+                yield done, found.ahead if isinstance(found, Waiting) else None
                 started = time.perf_counter()
         finally:
             if isinstance(passes, Generator):
@@ -196,9 +211,9 @@ class ExtractionService:
         _check(stop)
 
     def _write(
-        self, window: Window, run: "_Run", use_adapter: bool, stop: threading.Event | None
-    ) -> Iterator[None]:
-        """Let the model write about ``window`` into ``run.raw``, one step for each piece."""
+        self, window: Window, run: "_Run", use_adapter: bool, stop: threading.Event | None, user: str
+    ) -> Iterator[int | None]:
+        """Let the model write about ``window`` into ``run.raw``; yields requests ahead, one step for each piece."""
         adapter = self._adapter if use_adapter else None
         messages = self._template.messages(window.text) if adapter else instruction_messages(window.text)
         room = self._model.context_tokens - self._model.count_tokens(messages)
@@ -206,13 +221,15 @@ class ExtractionService:
         grammar = build_grammar(window.text) if self._model.supports_grammar else None
         options = GenerationOptions(max_new_tokens=budget, adapter=adapter, grammar=grammar)
         _check(stop)
-        pieces = self._model.stream(messages, options, stop)
+        pieces = self._model.stream(messages, options, stop, user=user)
         started = time.perf_counter()
         try:
             for piece in pieces:
-                run.model_s += time.perf_counter() - started
-                run.write(piece)
-                yield
+                ahead = piece.ahead if isinstance(piece, Piece) else None
+                if ahead is None:
+                    run.model_s += time.perf_counter() - started
+                    run.write(piece)
+                yield ahead
                 started = time.perf_counter()
             run.model_s += time.perf_counter() - started
         finally:

@@ -21,7 +21,8 @@ class Piece(str):
 
     Attributes:
         log_probability: of the tokens behind it that the model chose, among those that the grammar allowed.
-        ahead: how many requests go before this one while it waits for the model; None once it has it.
+        ahead: how many requests go before this one while it waits for the model, the one being answered included;
+            None once it has it.
     """
 
     log_probability: float
@@ -87,9 +88,18 @@ class LanguageModel(Protocol):
         yields, so pass every piece on.
 
         Raises:
-            ModelError: the prompt does not fit, the grammar is wrong, or the server fails.
+            Busy: too many wait already.
+            ModelError: the prompt does not fit, the grammar is wrong, the server fails, or it takes too long.
         """
         ...
+
+
+class Waiting(dict[int, np.ndarray]):
+    """No labels yet, because ``ahead`` requests go first."""
+
+    def __init__(self, ahead: int) -> None:
+        super().__init__()
+        self.ahead = ahead
 
 
 @runtime_checkable
@@ -102,10 +112,11 @@ class MarkingModel(Protocol):
         """Log-probabilities of every character's labels.
 
         Yields, after every pass through the model, some of ``texts``' indices, each with float32 (characters,
-        labels); nothing while it waits for its turn. Closing the iterator or ``stop`` frees the model within one
-        pass.
+        labels); an empty ``Waiting`` while it waits for its turn. Every pass is a turn of its own, so that a long
+        list lets others in between. Closing the iterator or ``stop`` frees the model within one pass.
 
         Raises:
-            ModelError: there is no such adapter.
+            Busy: too many wait already.
+            ModelError: there is no such adapter, or the turn did not come in time.
         """
         ...

@@ -77,14 +77,14 @@ def decode(
             ids += new
             yield Step(new)
             continue
-        draft = _lookup(ids)[: limit - len(ids) - 1] if lookup else []
+        draft = look_up(ids)[: limit - len(ids) - 1] if lookup else []
         pending = ids[cache.get_seq_length() :]
         logits = _forward(model, cache, pending + draft, keep=len(draft) + 1)
         log_probability = 0.0
         for i, scores in enumerate(logits):
             if constraint:
                 scores = _masked(scores, constraint.allowed())
-            token = _choose(scores, temperature)
+            token = choose(scores, temperature)
             new.append(token)
             if constraint:
                 log_probability += float(scores[token] - scores.logsumexp(-1))
@@ -96,10 +96,14 @@ def decode(
         ended = new[-1] in end_tokens
         if ended:
             new.pop()
-        ids += new
+        if constraint is None:
+            new, looping = extend(ids, new, len(prompt))
+            ended = ended or looping
+        else:
+            ids += new
         if new:
             yield Step(new, log_probability)
-        if ended or (constraint is None and _is_looping(ids, len(prompt))):
+        if ended:
             return
 
 
@@ -134,13 +138,13 @@ def _masked(scores: torch.Tensor, allowed: torch.Tensor | None) -> torch.Tensor:
     return scores.masked_fill(~mask, -torch.inf)
 
 
-def _choose(scores: torch.Tensor, temperature: float) -> int:
+def choose(scores: torch.Tensor, temperature: float) -> int:
     if temperature > 0:
         return int(torch.multinomial(torch.softmax(scores / temperature, dim=-1), 1))
     return int(scores.argmax())
 
 
-def _lookup(ids: list[int]) -> list[int]:
+def look_up(ids: list[int]) -> list[int]:
     """What followed the latest earlier occurrence of the last n-gram; empty when there was none."""
     for n in LOOKUP_NGRAMS:
         tail = ids[-n:]
@@ -150,7 +154,19 @@ def _lookup(ids: list[int]) -> list[int]:
     return []
 
 
-def _is_looping(ids: list[int], prompt_length: int) -> bool:
+def extend(ids: list[int], new: Sequence[int], prompt_length: int) -> tuple[list[int], bool]:
+    """Append ``new`` to ``ids`` until the answer is in a loop: what was appended, and whether it is.
+
+    Token by token, so that an answer ends at the same place however many were drafted at once.
+    """
+    for count, token in enumerate(new, start=1):
+        ids.append(token)
+        if is_looping(ids, prompt_length):
+            return list(new[:count]), True
+    return list(new), False
+
+
+def is_looping(ids: list[int], prompt_length: int) -> bool:
     generated = len(ids) - prompt_length
     for period in range(1, min(LOOP_MAX_PERIOD, generated // LOOP_REPEATS) + 1):
         # Short periods may be a ruled line or an ellipsis: ask for more of them.

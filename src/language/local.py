@@ -3,12 +3,12 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import psutil
@@ -19,32 +19,36 @@ from transformers.utils import logging as transformers_logging
 
 from src.errors import ModelError
 from src.language.adapters import AdapterManifest, fingerprint, read_manifest
-from src.language.base import GenerationOptions, Message, Piece
+from src.language.base import GenerationOptions, Message, Piece, Waiting
 from src.language.decode import Step, decode
 from src.language.detokenize import TextStream
 from src.language.formats import ChatTemplateFormat, PromptFormat
 from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
 from src.language.int8 import is_fast, quantize_language_model
+from src.language.packed import can_pack
 from src.language.tagging import Echo, EchoEncoder, batches, label_log_probabilities
+from src.language.together import Together
+from src.language.turns import Turns, too_slow
 from src.yuan import YuanConfig, YuanForCausalLM, YuanPromptFormat, load_tokenizer, register
 from src.yuan.cpu import pack
 
 log = logging.getLogger(__name__)
 
-_LOCK_POLL_S = 0.05
-T = TypeVar("T")
 TokenStream = Callable[[list[int], GenerationOptions], Generator[Step, None, None]]
 LabelStream = Callable[[list[Echo], str], Generator[list[np.ndarray], None, None]]
 
 
 @dataclass
 class LocalModel:
-    """One model, one lock: adapter switching in PEFT is not thread-safe, and two answers at once on the same
-    cores are slower than one after the other.
+    """One model, of which users have turns. Plain answers share passes where the model can; with an adapter (their
+    switching in PEFT is not thread-safe) or a grammar each has the model to itself.
 
     ``gpu`` wraps the function that computes; on ZeroGPU it is ``spaces.GPU``, so everything that passes through it
-    (token ids, options) is picklable and the lock stays outside.
+    (token ids, options) is picklable and the turns stay outside.
+
+    Args:
+        answer_s: how long one answer may be computed.
     """
 
     name: str
@@ -55,9 +59,11 @@ class LocalModel:
     adapters: tuple[str, ...] = ()
     supports_grammar: bool = True
     path: Path | None = None
+    turns: Turns = field(default_factory=lambda: Turns(places=4))
+    answer_s: float = 300.0
 
     def __post_init__(self) -> None:
-        self._lock = threading.Lock()
+        self._shares = can_pack(self.model)
         self._tokens: TokenStream = self._compute
         self._labels: LabelStream = self._compute_labels
         self._encoders: dict[str, EchoEncoder] = {}
@@ -66,9 +72,11 @@ class LocalModel:
         ends = self.model.generation_config.eos_token_id
         ends = [self.tokenizer.eos_token_id] if ends is None else ends
         self._end_tokens = frozenset([ends] if isinstance(ends, int) else ends)
+        self._together = Together(self._base_model, self._end_tokens)
 
     def run_on(self, gpu: Callable[[Any], Any]) -> None:
-        """Compute through ``gpu(function)`` from now on."""
+        """Compute through ``gpu(function)`` from now on, one answer at a time."""
+        self._shares = False
         self._tokens = gpu(self._compute)
         self._labels = gpu(self._compute_labels)
 
@@ -91,7 +99,7 @@ class LocalModel:
         options: GenerationOptions,
         stop: threading.Event | None = None,
         *,
-        user: str = "",  # noqa: ARG002
+        user: str = "",
     ) -> Iterator[str]:
         prompt = self.prompt_format(messages)
         if len(prompt) + options.max_new_tokens > self.context_tokens:
@@ -102,55 +110,41 @@ class LocalModel:
         if options.adapter is not None and options.adapter not in self.adapters:
             raise ModelError(f"没有载入名为 {options.adapter} 的适配器；已载入：{', '.join(self.adapters) or '无'}")
         text = TextStream(self.tokenizer.backend_tokenizer)
-        for step in self._in_turn(lambda: self._tokens(prompt, options), stop):
-            yield Piece("") if step is None else Piece(text.push(step.tokens), step.log_probability)
-        if stop is None or not stop.is_set():
-            yield text.finish()
+        shared = self._shares and options.adapter is None and options.grammar is None
+        compute = self._together.answer if shared else self._tokens
+        with self.turns.enter(user, shared=shared) as ticket:
+            for ahead in self.turns.wait(ticket, stop):
+                yield Piece("", ahead=ahead)
+            if not self.turns.has(ticket):
+                return
+            ends_at = time.monotonic() + self.answer_s
+            with closing(compute(prompt, options)) as steps:
+                for step in steps:
+                    if stop is not None and stop.is_set():
+                        return
+                    if time.monotonic() > ends_at:
+                        raise too_slow(self.answer_s)
+                    yield Piece(text.push(step.tokens), step.log_probability)
+            yield Piece(text.finish())
 
     def labels(
-        self,
-        texts: Sequence[str],
-        adapter: str,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",  # noqa: ARG002
+        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None, *, user: str = ""
     ) -> Iterator[dict[int, np.ndarray]]:
-        """Log-probabilities of every character's labels, by an adapter that marks characters.
-
-        Yields, after every pass through the model, some of ``texts``' indices, each with float32 (characters,
-        labels); nothing while it waits for its turn. Closing or ``stop`` frees the model within one pass.
-
-        Raises:
-            ModelError: there is no such adapter.
-        """
         if adapter not in self._encoders:
             raise ModelError(f"没有载入名为 {adapter} 的标注适配器")
         encoder = self._encoders[adapter]
         echoes = [encoder(text) for text in texts]
-        for chosen in batches([len(echo.ids) for echo in echoes]):
-            if stop is not None and stop.is_set():
-                return
-            some = [echoes[i] for i in chosen]
-            compute = partial(self._labels, some, adapter)
-            for found in self._in_turn(compute, stop):
-                yield {} if found is None else dict(zip(chosen, found, strict=True))
-
-    def _in_turn(
-        self, compute: Callable[[], Generator[T, None, None]], stop: threading.Event | None
-    ) -> Iterator[T | None]:
-        """What ``compute`` yields while it has the model to itself; None while another has it."""
-        while not self._lock.acquire(timeout=_LOCK_POLL_S):
-            if stop is not None and stop.is_set():
-                return
-            yield None
-        try:
-            with closing(compute()) as items:
-                for item in items:
-                    if stop is not None and stop.is_set():
-                        return
-                    yield item
-        finally:
-            self._lock.release()
+        for number, chosen in enumerate(batches([len(echo.ids) for echo in echoes])):
+            with self.turns.enter(user, again=number > 0) as ticket:
+                for ahead in self.turns.wait(ticket, stop):
+                    yield Waiting(ahead)
+                if not self.turns.has(ticket):
+                    return
+                with closing(self._labels([echoes[i] for i in chosen], adapter)) as passes:
+                    for found in passes:
+                        if stop is not None and stop.is_set():
+                            return
+                        yield dict(zip(chosen, found, strict=True))
 
     def _compute(self, prompt: list[int], options: GenerationOptions) -> Generator[Step, None, None]:
         constraint = None
@@ -186,6 +180,11 @@ class LocalModel:
         else:
             self.model.set_adapter(name)
             yield
+
+    @contextmanager
+    def _base_model(self) -> Iterator[Any]:
+        with self._adapter(None):
+            yield self.model
 
     def add_adapter(self, name: str, path: Path) -> None:
         """Load a LoRA adapter beside the base weights; the base model stays as it was.

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.extraction.schema import Span, render_entities
 from src.extraction.tagging import TAGS, to_tags
-from src.language.base import GenerationOptions, Message
+from src.language.base import GenerationOptions, Message, Piece, Waiting
 
 RESUME = "王小明，中国国籍，汉族，任蓝天公司经理、董事；后任白云公司经理。"
 VALUES = {
@@ -38,19 +38,28 @@ class ScriptedModel:
         self.piece_chars = piece_chars
         self.prompts: list[str] = []
         self.options: list[GenerationOptions] = []
+        self.users: list[str] = []
+        self.waits: Sequence[int] = ()  # how many requests are ahead, again and again, before the answer
         self.closed = 0
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return sum(len(message.content) for message in messages)
 
     def stream(
-        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+        self,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",
     ) -> Iterator[str]:
+        self.users.append(user)
         prompt = messages[-1].content
         self.prompts.append(prompt)
         self.options.append(options)
         answer = self.answer if isinstance(self.answer, str) else self.answer(prompt)
         try:
+            yield from (Piece("", ahead=ahead) for ahead in self.waits)
             for at in range(0, len(answer), self.piece_chars):
                 if stop is not None and stop.is_set():
                     return
@@ -70,10 +79,12 @@ class MarkingScript(ScriptedModel):
         self.left = 0
 
     def labels(
-        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None
+        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None, *, user: str = ""
     ) -> Iterator[dict[int, np.ndarray]]:
         self.asked.append(list(texts))
+        self.users.append(user)
         try:
+            yield from map(Waiting, self.waits)
             yield {}
             for index in reversed(range(len(texts))):
                 if stop is not None and stop.is_set():

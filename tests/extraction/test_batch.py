@@ -234,9 +234,9 @@ def test_the_model_gets_chunks_of_texts() -> None:
     sizes: list[int] = []
 
     class Service(ExtractionService):
-        def extract_many(self, texts, use_adapter=True, stop=None):
+        def extract_many(self, texts, use_adapter=True, stop=None, *, user=""):
             sizes.append(len(texts))
-            return super().extract_many(texts, use_adapter, stop)
+            return super().extract_many(texts, use_adapter, stop, user=user)
 
     results = list(in_chunks(Service(ScriptedModel()), [RESUME, "", RESUME, RESUME, RESUME], chunk=2))
     assert sizes == [2, 2, 1]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from src.errors import InputError, ModelError, Stopped
+from src.extraction.batch import in_chunks
 from src.extraction.schema import Extraction, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
@@ -112,7 +113,12 @@ class Sure(ScriptedModel):
     """Says one character at a time, each with a probability of a half inside the value it doubts."""
 
     def stream(
-        self, messages: Sequence[Message], options: GenerationOptions, stop: threading.Event | None = None
+        self,
+        messages: Sequence[Message],
+        options: GenerationOptions,
+        stop: threading.Event | None = None,
+        *,
+        user: str = "",
     ) -> Iterator[str]:
         answer = render_entities({"姓名": ["王小明"], "组织名": ["蓝天公司"]})
         doubted = range(answer.index("蓝天"), answer.index("蓝天") + 3)
@@ -128,3 +134,25 @@ def test_a_written_values_confidence_is_the_product_of_its_tokens() -> None:
     }
     silent = ExtractionService(ScriptedModel()).extract(RESUME)
     assert {span.confidence for span in silent.spans} == {None}
+
+
+@pytest.mark.parametrize("use_adapter", [True, False])
+def test_who_waits_is_told_how_many_are_ahead(use_adapter: bool) -> None:
+    model = MarkingScript(VALUES)
+    model.waits = [3, 2, 2, 1]
+    items = list(service(model).extract_stream(RESUME, use_adapter, user="甲"))
+    aheads = [item.ahead for item in items]
+    assert [ahead for ahead in aheads if ahead is not None] == [3, 2, 2, 1]
+    assert aheads[0] is aheads[-1] is None
+    assert model.users == ["甲"]
+    model.waits = []
+    assert found(items[-1].partial) == found(service(model).extract(RESUME, use_adapter))
+
+
+@pytest.mark.parametrize("use_adapter", [True, False])
+def test_who_asks_is_passed_on(use_adapter: bool) -> None:
+    model = MarkingScript(VALUES)
+    list(in_chunks(service(model), [RESUME] * 3, use_adapter, chunk=2, user="乙"))
+    service(model).extract(RESUME, use_adapter, user="丙")
+    assert set(model.users[:-1]) == {"乙"}
+    assert model.users[-1] == "丙"

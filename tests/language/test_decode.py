@@ -32,7 +32,7 @@ def run(model: object, prompt: list[int], count: int, **options: object) -> list
 @pytest.mark.parametrize("lookup", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 40, 300])
 def test_greedy_equals_generate(tiny, monkeypatch, length: int, lookup: bool) -> None:
-    monkeypatch.setattr(module, "_is_looping", lambda ids, n: False)
+    monkeypatch.setattr(module, "is_looping", lambda ids, n: False)
     model, _ = tiny
     generator = torch.Generator().manual_seed(length)
     # A small alphabet makes repeated n-grams, so that drafts happen and are wrong as often as right.
@@ -42,7 +42,7 @@ def test_greedy_equals_generate(tiny, monkeypatch, length: int, lookup: bool) ->
 
 def test_drafts_save_forward_passes(tiny, monkeypatch) -> None:
     model, _ = tiny
-    monkeypatch.setattr(module, "_is_looping", lambda ids, n: False)
+    monkeypatch.setattr(module, "is_looping", lambda ids, n: False)
     passes = []
     handle = model.register_forward_hook(lambda *_: passes.append(1))
     try:
@@ -66,10 +66,10 @@ def test_a_long_prompt_can_be_left_before_its_end(tiny) -> None:
 
 def test_an_endless_repetition_ends(tiny) -> None:
     ids = [9] * 3 + [1, 2, 3, 4, 5, 6, 7, 8] * 4
-    assert module._is_looping(ids, 3)
-    assert not module._is_looping(ids[:-8], 3)
-    assert not module._is_looping([9] * 3 + [7] * 20, 3)
-    assert module._is_looping([9] * 3 + [7] * 40, 3)
+    assert module.is_looping(ids, 3)
+    assert not module.is_looping(ids[:-8], 3)
+    assert not module.is_looping([9] * 3 + [7] * 20, 3)
+    assert module.is_looping([9] * 3 + [7] * 40, 3)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 5.0])

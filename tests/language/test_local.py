@@ -12,13 +12,16 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from src.errors import ModelError
-from src.language.base import GenerationOptions, Message
+from src.errors import Busy, ModelError
+from src.language.adapters import AdapterManifest
+from src.language.base import GenerationOptions, Message, Piece
 from src.language.int8 import Int8Linear, quantize_rows
 from src.language.local import LocalModel, load_local
 from tests.tiny import tiny_checkpoint
 
 ASK = [Message("user", "你好")]
+# A grammar needs the model alone.
+ENDLESS = "start: /[a-z]{400,}/"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def test_leaving_frees_the_model(model: LocalModel) -> None:
 
 
 def test_who_gives_up_waiting_never_gets_a_turn(model: LocalModel) -> None:
-    first = model.stream(ASK, options(500))
+    first = model.stream(ASK, options(500, grammar=ENDLESS))
     next(first)
     stop = threading.Event()
     got: list[str] = []
@@ -91,7 +94,9 @@ def test_many_askers_at_once_each_get_their_own_answer(model: LocalModel) -> Non
     alone = ["".join(model.stream(ask, options())) for ask in asked]
     together: dict[int, str] = {}
     threads = [
-        threading.Thread(target=lambda i=i: together.update({i: "".join(model.stream(asked[i], options()))}))
+        threading.Thread(
+            target=lambda i=i: together.update({i: "".join(model.stream(asked[i], options(), user=f"{i}"))})
+        )
         for i in range(6)
     ]
     for thread in threads:
@@ -99,6 +104,46 @@ def test_many_askers_at_once_each_get_their_own_answer(model: LocalModel) -> Non
     for thread in threads:
         thread.join(60)
     assert [together[i] for i in range(6)] == alone
+
+
+def test_who_waits_is_told_how_many_are_ahead(model: LocalModel) -> None:
+    first, second = (model.stream(ASK, options(300, grammar=ENDLESS), user=user) for user in "ab")
+    next(first)
+    waiting = model.stream(ASK, options(), user="c")
+    assert next(second).ahead == 1
+    assert next(waiting).ahead == 2
+    first.close()
+    assert next(piece for piece in second if piece.ahead is None) is not None
+    assert next(waiting).ahead == 1
+    second.close()
+    assert all(piece.ahead is None for piece in waiting)
+
+
+def test_too_many_requests_of_one_user_are_refused(model: LocalModel) -> None:
+    first = model.stream(ASK, options(300, grammar=ENDLESS))
+    next(first)
+    waiting = [model.stream(ASK, options()) for _ in range(model.turns.max_per_user)]
+    for one in waiting:
+        next(one)
+    with pytest.raises(Busy, match="您已有"):
+        next(model.stream(ASK, options()))
+    other = model.stream(ASK, options(), user="other")
+    assert next(other).ahead == 1  # before those who have an answer already
+    for one in [first, *waiting]:
+        one.close()
+    assert "".join(other) == text(model)
+
+
+def test_an_answer_that_takes_too_long_is_ended(model: LocalModel) -> None:
+    for more in ({}, {"grammar": ENDLESS}):
+        model.answer_s = 0.2
+        pieces = model.stream(ASK, options(500, **more))
+        next(pieces)
+        time.sleep(0.3)
+        with pytest.raises(ModelError, match="没有算完"):
+            list(pieces)
+        model.answer_s = 300
+        assert text(model)
 
 
 def test_a_prompt_that_does_not_fit_says_so(model: LocalModel) -> None:
@@ -144,6 +189,47 @@ def test_a_missing_tensor_is_refused_not_made_up(folder: Path, tmp_path: Path) -
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=removed):
         load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+
+
+def test_plain_answers_between_others_never_see_an_adapter(model: LocalModel, folder: Path, tmp_path: Path) -> None:
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    model.add_adapter("marks", random_adapter(folder, tmp_path / "marks", 2))
+    model.describe_adapter("marks", AdapterManifest("tiny", "", "labels", labels=5))
+    kinds = [{}, {"adapter": "one"}, {}, {"grammar": "start: /[a-z]{9}/"}, {}, {"adapter": "marks"}]
+
+    def ask(i: int) -> str:
+        kind, asked = kinds[i % len(kinds)], [Message("user", f"问题{i}" * (1 + i % 4))]
+        if i % 7 == 6:
+            (found,) = [some for some in model.labels(["一二三" * i], "marks", user=f"{i % 5}") if some]
+            return str(found[0].argmax(1))
+        pieces = list(model.stream(asked, options(20 + i, **kind), user=f"{i % 5}"))
+        assert all(isinstance(piece, Piece) for piece in pieces)
+        return "".join(pieces)
+
+    alone = [ask(i) for i in range(20)]
+    together: dict[int, str] = {}
+    threads = [threading.Thread(target=lambda i=i: together.update({i: ask(i)})) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [together.get(i) for i in range(20)] == alone
+
+
+def test_who_left_a_shared_pass_has_freed_his_place(model: LocalModel) -> None:
+    for _ in range(3):
+        all_places = [model.stream(ASK, options(500), user=f"{i}") for i in range(model.turns.places)]
+        for pieces in all_places:
+            assert next(pieces).ahead is None
+        late = model.stream(ASK, options(), user="late")
+        assert next(late).ahead == model.turns.places
+        all_places.pop().close()
+        assert next(late).ahead is None
+        for pieces in [*all_places, late]:
+            pieces.close()
+    alone = model.stream(ASK, options(300, grammar=ENDLESS))
+    assert next(alone).ahead is None
+    alone.close()
 
 
 def test_what_crosses_to_another_process_is_picklable(model: LocalModel) -> None:

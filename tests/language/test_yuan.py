@@ -53,7 +53,7 @@ def test_prompt_lookup_changes_nothing(model: LocalModel, monkeypatch: pytest.Mo
     """Drafts that are wrong are cropped from the cache, convolution states included."""
     if model.model.dtype != torch.float32:
         pytest.skip("in half precision one pass over several tokens rounds otherwise")
-    monkeypatch.setattr(decode, "_is_looping", lambda ids, length: False)
+    monkeypatch.setattr(decode, "is_looping", lambda ids, length: False)
     messages = [Message("user", "广州大学 " * 12)]
     ids = torch.tensor([model.prompt_format(messages)])
     mask = torch.ones_like(ids)

@@ -39,10 +39,10 @@ def parser() -> Iterator[ParserPool]:
 class Pair(ScriptedModel):
     """The adapter misses a company, and takes a position for a major."""
 
-    def stream(self, messages, options, stop=None):
+    def stream(self, messages, options, stop=None, *, user=""):
         fewer = VALUES | {"职位": ["经理", "经理"], "专业": ["董事"], "组织名": ["蓝天公司"]}
         self.answer = render_entities(fewer if options.adapter else VALUES)
-        return super().stream(messages, options, stop)
+        return super().stream(messages, options, stop, user=user)
 
 
 def drawn(item: Any) -> bool:
