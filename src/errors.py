@@ -6,6 +6,7 @@ YuanZhiError            the text of every subclass is shown to users as it is
 ├── KnowledgeError      a knowledge file cannot be read or holds nothing usable
 ├── WeightsError        a model file cannot be had: no source answers, wrong checksum, full disk
 ├── ModelError          a model cannot be loaded or cannot answer
+│   └── Busy            too many wait for the model already; later it will do
 └── Stopped             the person who asked has left or pressed stop; nothing to show
 """
 
@@ -31,6 +32,10 @@ class WeightsError(YuanZhiError):
 
 
 class ModelError(YuanZhiError):
+    pass
+
+
+class Busy(ModelError):
     pass
 
 

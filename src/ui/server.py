@@ -1,0 +1,41 @@
+"""How gradio's server is set up around our page."""
+
+import os
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from src.runtime import Runtime
+from src.ui import health
+from src.ui.admission import FloodGuard, public_address
+from src.ui.calls import calls
+
+
+def prepare(page: gr.Blocks, runtime: Runtime) -> None:
+    """Let every call in that ``calls`` lets in, and none past the queue."""
+    calls.limit(runtime.settings.queue_size)
+    # Gradio sums up the last calls after every call, by default ten thousand of them, for a dashboard we do not have.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+    # api_open=False: otherwise calls that skip the queue skip its limits and validators too. Without max_size, whose
+    # refusal is English: who is too many is told so by ``calls``, and floods by FloodGuard.
+    page.queue(api_open=False, max_size=None)
+
+
+def launch_options(page: gr.Blocks, runtime: Runtime) -> dict[str, Any]:
+    """Arguments of ``page.launch``."""
+
+    def addresses() -> list[str | None]:
+        # The calls that wait or run, as gradio 6 keeps them.
+        events = list(page._queue.event_ids_to_events.values())
+        return [public_address(event.request.client.host if event.request.client else None) for event in events]
+
+    return {
+        # Who waits for the model sits in a thread most of the time.
+        "max_threads": calls.threads,
+        "mcp_server": runtime.settings.mcp,
+        "app_kwargs": {
+            "routes": [health.route(runtime, calls)],
+            "middleware": [Middleware(FloodGuard, events=addresses)],
+        },
+    }
