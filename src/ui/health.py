@@ -15,7 +15,7 @@ def route(runtime: Runtime, calls: Calls) -> Route:
     """The endpoint: 200 while the app can answer; 503 before the model is loaded and while it fails."""
     started = time.monotonic()
 
-    async def health(_: Request) -> JSONResponse:
+    def health(_: Request) -> JSONResponse:
         status, body = report(runtime, calls)
         body["uptime_s"] = round(time.monotonic() - started)
         return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
