@@ -86,6 +86,7 @@ def build(runtime: Runtime) -> None:
                 call.gave(value)
                 yield value
 
+    @guarded
     @served("search", "search")
     def search(
         query: str, top_k: int = 10, mode: str = "hybrid", request: gr.Request | None = None
@@ -111,6 +112,7 @@ def build(runtime: Runtime) -> None:
         """
         return runtime.base.stats()
 
+    @guarded
     @served("upload", "upload")
     def add_documents(files: list[str] | None, request: gr.Request) -> dict[str, Any]:
         """把文件加入这次会话的知识库，别的会话看不到。MCP 没有会话，请用网页或 gradio_client。

@@ -115,6 +115,7 @@ def _build_chat(runtime: Runtime) -> Running:
         running.stop(session_of(request))
         return [], render.note("对话已清空。"), render.sources(())
 
+    @guarded
     @served("upload", "upload")
     def add(paths: list[str] | None, request: gr.Request) -> tuple[str, None]:
         return upload_summary(runtime.sessions.add(session_of(request), paths or [])), None

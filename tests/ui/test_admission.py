@@ -95,7 +95,9 @@ def test_only_public_addresses_stand_for_somebody(host: str | None, public: bool
     assert public_address(host) == (host if public else None)
 
 
-def answer(events: list[str | None], *, host: str = "8.8.8.8", path: str = "/gradio_api/queue/join", **headers: str):
+def answer(
+    events: list[str | None], *, host: str = "8.8.8.8", path: str = "/gradio_api/queue/join", **headers: str
+):
     """Status and detail of a call through ``FloodGuard`` to an app that says 200."""
     sent: list[dict] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from src.errors import Busy, InputError, ModelError, Stopped
 from src.ui.calls import Calls, session_of, visitor_of
-from src.ui.guard import served
+from src.ui.guard import guarded, served
 from src.ui.log import characters, tag_of
 
 
@@ -124,6 +124,7 @@ def test_characters_are_counted_through_lists_and_dictionaries() -> None:
 
 
 def test_served_finds_the_visitor_and_keeps_the_signature(lines) -> None:
+    @guarded
     @served("search", "search")
     def search(query: str, request: gr.Request) -> dict[str, Any]:
         if not query:

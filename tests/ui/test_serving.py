@@ -110,9 +110,7 @@ def test_forty_searches_of_one_visitor_are_all_answered_or_told(app: str) -> Non
 
 @pytest.mark.parametrize("endpoint", ["chat", "compare", "extract"])
 @pytest.mark.parametrize("how", ["cancel", "close"])
-def test_who_leaves_frees_the_model_within_a_token(
-    app: str, model: OneAtATime, endpoint: str, how: str
-) -> None:
+def test_who_leaves_frees_the_model_within_a_token(app: str, model: OneAtATime, endpoint: str, how: str) -> None:
     model.reply, model.delay_s = lambda _: LONG_ANSWER, 0.05
     before = model.abandoned
     arguments: dict[str, list[Any]] = {

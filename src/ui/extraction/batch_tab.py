@@ -62,6 +62,7 @@ def build(runtime: Runtime) -> list[Leaving]:
     ticket = gr.Number(visible=False)
     file = gr.JSON(visible=False)
 
+    @guarded
     @served("upload", "upload")
     def opened(path: str | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)

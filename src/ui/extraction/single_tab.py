@@ -77,6 +77,7 @@ def build(runtime: Runtime) -> Running:
     ticket = gr.Number(visible=False)
     json_file, csv_file = gr.JSON(visible=False), gr.JSON(visible=False)
 
+    @guarded
     @served("upload", "upload")
     def read(path: str | None, request: gr.Request) -> tuple[Any, ...]:  # noqa: ARG001 (for its limits)
         # The upload button is emptied, so that the same file can be chosen again.

@@ -59,6 +59,7 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML) -> None:
     def enter(request: gr.Request) -> tuple[Any, ...]:
         return *shared_view(), *own_view(session_of(request))
 
+    @guarded
     @served("upload", "upload")
     def add_own(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)
@@ -70,6 +71,7 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML) -> None:
         runtime.sessions.remove(session, name or "")
         return render.note(f"已删除 {name}。"), *own_view(session)
 
+    @guarded
     @served("upload", "upload")
     def add_shared(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:  # noqa: ARG001 (its limits)
         return upload_summary(add_to_base(runtime, paths or [])), None, *shared_view()

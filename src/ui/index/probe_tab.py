@@ -39,6 +39,7 @@ def build(runtime: Runtime) -> gr.Textbox:
     # The rows on the page, so that an export holds just those.
     rows = gr.State([], time_to_live=3600)
 
+    @guarded
     @served("search", "search")
     def search(text: str, how: str, k: float, request: gr.Request) -> tuple[Any, ...]:
         limit = check_top_k(k, MAX_TOP_K)
