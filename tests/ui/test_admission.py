@@ -41,11 +41,16 @@ def test_sessions_invented_at_one_public_address_share_half() -> None:
 
 def test_a_refusal_or_an_error_leaves_nothing_behind() -> None:
     gate = Gate(1, places=1)
-    for _ in range(3):
-        with pytest.raises(ValueError, match="x"), gate.enter("a", "8.8.8.8"):
+
+    def refused_then_failing() -> None:
+        with gate.enter("a", "8.8.8.8"):
             with pytest.raises(Busy), gate.enter("b"):
                 pass
             raise ValueError("x")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="x"):
+            refused_then_failing()
     assert not gate._inside
     assert not gate._addresses
     assert not gate._working

@@ -6,8 +6,6 @@ import stat
 import threading
 from pathlib import Path
 
-import pytest
-
 from src.ui import feedback
 
 
