@@ -73,8 +73,7 @@ class Calls:
             # Hours long; its share of the model is that of one question at a time.
             "batch": Gate(max(8, queue_size // 2)),
             "search": Gate(2 * queue_size, places=4),
-            # Read by few processes, then embedded on all cores.
-            "upload": Gate(queue_size, places=2),
+            "upload": Gate(queue_size, places=4),
         }
 
     @property
@@ -99,10 +98,10 @@ class Calls:
         visitor = visitor_of(request)
         call = Call(visitor, stop or threading.Event(), Record(endpoint, tag_of(visitor)))
         call.received(*received)
-        outcome = "done"
+        outcome, gate = "done", self._gates[kind]
         try:
-            with self._gates[kind].enter(visitor, public_address(_host(request))):
-                if self._gates[kind].places:
+            with gate.enter(visitor, public_address(_host(request))):
+                if gate.places:
                     call.record.wait_s = time.perf_counter() - call.started
                 with self._lock:
                     self._open[id(call)] = call

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import httpx
 
 from src.errors import ModelError
@@ -78,9 +79,9 @@ def fake_runtime(model: Any, **settings: Any) -> Runtime:
 
 
 @contextmanager
-def running_app(runtime: Runtime) -> Iterator[str]:
+def running_app(runtime: Runtime, page: gr.Blocks | None = None) -> Iterator[str]:
     """Its address."""
-    page = create_page(runtime)
+    page = page or create_page(runtime)
     try:
         yield launch(page, runtime, block=False)
     finally:
@@ -88,12 +89,23 @@ def running_app(runtime: Runtime) -> Iterator[str]:
         runtime.parser.close()
 
 
-def number_of(address: str, endpoint: str) -> int:
+def handler(page: gr.Blocks, module: str, name: str) -> int:
+    """The number of a private handler: ``name`` in ``src.ui.module``."""
+    return next(
+        number
+        for number, block in page.fns.items()
+        if (getattr(block.fn, "__module__", ""), getattr(block.fn, "__name__", "")) == (f"src.ui.{module}", name)
+    )
+
+
+def number_of(address: str, endpoint: str | int) -> int:
+    if isinstance(endpoint, int):
+        return endpoint
     dependencies = httpx.get(f"{address}config").json()["dependencies"]
     return next(d["id"] for d in dependencies if d["api_name"] == endpoint)
 
 
-def join(address: str, endpoint: str, call: dict[str, Any], **headers: str) -> httpx.Response:
+def join(address: str, endpoint: str | int, call: dict[str, Any], **headers: str) -> httpx.Response:
     """Enter gradio's queue as the page does."""
     body = {"fn_index": number_of(address, endpoint), **call}
     return httpx.post(f"{address}gradio_api/queue/join", json=body, headers=headers)
@@ -109,6 +121,18 @@ def events_of(address: str, session: str) -> Iterator[dict[str, Any]]:
                 yield event
                 if event["msg"] == "close_stream":
                     return
+
+
+def completed(address: str, endpoint: str | int, session: str, *data: Any) -> dict[str, Any]:
+    """What a call of that session ends with."""
+    join(address, endpoint, {"data": list(data), "session_hash": session}).raise_for_status()
+    return next(event for event in events_of(address, session) if event["msg"] == "process_completed")
+
+
+def uploaded(address: str, path: Path) -> dict[str, Any]:
+    """The file as the page hands it to a handler."""
+    response = httpx.post(f"{address}gradio_api/upload", files={"files": (path.name, path.read_bytes())})
+    return {"path": response.json()[0], "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
 
 
 def until(condition: Any, seconds: float = 10) -> bool:

@@ -18,16 +18,20 @@ from gradio_client.exceptions import AppError
 from src.language.fake import FakeModel
 from src.ui import admission
 from src.ui.calls import calls
+from src.ui.page import create_page
 from tests.ui.app import (
     Broken,
     Failing,
     OneAtATime,
+    completed,
     events_of,
     fake_runtime,
+    handler,
     join,
     running_app,
     text_file,
     until,
+    uploaded,
 )
 
 LONG_ANSWER = "很长的回答。" * 500
@@ -254,6 +258,40 @@ def test_the_log_has_a_line_for_each_request_and_nothing_that_a_visitor_sent(
         text = logging.Formatter().format(record)
         assert MARKER not in text
         assert json.dumps(MARKER)[1:-1] not in text
+    assert MARKER not in caplog.text
+    output = capfd.readouterr()
+    assert MARKER not in output.out + output.err
+
+
+def test_the_page_is_logged_as_the_endpoints_are(tmp_path: Path, caplog, capfd) -> None:
+    caplog.set_level(logging.DEBUG)
+    runtime = fake_runtime(OneAtATime())
+    page = create_page(runtime)
+    resumes = text_file(tmp_path, f"{MARKER}.csv", f"text\n{MARKER}，经理\n{MARKER}，董事\n")
+    broken = text_file(tmp_path, f"{MARKER}.csv.docx", MARKER)
+    with running_app(runtime, page) as address:
+
+        def act(module: str, name: str, *data: Any) -> dict[str, Any]:
+            return completed(address, handler(page, module, name), "visitor", *data)
+
+        act("extraction.batch_tab", "opened", uploaded(address, resumes))
+        ticket = act("extraction.batch_tab", "begin")["output"]["data"][0]
+        assert act("extraction.batch_tab", "run", True, ticket)["success"]
+        assert not act("extraction.batch_tab", "opened", uploaded(address, broken))["success"]
+        act("extraction.single_tab", "extract", MARKER, True, 0)  # a ticket that nobody has counts as stopped
+        act("index.documents_tab", "add_own", [uploaded(address, broken)])
+        act("index.probe_tab", "search", MARKER, "hybrid", 5)
+        lines = [record.getMessage() for record in caplog.records if record.name == "src.ui.log"]
+    found = [LINE.fullmatch(line) for line in lines]
+    assert all(found), lines
+    assert [(match[1], match[2]) for match in found] == [
+        ("upload", "done"),
+        ("batch", "done"),
+        ("upload", "refused"),
+        ("extract", "stopped"),
+        ("upload", "done"),
+        ("search", "done"),
+    ]
     assert MARKER not in caplog.text
     output = capfd.readouterr()
     assert MARKER not in output.out + output.err
