@@ -19,7 +19,7 @@ INTRO = """# 源知 YuanZhi
 
 def create_page(runtime: Runtime) -> gr.Blocks:
     """Build the Blocks; nothing listens yet."""
-    page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
+    page = server.Page(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
     with page:
         # First, because gradio gives a name that is taken already another ending, even if a private handler took it.
         api.build(runtime)

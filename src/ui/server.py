@@ -1,5 +1,6 @@
 """How gradio's server is set up around our page."""
 
+import logging
 import os
 from typing import Any
 
@@ -10,6 +11,27 @@ from src.runtime import Runtime
 from src.ui import health
 from src.ui.admission import FloodGuard, public_address
 from src.ui.calls import calls
+
+log = logging.getLogger(__name__)
+
+
+class Page(gr.Blocks):
+    """Blocks that print nothing of what a visitor sent.
+
+    Where a call does not fit its handler (too few values, a file that was never uploaded, a choice that there is not)
+    gradio raises errors that quote the values, shows them in English and prints them with a traceback.
+    """
+
+    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As ``gr.Blocks``, with such errors told in general."""
+        try:
+            return await super().process_api(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, gr.Error) and not error.print_exception:
+                raise
+            log.warning("gradio 没有接受一次调用：%s", type(error).__name__)
+            reason = "收到的参数或文件与接口要求的不符：请对照网页底部的“API”，或刷新网页再试"
+            raise gr.Error(reason, title="提示", print_exception=False) from None
 
 
 def prepare(page: gr.Blocks, runtime: Runtime) -> None:

@@ -297,6 +297,25 @@ def test_the_page_is_logged_as_the_endpoints_are(tmp_path: Path, caplog, capfd) 
     assert MARKER not in output.out + output.err
 
 
+def test_a_call_that_does_not_fit_is_refused_in_chinese_and_not_printed(app: str, caplog, capfd) -> None:
+    never_uploaded = {"path": f"/etc/{MARKER}", "meta": {"_type": "gradio.FileData"}}
+    for endpoint, data in (
+        ("chat", [MARKER]),
+        ("chat", []),
+        ("add_documents", [[never_uploaded]]),
+        ("add_documents", [MARKER]),
+        ("add_documents", [{"path": MARKER}]),
+    ):
+        event = completed(app, endpoint, "misfit", *data)
+        assert not event["success"]
+        assert "请对照" in event["output"]["error"], event
+    assert "gradio 没有接受" in caplog.text
+    assert MARKER not in caplog.text
+    output = capfd.readouterr()
+    assert MARKER not in output.out + output.err
+    assert "Traceback" not in output.out + output.err
+
+
 def test_clients_at_once_each_get_their_own_answer(app: str, model: OneAtATime) -> None:
     clients = [Client(app, verbose=False) for _ in range(20)]
     barrier = threading.Barrier(20)
