@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
+from src.chat.types import Comparison
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
 from src.ui.admission import Gate, public_address
 from src.ui.log import Record, characters, tag_of
@@ -34,9 +35,10 @@ class Call:
     started: float = field(default_factory=time.perf_counter)
 
     def follow(self, items: Iterator[T]) -> Iterator[T]:
-        """``items``, each of which may say in ``ahead`` that it still waits for the model."""
+        """``items``; what they say in ``ahead`` tells whether they still wait for the model."""
         for item in items:
-            self.waits = getattr(item, "ahead", None) is not None
+            answer = item.with_knowledge if isinstance(item, Comparison) else item
+            self.waits = getattr(answer, "ahead", None) is not None
             if self.waits:
                 self.record.wait_s = time.perf_counter() - self.started
             yield item

@@ -158,6 +158,23 @@ def test_who_leaves_while_he_waits_never_has_the_model(app: str, model: OneAtATi
     assert model.asked == [first.session_hash]
 
 
+@pytest.mark.parametrize("endpoint", ["chat", "compare"])
+def test_the_log_says_how_long_it_waited(app: str, model: OneAtATime, endpoint: str, caplog) -> None:
+    caplog.set_level(logging.INFO, "src.ui.log")
+    model.gate.clear()
+    ahead = ask(Client(app, verbose=False))
+    assert until(lambda: len(model.asked) == 1)
+    use = {"use_knowledge": False} if endpoint == "chat" else {}
+    job = Client(app, verbose=False).submit("长江", api_name=f"/{endpoint}", **use)
+    assert until(lambda: calls.waiting() == 1)
+    time.sleep(1.2)
+    model.gate.set()
+    assert (outcome(ahead), outcome(job)) == ("done", "done")
+    waited = [float(re.findall(r"wait_s=([\d.]+)", record.getMessage())[0]) for record in caplog.records]
+    assert waited[0] == 0
+    assert waited[1] > 0.9
+
+
 def test_health_says_little_and_quickly(app: str) -> None:
     response = httpx.get(f"{app}health")
     assert response.status_code == 200
