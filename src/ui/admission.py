@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.errors import Busy
 
@@ -126,10 +126,13 @@ class FloodGuard:
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 429, 413 or 411 with a reason that gradio's page shows."""
-        refusal = self._refusal(scope) if _is_call(scope) else None
-        if refusal is None:
+        """Pass on, or answer 429 or 413 with a reason that gradio's page shows."""
+        if not _is_call(scope):
             await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, _at_most(MAX_CALL_BYTES, receive), send)
             return
         status, reason = refusal
         body = json.dumps({"detail": reason}).encode()
@@ -140,9 +143,7 @@ class FloodGuard:
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         length = dict(scope["headers"]).get(b"content-length", b"")
-        if not length.isdigit():
-            return 411, "请求没有说明长度（Content-Length）"
-        if int(length) > MAX_CALL_BYTES:
+        if length.isdigit() and int(length) > MAX_CALL_BYTES:
             return 413, f"请求太大：最多 {MAX_CALL_BYTES >> 20} MB，文件请用上传"
         events = self._events()
         address = public_address((scope.get("client") or (None,))[0])
@@ -150,6 +151,19 @@ class FloodGuard:
         if len(events) >= MAX_EVENTS or own >= share(MAX_EVENTS, _VISITOR_SHARE):
             return 429, "现在请求太多，请过一会儿再试"
         return None
+
+
+def _at_most(limit: int, receive: Receive) -> Receive:
+    """``receive`` for a body of which the length was not said; too long, it ends as if the sender had hung up."""
+    left = limit
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        return message if left >= 0 else {"type": "http.disconnect"}
+
+    return counted
 
 
 def _is_call(scope: Scope) -> bool:

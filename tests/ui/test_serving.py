@@ -28,6 +28,7 @@ from tests.ui.app import (
     fake_runtime,
     handler,
     join,
+    number_of,
     running_app,
     text_file,
     until,
@@ -217,6 +218,21 @@ def test_a_flood_is_told_so_where_the_page_reads_it(app: str, model: OneAtATime,
     model.gate.set()
     assert [outcome(job) for job in jobs] == ["done"] * 3
     assert until(lambda: outcome(ask(Client(app, verbose=False))) == "done")
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(app: str) -> None:
+    """As some proxies send it on."""
+
+    def join_in_pieces(padding: int) -> httpx.Response:
+        call = {"fn_index": number_of(app, "search"), "data": ["长江", 1, "lexical"], "session_hash": "pieces"}
+        body = json.dumps(call).encode() + b" " * padding
+        pieces = (body[start : start + 65536] for start in range(0, len(body), 65536))
+        return httpx.post(
+            f"{app}gradio_api/queue/join", content=pieces, headers={"content-type": "application/json"}
+        )
+
+    assert join_in_pieces(100_000).status_code == 200
+    assert join_in_pieces(admission.MAX_CALL_BYTES).status_code == 400
 
 
 MARKER = "马克标记七七"
