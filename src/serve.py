@@ -11,14 +11,19 @@ def serve(settings: Settings) -> None:
 
     Raises:
         InputError: the port or address cannot be had; said before the models are loaded, not after.
+        SettingsError: what a setting asks for is not installed; said then, too.
     """
     _check_address(settings)
+    if settings.mcp:
+        from src.ui.mcp import check_installed  # noqa: PLC0415 (only when asked for)
+
+        check_installed()
     from src.runtime import Runtime  # noqa: PLC0415 (seconds of imports that --help does not need)
     from src.ui.page import create_page, launch  # noqa: PLC0415
 
     runtime = Runtime(settings)
     runtime.load()
-    launch(create_page(runtime), settings)
+    launch(create_page(runtime), runtime)
 
 
 def _check_address(settings: Settings) -> None:

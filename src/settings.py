@@ -80,7 +80,18 @@ class Settings(BaseSettings):
     edit_knowledge: bool = Field(
         False, description="允许在网页上增删知识库的文件：打开后每位访客都可以，对所有人生效"
     )
-    queue_size: int = Field(32, ge=1, le=1000, description="最多排队的请求数，再多就请用户稍后再来")
+    queue_size: int = Field(
+        32,
+        ge=1,
+        le=1000,
+        description="最多同时处理和排队的请求数，再多就请用户稍后再来；一位访客最多占四分之一，一个公网地址最多占一半",
+    )
+    feedback: Path | None = Field(
+        None, description="把网页上对回答的评价（连同问题和回答）记到这个文件；不填不记录"
+    )
+    mcp: bool = Field(
+        False, description="把接口开放为 MCP 工具（/gradio_api/mcp/）；要先 pip install -r requirements-mcp.txt"
+    )
     host: str | None = Field(None, description="监听地址；不填按 Gradio 的默认（本机）")
     port: int | None = Field(None, ge=0, le=65535, description="监听端口；不填从 7860 起找空闲的")
     share: bool = Field(False, description="通过 Gradio 生成公开链接")

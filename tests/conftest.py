@@ -27,7 +27,7 @@ def address(runtime: Runtime) -> Iterator[str]:
     from src.ui.page import create_page, launch
 
     page = create_page(runtime)
-    yield launch(page, runtime.settings, block=False)
+    yield launch(page, runtime, block=False)
     page.close()
 
 

@@ -22,6 +22,9 @@ PROMISED = [
     "host",
     "port",
     "share",
+    "queue-size",
+    "feedback",
+    "mcp",
 ]
 
 

@@ -107,7 +107,7 @@ class ChatService:
         top_k = check_top_k(top_k, MAX_TOP_K)
         without = waiting
         for without in self.stream(message, use_knowledge=False, stop=stop, user=user):
-            yield Comparison(without.text, waiting)
+            yield Comparison(without.text, replace(waiting, ahead=without.ahead))
         if not without.done:
             return
         for grounded in self.stream(message, top_k=top_k, extra=extra, stop=stop, user=user):

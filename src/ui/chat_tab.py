@@ -12,7 +12,8 @@ from src.knowledge.parse import readable_kinds
 from src.language.base import Message
 from src.runtime import Runtime
 from src.ui import render
-from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
+from src.ui.calls import Call, calls
+from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, served, session_of
 from src.ui.running import Running
 
 Turns = list[dict[str, Any]]
@@ -91,9 +92,12 @@ def _build_chat(runtime: Runtime) -> Running:
 
     @guarded
     def answer(turns: Turns, use: bool, k: int, number: int, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
-        with running.answer(session_of(request), number) as stop:
+        with (
+            running.answer(session_of(request), number) as stop,
+            calls.open("chat", request, turns, stop=stop) as call,
+        ):
             if not stop.is_set():
-                yield from stream_turn(runtime, turns, use, k, session_of(request), stop)
+                yield from stream_turn(runtime, turns, use, k, session_of(request), stop, call)
             if stop.is_set():
                 # Gradio sends the last item once more when a generator ends; whoever stopped it draws the page now.
                 yield gr.skip(), gr.skip(), gr.skip()
@@ -112,6 +116,7 @@ def _build_chat(runtime: Runtime) -> Running:
         return [], render.note("对话已清空。"), render.sources(())
 
     @guarded
+    @served("upload", "upload")
     def add(paths: list[str] | None, request: gr.Request) -> tuple[str, None]:
         return upload_summary(runtime.sessions.add(session_of(request), paths or [])), None
 
@@ -158,10 +163,15 @@ def _build_compare(runtime: Runtime) -> Running:
     @guarded
     def compare(message: str, number: int, request: gr.Request) -> Iterator[tuple[str, str, str]]:
         extra = runtime.sessions.base(session_of(request))
-        with running.answer(session_of(request), number) as stop:
+        with (
+            running.answer(session_of(request), number) as stop,
+            calls.open("compare", request, message, stop=stop) as call,
+        ):
             if stop.is_set():
                 return
-            for both in runtime.chat.compare(message, extra=extra, stop=stop):
+            answers = runtime.chat.compare(message, extra=extra, stop=stop, user=call.visitor)
+            for both in call.follow(answers):
+                call.gave(both.to_json())
                 answer = both.with_knowledge
                 yield (
                     render.plain(both.without),
@@ -181,18 +191,27 @@ def _build_compare(runtime: Runtime) -> Running:
 
 
 def stream_turn(
-    runtime: Runtime, turns: Turns, use_knowledge: bool, top_k: int, session: str, stop: threading.Event
+    runtime: Runtime,
+    turns: Turns,
+    use_knowledge: bool,
+    top_k: int,
+    session: str,
+    stop: threading.Event,
+    call: Call,
 ) -> Iterator[tuple[Turns, str, str]]:
     """Answer the last turn: the conversation with the growing answer, a status line, the sources."""
     history = [Message(turn["role"], plain_content(turn)) for turn in turns]
-    for answer in runtime.chat.stream(
+    answers = runtime.chat.stream(
         history[-1].content,
         history[:-1],
         use_knowledge=use_knowledge,
         top_k=top_k,
         extra=runtime.sessions.base(session),
         stop=stop,
-    ):
+        user=call.visitor,
+    )
+    for answer in call.follow(answers):
+        call.gave(answer.to_json())
         supported = {support.rank for support in answer.support if support.rank is not None}
         reply = _shown("assistant", render.cited_text(answer) or "…")
         yield [*turns, reply], render.support_note(answer), render.sources(answer.hits, supported)

@@ -10,20 +10,22 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from src.errors import Stopped, YuanZhiError
+from src.ui.calls import Kind, calls, session_of
 
+__all__ = ["guarded", "served", "session_of"]
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
-# Work that needs the language model shares one slot: a second answer at once would slow both down.
-MODEL_SLOT: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+# Who goes first at the model, at the search and in uploads is decided in ``calls`` and by the model's own queue, which
+# are fair; gradio's queue is not, so it lets all of these in.
+MODEL_SLOT: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": None}
+SEARCH_SLOT: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": None}
+BATCH_SLOT: dict[str, Any] = {"concurrency_id": "batch", "concurrency_limit": None}
 # Bookkeeping that must not wait behind anything. Through the queue all the same: errors of handlers outside it are
 # never shown on the page.
 QUICK: dict[str, Any] = {"concurrency_limit": None}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-SEARCH_SLOT: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": 4}
 
-# A batch takes turns with questions at the model itself, a few resumes at a time, so it must not hold their slot.
-BATCH_SLOT: dict[str, Any] = {"concurrency_id": "batch", "concurrency_limit": 4}
 # An upload is parsed within seconds; its file is kept no longer than this.
 UPLOAD_LIFE_S = 600
 
@@ -32,11 +34,6 @@ EXPORT_SLOT: dict[str, Any] = {"concurrency_id": "export", "concurrency_limit": 
 CHECK_SLOT: dict[str, Any] = {"concurrency_id": "check", "concurrency_limit": 1}
 # Waits while another process changes the index.
 EDIT_SLOT: dict[str, Any] = {"concurrency_id": "edit", "concurrency_limit": 1}
-
-
-def session_of(request: gr.Request | None) -> str:
-    """The visitor's session; empty for a call without one."""
-    return str(getattr(request, "session_hash", None) or "")
 
 
 def guarded(handler: Handler) -> Handler:
@@ -56,6 +53,29 @@ def guarded(handler: Handler) -> Handler:
             return handler(*args, **kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def served(endpoint: str, kind: Kind) -> Callable[[Handler], Handler]:
+    """Let in, counted and logged as a request of ``kind``; for functions, and inside of ``guarded``.
+
+    The visitor is known by a parameter that is a ``gr.Request``. In generators use ``calls.open``.
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        assert not inspect.isgeneratorfunction(handler), handler
+
+        @functools.wraps(handler)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            given = (*args, *kwargs.values())
+            request = next((value for value in given if isinstance(value, gr.Request)), None)
+            with calls.open(endpoint, request, *given, kind=kind) as opened:
+                result = handler(*args, **kwargs)
+                opened.gave(result)
+                return result
+
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 @contextmanager

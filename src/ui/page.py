@@ -4,8 +4,7 @@ import gradio as gr
 
 from src.errors import InputError
 from src.runtime import Runtime
-from src.settings import Settings
-from src.ui import api, chat_tab, extraction_tab, index_tab, render
+from src.ui import api, chat_tab, extraction_tab, index_tab, render, server
 from src.ui.guard import UPLOAD_LIFE_S, session_of
 from src.ui.index.cards import CSS as INDEX_CSS
 from src.ui.running import Leaving
@@ -20,7 +19,7 @@ INTRO = """# 源知 YuanZhi
 
 def create_page(runtime: Runtime) -> gr.Blocks:
     """Build the Blocks; nothing listens yet."""
-    page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
+    page = server.Page(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
     with page:
         # First, because gradio gives a name that is taken already another ending, even if a private handler took it.
         api.build(runtime)
@@ -41,17 +40,17 @@ def create_page(runtime: Runtime) -> gr.Blocks:
                 work.drop(session)
 
         page.unload(forget)
-    # api_open=False: otherwise calls that skip the queue skip its limits and validators too.
-    page.queue(api_open=False, max_size=runtime.settings.queue_size)
+    server.prepare(page, runtime)
     return page
 
 
-def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
+def launch(page: gr.Blocks, runtime: Runtime, *, block: bool = True) -> str:
     """Serve the page and return its address; ``block`` stays until interrupted.
 
     Raises:
         InputError: no port is free.
     """
+    settings = runtime.settings
     try:
         _, address, _ = page.launch(
             server_name=settings.host,
@@ -65,6 +64,7 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
             show_error=True,
             prevent_thread_lock=True,
             ssr_mode=False,
+            **server.launch_options(page, runtime),
         )
     except OSError as error:
         raise InputError(f"端口 {settings.port or 7860} 起没有空闲的：请用 --port 换一个（{error}）") from error

@@ -45,7 +45,7 @@ def inspector(inspected: Runtime) -> Iterator[str]:
     from src.ui.page import create_page, launch
 
     page = create_page(inspected)
-    yield launch(page, inspected.settings, block=False)
+    yield launch(page, inspected, block=False)
     page.close()
 
 

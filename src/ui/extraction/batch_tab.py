@@ -14,9 +14,10 @@ from src.extraction.tables import TEXT_COLUMNS, joined
 from src.extraction.visitors import MAX_ROWS, UPLOAD_KINDS, Batch, VisitorBatches
 from src.runtime import Runtime
 from src.ui import render
+from src.ui.calls import calls
 from src.ui.extraction import views
 from src.ui.extraction.saving import content, save_after
-from src.ui.guard import BATCH_SLOT, EXPORT_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
+from src.ui.guard import BATCH_SLOT, EXPORT_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, served, session_of
 from src.ui.running import Leaving, Running, Views, until_stopped
 
 PREVIEW_ROWS = 20
@@ -62,6 +63,7 @@ def build(runtime: Runtime) -> list[Leaving]:
     file = gr.JSON(visible=False)
 
     @guarded
+    @served("upload", "upload")
     def opened(path: str | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)
         running.stop(session)
@@ -76,7 +78,7 @@ def build(runtime: Runtime) -> list[Leaving]:
     @guarded
     def run(adapter: bool, number: int, request: gr.Request) -> Views:
         session = session_of(request)
-        with running.answer(session, number) as stop:
+        with running.answer(session, number) as stop, calls.open("batch", request, kind="batch", stop=stop):
             yield from until_stopped(batch_views(batches, session, adapter, stop), stop, 2)
 
     @guarded

@@ -13,9 +13,10 @@ from src.knowledge.parse import readable_kinds
 from src.runtime import Runtime
 from src.settings import ROOT
 from src.ui import render
+from src.ui.calls import calls
 from src.ui.extraction import views
 from src.ui.extraction.saving import save_on_click
-from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
+from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, served, session_of
 from src.ui.running import Running, Views, until_stopped
 
 _OUTPUTS = 6
@@ -77,7 +78,8 @@ def build(runtime: Runtime) -> Running:
     json_file, csv_file = gr.JSON(visible=False), gr.JSON(visible=False)
 
     @guarded
-    def read(path: str | None) -> tuple[Any, ...]:
+    @served("upload", "upload")
+    def read(path: str | None, request: gr.Request) -> tuple[Any, ...]:  # noqa: ARG001 (for its limits)
         # The upload button is emptied, so that the same file can be chosen again.
         return (*uploaded_text(runtime, Path(path)), None) if path else (gr.skip(),) * 3
 
@@ -89,12 +91,12 @@ def build(runtime: Runtime) -> Running:
 
     @guarded
     def extract(text: str, adapter: bool, number: int, request: gr.Request) -> Views:
-        with running.answer(session_of(request), number) as stop:
+        with running.answer(session_of(request), number) as stop, calls.open("extract", request, text, stop=stop):
             yield from until_stopped(extraction_views(service, text, adapter, stop), stop, _OUTPUTS)
 
     @guarded
     def compare(text: str, number: int, request: gr.Request) -> Views:
-        with running.answer(session_of(request), number) as stop:
+        with running.answer(session_of(request), number) as stop, calls.open("extract", request, text, stop=stop):
             yield from until_stopped(comparison_views(service, text, stop), stop, 4)
 
     def halt(request: gr.Request) -> str:

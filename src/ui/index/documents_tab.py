@@ -13,7 +13,7 @@ from src.retrieval.state import FileEntry
 from src.runtime import Runtime
 from src.ui import render
 from src.ui.chat_tab import upload_summary
-from src.ui.guard import EDIT_SLOT, PRIVATE, SEARCH_SLOT, guarded, session_of
+from src.ui.guard import EDIT_SLOT, PRIVATE, SEARCH_SLOT, guarded, served, session_of
 from src.ui.index.facts import statistics
 
 HEADERS = ["文件", "文档", "段落", "重复", "情况"]
@@ -60,6 +60,7 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML) -> None:
         return *shared_view(), *own_view(session_of(request))
 
     @guarded
+    @served("upload", "upload")
     def add_own(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)
         return upload_summary(runtime.sessions.add(session, paths or [])), None, *own_view(session)
@@ -71,7 +72,8 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML) -> None:
         return render.note(f"已删除 {name}。"), *own_view(session)
 
     @guarded
-    def add_shared(paths: list[str] | None) -> tuple[Any, ...]:
+    @served("upload", "upload")
+    def add_shared(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:  # noqa: ARG001 (its limits)
         return upload_summary(add_to_base(runtime, paths or [])), None, *shared_view()
 
     @guarded

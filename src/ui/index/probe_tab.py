@@ -9,7 +9,7 @@ from src.retrieval.explain import Explanation
 from src.retrieval.search import MAX_QUERY_CHARS, check_top_k
 from src.runtime import Runtime
 from src.ui import render
-from src.ui.guard import PRIVATE, SEARCH_SLOT, guarded, session_of
+from src.ui.guard import PRIVATE, SEARCH_SLOT, guarded, served, session_of
 from src.ui.index import cards
 from src.ui.index.downloads import download
 from src.ui.index.figures import score_figure
@@ -40,6 +40,7 @@ def build(runtime: Runtime) -> gr.Textbox:
     rows = gr.State([], time_to_live=3600)
 
     @guarded
+    @served("search", "search")
     def search(text: str, how: str, k: float, request: gr.Request) -> tuple[Any, ...]:
         limit = check_top_k(k, MAX_TOP_K)
         explanation = runtime.retriever.explain(text, how, runtime.sessions.base(session_of(request)))

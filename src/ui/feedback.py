@@ -1,0 +1,43 @@
+"""What visitors say of answers, in a file of the owner's, if he wants one."""
+
+import json
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 100 << 20
+_MAX_CHARS = 10_000
+_lock = threading.Lock()
+
+
+def record(path: Path, *, liked: bool, question: str, answer: str, sources: list[str]) -> None:
+    """Append one line of JSON; only the owner can read the file.
+
+    What cannot be written is left out with a line in the log, because the visitor cannot help it: the disk is full,
+    or the file has come to ``MAX_BYTES``.
+    """
+    row = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "liked": liked,
+        "question": question[:_MAX_CHARS],
+        "answer": answer[:_MAX_CHARS],
+        "sources": [source[:_MAX_CHARS] for source in sources],
+    }
+    line = (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+    try:
+        with _lock:
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                if os.fstat(file).st_size + len(line) > MAX_BYTES:
+                    log.warning("评价没有记下：%s 已满（%d MB），请移走它", path, MAX_BYTES >> 20)
+                    return
+                os.fchmod(file, 0o600)  # it may have been there before
+                os.write(file, line)
+            finally:
+                os.close(file)
+    except OSError as error:
+        log.warning("评价没有记下：写不了 %s（%s）", path, error.strerror)

@@ -1,0 +1,362 @@
+"""The app under load and for its owner, through its real server; only the models are fakes."""
+
+import json
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from src.language.fake import FakeModel
+from src.ui import admission
+from src.ui.calls import calls
+from src.ui.page import create_page
+from tests.ui.app import (
+    Broken,
+    Failing,
+    OneAtATime,
+    completed,
+    events_of,
+    fake_runtime,
+    handler,
+    join,
+    number_of,
+    running_app,
+    text_file,
+    until,
+    uploaded,
+)
+
+LONG_ANSWER = "很长的回答。" * 500
+
+
+@pytest.fixture(scope="module")
+def model() -> OneAtATime:
+    return OneAtATime()
+
+
+@pytest.fixture(scope="module")
+def app(model: OneAtATime) -> Iterator[str]:
+    with running_app(fake_runtime(model)) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def _as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test finds the model free."""
+    yield
+    if "model" in request.fixturenames:
+        model = request.getfixturevalue("model")
+        model.gate.set()
+        model.reply, model.delay_s = FakeModel.reply, 0.0
+        assert until(lambda: not model._turn.locked())
+        model.asked.clear()
+
+
+def ask(client: Client, question: str = "你好", **more: Any) -> Any:
+    return client.submit(question, **({"use_knowledge": False} | more), api_name="/chat")
+
+
+def outcome(job: Any) -> str:
+    try:
+        job.result(30)
+    except AppError as error:
+        return str(error)
+    return "done"
+
+
+def test_who_sends_thirty_calls_leaves_room_and_is_told_why(app: str, model: OneAtATime) -> None:
+    model.gate.clear()
+    greedy, other = Client(app, verbose=False), Client(app, verbose=False)
+    many = [ask(greedy) for _ in range(30)]
+    assert until(lambda: sum(job.done() for job in many) == 22)
+    own = ask(other)
+    assert until(lambda: httpx.get(f"{app}health").json()["waiting"] >= 8)
+    started = time.monotonic()
+    assert other.predict(api_name="/index_stats")["chunks"] == 2
+    assert other.predict("长江", api_name="/search")["hits"]
+    assert time.monotonic() - started < 5, "who waits for the model delays what does not"
+    model.gate.set()
+    assert outcome(own) == "done"
+    outcomes = [outcome(job) for job in many]
+    assert outcomes.count("done") == 8
+    refusals = [text for text in outcomes if text != "done"]
+    assert len(refusals) == 22
+    assert all("您已有 8 个请求" in text for text in refusals)
+    assert set(model.asked) == {greedy.session_hash, other.session_hash}
+
+
+def test_all_places_taken_is_said_in_chinese(app: str, model: OneAtATime) -> None:
+    model.gate.clear()
+    clients = [Client(app, verbose=False) for _ in range(5)]
+    jobs = [ask(client) for client in clients[:4] for _ in range(8)]
+    assert until(lambda: calls._gates["model"]._inside.total() == 32)
+    assert "现在请求太多" in outcome(ask(clients[4]))
+    model.gate.set()
+    assert [outcome(job) for job in jobs] == ["done"] * 32
+
+
+def test_forty_searches_of_one_visitor_are_all_answered_or_told(app: str) -> None:
+    client = Client(app, verbose=False)
+    outcomes = [outcome(client.submit("长江", api_name="/search")) for _ in range(3)]
+    jobs = [client.submit("长江", api_name="/search") for _ in range(40)]
+    outcomes += [outcome(job) for job in jobs]
+    assert "done" in outcomes
+    assert all(text == "done" or "您已有" in text for text in outcomes)
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "compare", "extract"])
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_who_leaves_frees_the_model_within_a_token(app: str, model: OneAtATime, endpoint: str, how: str) -> None:
+    model.reply, model.delay_s = lambda _: LONG_ANSWER, 0.05
+    before = model.abandoned
+    arguments: dict[str, list[Any]] = {
+        "chat": ["写一篇长文", [], False, 4],
+        "compare": ["写一篇长文", 4],
+        "extract": ["王小明，经理", True],
+    }
+    if how == "cancel":
+        job = Client(app, verbose=False).submit(*arguments[endpoint], api_name=f"/{endpoint}")
+        assert until(lambda: len(job.outputs()) > 3)
+        job.cancel()
+    else:
+        session = f"leaving {endpoint}"
+        join(app, endpoint, {"data": arguments[endpoint], "session_hash": session}).raise_for_status()
+        for number, _ in enumerate(events_of(app, session)):
+            if number > 3:
+                break
+    assert until(lambda: model.abandoned == before + 1, 3)
+    assert until(lambda: not model._turn.locked(), 1)
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_who_leaves_while_he_waits_never_has_the_model(app: str, model: OneAtATime, how: str) -> None:
+    model.gate.clear()
+    first, second = Client(app, verbose=False), Client(app, verbose=False)
+    ahead = ask(first)
+    assert until(lambda: model.asked == [first.session_hash])
+    if how == "cancel":
+        waiting = ask(second)
+        assert until(lambda: calls.waiting() == 1)
+        waiting.cancel()
+    else:
+        join(app, "chat", {"data": ["你好", [], False, 4], "session_hash": "gone"}).raise_for_status()
+        for _ in events_of(app, "gone"):
+            if calls.waiting() == 1:
+                break
+    assert until(lambda: calls.waiting() == 0, 4)
+    model.gate.set()
+    assert outcome(ahead) == "done"
+    time.sleep(0.3)
+    assert model.asked == [first.session_hash]
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "compare"])
+def test_the_log_says_how_long_it_waited(app: str, model: OneAtATime, endpoint: str, caplog) -> None:
+    caplog.set_level(logging.INFO, "src.ui.log")
+    model.gate.clear()
+    ahead = ask(Client(app, verbose=False))
+    assert until(lambda: len(model.asked) == 1)
+    use = {"use_knowledge": False} if endpoint == "chat" else {}
+    job = Client(app, verbose=False).submit("长江", api_name=f"/{endpoint}", **use)
+    assert until(lambda: calls.waiting() == 1)
+    time.sleep(1.2)
+    model.gate.set()
+    assert (outcome(ahead), outcome(job)) == ("done", "done")
+    waited = [float(re.findall(r"wait_s=([\d.]+)", record.getMessage())[0]) for record in caplog.records]
+    assert waited[0] == 0
+    assert waited[1] > 0.9
+
+
+def test_health_says_little_and_quickly(app: str) -> None:
+    response = httpx.get(f"{app}health")
+    assert response.status_code == 200
+    body = response.json()
+    assert set(body) == {"status", "model", "chunks", "waiting", "uptime_s"}
+    assert (body["status"], body["model"], body["chunks"], body["waiting"]) == ("ok", "fake", 2, 0)
+    assert body["uptime_s"] >= 0
+    assert httpx.get(app).status_code == 200  # the page is still there
+
+
+@pytest.mark.parametrize("broken", [Broken(), Failing()], ids=["bug", "server down"])
+def test_health_is_bad_while_the_model_fails(broken: FakeModel) -> None:
+    with running_app(fake_runtime(broken)) as address:
+        client = Client(address, verbose=False)
+        for _ in range(3):
+            assert httpx.get(f"{address}health").status_code == 200
+            assert outcome(ask(client)) != "done"
+        response = httpx.get(f"{address}health")
+        assert (response.status_code, response.json()["status"]) == (503, "failing")
+        vars(calls)["_failures"] = 0  # calls outlive this app
+
+
+def test_health_is_bad_before_the_model_is_loaded() -> None:
+    from src.ui.health import report
+
+    runtime = fake_runtime(None)
+    status, body = report(runtime, calls)
+    assert (status, body["status"]) == (503, "loading")
+
+
+def test_a_flood_is_told_so_where_the_page_reads_it(app: str, model: OneAtATime, monkeypatch) -> None:
+    """Counts the calls that gradio really holds, in the way that gradio keeps them."""
+    monkeypatch.setattr(admission, "MAX_EVENTS", 3)
+    model.gate.clear()
+    jobs = [ask(Client(app, verbose=False)) for _ in range(3)]
+    assert until(lambda: calls._gates["model"]._inside.total() == 3)
+    response = join(app, "chat", {"data": ["你好", [], False, 4], "session_hash": "flooding"})
+    assert response.status_code == 429
+    assert "请过一会儿再试" in response.json()["detail"]
+    model.gate.set()
+    assert [outcome(job) for job in jobs] == ["done"] * 3
+    assert until(lambda: outcome(ask(Client(app, verbose=False))) == "done")
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(app: str) -> None:
+    """As some proxies send it on."""
+
+    def join_in_pieces(padding: int) -> httpx.Response:
+        call = {"fn_index": number_of(app, "search"), "data": ["长江", 1, "lexical"], "session_hash": "pieces"}
+        body = json.dumps(call).encode() + b" " * padding
+        pieces = (body[start : start + 65536] for start in range(0, len(body), 65536))
+        return httpx.post(
+            f"{app}gradio_api/queue/join", content=pieces, headers={"content-type": "application/json"}
+        )
+
+    assert join_in_pieces(100_000).status_code == 200
+    assert join_in_pieces(admission.MAX_CALL_BYTES).status_code == 400
+
+
+MARKER = "马克标记七七"
+LINE = re.compile(
+    r"request endpoint=(chat|compare|extract|search|upload|batch) session=[0-9a-f]{8} outcome=([\w:]+) "
+    r"duration_s=[\d.]+ wait_s=[\d.]+ in=\d+ out=\d+ hits=(\d+|-)"
+)
+
+
+def everything(address: str, folder: Path) -> None:
+    """Every endpoint with the marker in all that a visitor can send, good and bad."""
+    client = Client(address, verbose=False)
+    good = text_file(folder, f"{MARKER}.txt", f"{MARKER}的负责人是{MARKER}。")
+    bad = text_file(folder, f"{MARKER}.jsonl", f"{MARKER} 不是 JSON")
+    unknown = text_file(folder, f"{MARKER}.{MARKER}", MARKER)
+    history = [{"role": "user", "content": MARKER}, {"role": "assistant", "content": MARKER}]
+    tries: list[tuple[str, list[Any]]] = [
+        ("add_documents", [[handle_file(str(file)) for file in (good, bad, unknown)]]),
+        ("chat", [MARKER, history, True, 4]),
+        ("chat", [MARKER, history, False, 4]),
+        ("chat", [MARKER, [{"role": MARKER, "content": MARKER}], False, 4]),
+        ("chat", [MARKER, MARKER, MARKER, MARKER]),
+        ("chat", [MARKER * 1000, [], False, 4]),
+        ("compare", [MARKER, 4]),
+        ("compare", [MARKER, MARKER]),
+        ("extract", [f"{MARKER}，经理", True]),
+        ("extract", [MARKER * 2000, True]),
+        ("extract", [MARKER, MARKER]),
+        ("search", [MARKER, 3, "hybrid"]),
+        ("search", [MARKER, MARKER, MARKER]),
+    ]
+    for endpoint, values in tries:
+        outcome(client.submit(*values, api_name=f"/{endpoint}"))
+
+
+@pytest.mark.parametrize("kind", [OneAtATime, Broken, Failing], ids=lambda kind: kind.__name__)
+def test_the_log_has_a_line_for_each_request_and_nothing_that_a_visitor_sent(
+    kind: type[FakeModel], tmp_path: Path, caplog, capfd
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with running_app(fake_runtime(kind())) as address:
+        everything(address, tmp_path)
+        lines = [record.getMessage() for record in caplog.records if record.name == "src.ui.log"]
+    vars(calls)["_failures"] = 0
+    found = [LINE.fullmatch(line) for line in lines]
+    assert all(found), lines
+    assert [match[1] for match in found] == (
+        ["upload", *["chat"] * 5, "compare", "compare", "extract", "extract", "extract", "search", "search"]
+    )
+    ends = [match[2] for match in found]
+    assert ends.count("refused") == 7
+    assert ends[1] == {OneAtATime: "done", Broken: "error:ValueError", Failing: "error:ModelError"}[kind]
+    assert len({line.split()[2] for line in lines}) == 1
+    ours = [record for record in caplog.records if record.name.startswith("src")]
+    for record in ours:
+        text = logging.Formatter().format(record)
+        assert MARKER not in text
+        assert json.dumps(MARKER)[1:-1] not in text
+    assert MARKER not in caplog.text
+    output = capfd.readouterr()
+    assert MARKER not in output.out + output.err
+
+
+def test_the_page_is_logged_as_the_endpoints_are(tmp_path: Path, caplog, capfd) -> None:
+    caplog.set_level(logging.DEBUG)
+    runtime = fake_runtime(OneAtATime())
+    page = create_page(runtime)
+    resumes = text_file(tmp_path, f"{MARKER}.csv", f"text\n{MARKER}，经理\n{MARKER}，董事\n")
+    broken = text_file(tmp_path, f"{MARKER}.csv.docx", MARKER)
+    with running_app(runtime, page) as address:
+
+        def act(module: str, name: str, *data: Any) -> dict[str, Any]:
+            return completed(address, handler(page, module, name), "visitor", *data)
+
+        act("extraction.batch_tab", "opened", uploaded(address, resumes))
+        ticket = act("extraction.batch_tab", "begin")["output"]["data"][0]
+        assert act("extraction.batch_tab", "run", True, ticket)["success"]
+        assert not act("extraction.batch_tab", "opened", uploaded(address, broken))["success"]
+        act("extraction.single_tab", "extract", MARKER, True, 0)  # a ticket that nobody has counts as stopped
+        act("index.documents_tab", "add_own", [uploaded(address, broken)])
+        act("index.probe_tab", "search", MARKER, "hybrid", 5)
+        lines = [record.getMessage() for record in caplog.records if record.name == "src.ui.log"]
+    found = [LINE.fullmatch(line) for line in lines]
+    assert all(found), lines
+    assert [(match[1], match[2]) for match in found] == [
+        ("upload", "done"),
+        ("batch", "done"),
+        ("upload", "refused"),
+        ("extract", "stopped"),
+        ("upload", "done"),
+        ("search", "done"),
+    ]
+    assert MARKER not in caplog.text
+    output = capfd.readouterr()
+    assert MARKER not in output.out + output.err
+
+
+def test_a_call_that_does_not_fit_is_refused_in_chinese_and_not_printed(app: str, caplog, capfd) -> None:
+    never_uploaded = {"path": f"/etc/{MARKER}", "meta": {"_type": "gradio.FileData"}}
+    for endpoint, data in (
+        ("chat", [MARKER]),
+        ("chat", []),
+        ("add_documents", [[never_uploaded]]),
+        ("add_documents", [MARKER]),
+        ("add_documents", [{"path": MARKER}]),
+    ):
+        event = completed(app, endpoint, "misfit", *data)
+        assert not event["success"]
+        assert "请对照" in event["output"]["error"], event
+    assert "gradio 没有接受" in caplog.text
+    assert MARKER not in caplog.text
+    output = capfd.readouterr()
+    assert MARKER not in output.out + output.err
+    assert "Traceback" not in output.out + output.err
+
+
+def test_clients_at_once_each_get_their_own_answer(app: str, model: OneAtATime) -> None:
+    clients = [Client(app, verbose=False) for _ in range(20)]
+    barrier = threading.Barrier(20)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        assert ask(clients[number], f"第{number}号").result(30)["answer"] == f"回答：第{number}号"
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(work, range(20)))
+    assert sorted(model.asked) == sorted(client.session_hash for client in clients)
