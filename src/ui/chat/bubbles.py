@@ -31,6 +31,8 @@ def reply(turn: Exchange, words: Words) -> str:
     if answer.follow_up:
         before.append(_notice(words("联系上文，按“{question}”检索").format(question=answer.question)))
     after += [_conflict(answer, number, words) for number in range(len(answer.conflicts))]
+    if turn.stopped:
+        after.append(_notice(words("■ 已停止，没有答完。")))
     if answer.done and any(support.rank is None for support in answer.support):
         after.append(_notice(words("带波浪线和问号的句子，资料里没有找到依据，请自行核对。")))
     return f'{"".join(before)}<div class="yz-body">{_body(answer, words)}</div>{"".join(after)}'
@@ -124,7 +126,7 @@ def _notice(text: str, kind: str = "") -> str:
 def _message(
     who: str, number: int, inside: str, words: Words, *, turn: Exchange | None = None, feedback: bool = False
 ) -> str:
-    busy = turn is not None and not turn.is_done
+    busy = turn is not None and not turn.is_done and not turn.stopped
     name = words("回答") if turn else words("问题")
     tools = [] if busy else [_tool("yz-copy", words("复制"), words("复制这条{name}").format(name=name))]
     if turn is not None and turn.is_done and feedback:

@@ -1,7 +1,7 @@
 """What has been asked and answered, as the server keeps it for one visitor; the page shows it but never sends it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gradio as gr
 
@@ -15,7 +15,8 @@ class Exchange:
     """One question and what it got.
 
     Attributes:
-        answer: None before anything came, not ``done`` where the visitor stopped it.
+        answer: None before anything came.
+        stopped: the visitor ended it before it was done.
         grounded: whether the knowledge base was to be used.
         min_score: the threshold that was set.
         own: ranks of the passages that are from the visitor's own documents.
@@ -26,6 +27,7 @@ class Exchange:
     grounded: bool = True
     min_score: float = 0.0
     own: frozenset[int] = frozenset()
+    stopped: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -55,6 +57,15 @@ def asked_again(turns: Conversation) -> Conversation:
 def without_last(turns: Conversation) -> tuple[Conversation, str]:
     """The conversation before the last question, and that question."""
     return (turns[:-1], turns[-1].question) if turns else ([], "")
+
+
+def ended(turns: Conversation) -> Conversation:
+    """The conversation after its last answer was stopped, if it was not done."""
+    if not turns or turns[-1].answer is None or turns[-1].answer.done:
+        return turns
+    last = turns[-1]
+    stopped = replace(last, stopped=True) if last.answer and last.answer.text else replace(last, answer=None)
+    return [*turns[:-1], stopped]
 
 
 def own_ranks(answer: Answer, documents: KnowledgeBase | None) -> frozenset[int]:

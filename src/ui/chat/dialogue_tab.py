@@ -1,6 +1,5 @@
 """The conversation, what it may use, and what its answers rest on."""
 
-import importlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, check_message
 from src.runtime import MIN_SCORE, Runtime
 from src.ui import render
 from src.ui.chat import bubbles, documents, export, sources
-from src.ui.chat.conversation import Conversation, Exchange, asked_again, history, own_ranks, without_last
+from src.ui.chat.conversation import Conversation, Exchange, asked_again, ended, history, own_ranks, without_last
 from src.ui.chat.script import ANSWERS_JS, COPY_ALL_JS, DROP_JS
 from src.ui.extraction.saving import content, save_after
 from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded, session_of
@@ -94,7 +93,7 @@ def build(runtime: Runtime, words: Words, examples: list[str]) -> Running:
 
     @guarded
     def submit(message: str, conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
-        asked = [*conversation, Exchange(check_message(message))]
+        asked = [*ended(conversation), Exchange(check_message(message))]
         return "", asked, shown(asked), running.ticket(session_of(request)), gr.Button(visible=False)
 
     @guarded
@@ -136,6 +135,11 @@ def build(runtime: Runtime, words: Words, examples: list[str]) -> Running:
         running.stop(session_of(request))
         return render.note(words("已停止。"))
 
+    def redraw(conversation: Conversation) -> tuple[Any, ...]:
+        # After ``halt``, so that this is what the stopped answer left.
+        left = ended(conversation)
+        return left, shown(left)
+
     def undo(conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
         running.stop(session_of(request))
         kept, message = without_last(conversation)
@@ -175,7 +179,7 @@ def build(runtime: Runtime, words: Words, examples: list[str]) -> Running:
     begun.append(asked.success(answer_own, [turns, ticket], outputs, **model))
     for event in begun:
         event.failure(failed, None, status, **quick)
-    stop_button.click(halt, None, status, **quick)
+    stop_button.click(halt, None, status, **quick).then(redraw, turns, [turns, talk], **quick)
     undo_button.click(undo, turns, [box, *outputs], **quick)
     clear_button.click(clear, None, outputs, **quick)
     copy_button.click(copied, None, status, js=COPY_ALL_JS, **quick)
@@ -220,7 +224,8 @@ def record(path: Path, turns: Conversation, sent: Any) -> None:
         return
     answer = turns[number].answer
     if answer is not None and answer.done:
-        keep = importlib.import_module("src.ui.feedback").record
+        from src.ui.feedback import record as keep  # type: ignore[import-not-found]  # noqa: PLC0415
+
         names = [f"{hit.chunk.source} {hit.chunk.chunk_id}" for hit in answer.hits]
         keep(
             path,

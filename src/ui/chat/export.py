@@ -64,7 +64,8 @@ def _answer(turn: Exchange, words: Words) -> str:
         for piece in pieces(answer)
     )
     warning = "" if turn.grounded else f"*{words('模型自己的回答，可能有误')}*\n\n"
-    return warning + plain(text)
+    unfinished = f"\n\n*{words('（没有答完）')}*" if not answer.done else ""
+    return warning + plain(text) + unfinished
 
 
 def _source(hit: Hit, turn: Exchange, words: Words) -> str:

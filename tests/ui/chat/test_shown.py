@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from src.chat.types import Answer, Conflict, Support
+from src.chat.types import Answer, Comparison, Conflict, Support
 from src.retrieval.state import FileEntry
 from src.ui.chat import bubbles, compare_tab, documents, sources
 from src.ui.chat.conversation import Exchange
 from src.ui.chat.evidence import Evidence, evidence, pieces, stretches
 from src.ui.wording import CHINESE, Words
-from src.chat.types import Comparison
 from tests.ui.chat.scripted import hit
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&lt;b&gt; ![](http://x.invalid/y.png) \"' {0} {rank}"
@@ -109,6 +108,14 @@ def test_an_answer_on_its_way_has_no_marks() -> None:
     assert Parsed(user).elements[0]["aria-busy"] == "false"
 
 
+def test_a_stopped_answer_says_so() -> None:
+    turn = exchange()
+    stopped = replace(turn, answer=replace(turn.answer, done=False), stopped=True)
+    bot = bubbles.conversation([stopped], CHINESE)[1]
+    assert "已停止" in bot
+    assert Parsed(bot).elements[0]["aria-busy"] == "false"
+
+
 def test_the_follow_up_that_was_searched_for_is_shown() -> None:
     turn = exchange()
     follow = replace(turn, answer=replace(turn.answer, question="广州大学 哪一年？", follow_up=True))
@@ -140,7 +147,9 @@ def test_overlapping_and_impossible_evidence() -> None:
 
 
 def test_pieces_are_the_whole_answer() -> None:
-    answer = Answer("一。 二。\n三", "q", True, (), (Support("一。", 1, 1), Support("别的", 1, 1), Support("三", 2, 1)))
+    answer = Answer(
+        "一。 二。\n三", "q", True, (), (Support("一。", 1, 1), Support("别的", 1, 1), Support("三", 2, 1))
+    )
     assert "".join(piece.text for piece in pieces(answer)) == answer.text
     assert [piece.number for piece in pieces(answer)] == [0, -1, 2]
 
@@ -183,9 +192,7 @@ def test_the_models_own_answer_is_marked_as_such() -> None:
     assert "没有使用知识库" in sources.panel([turn], CHINESE)
 
 
-@pytest.mark.parametrize(
-    ("ahead", "shown"), [(None, "正在回答…"), (0, "马上轮到"), (3, "前面还有 3 个请求…")]
-)
+@pytest.mark.parametrize(("ahead", "shown"), [(None, "正在回答…"), (0, "马上轮到"), (3, "前面还有 3 个请求…")])
 def test_the_place_in_the_queue(ahead: int | None, shown: str) -> None:
     assert shown in bubbles.status(Exchange("q", Answer("", "q", ahead=ahead)), CHINESE)
 
