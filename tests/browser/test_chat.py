@@ -10,7 +10,7 @@ from tests.conftest import ARTIFACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 QUESTION = "广州大学的办学历史可以追溯到哪一年？"
-UNKNOWN = "火星上有几家便利店？"
+UNKNOWN = "怎样更换自行车的内胎？"
 
 
 def keep(page: Page, name: str) -> None:
@@ -42,6 +42,57 @@ def test_chat_answers_with_its_source(page: Page) -> None:
     expect(first).to_contain_text("knowledge.txt")
     expect(first).to_contain_text("相关度")
     keep(page, "chat")
+
+
+def test_a_mark_opens_its_passage(page: Page) -> None:
+    ask(page, QUESTION)
+    finished(page)
+    mark = answers(page).last.locator(".yz-cite").first
+    rank = mark.get_attribute("data-rank")
+    mark.click()
+    card = page.locator(f'#sources details[data-rank="{rank}"].yz-active')
+    expect(card.locator(".yz-text")).to_contain_text("1927")
+    expect(card.locator("summary")).to_be_focused()
+
+
+def test_a_follow_up_is_searched_for_with_its_subject(page: Page) -> None:
+    ask(page, "介绍一下广州大学")
+    finished(page)
+    ask(page, "它的主校区在哪里？")
+    expect(answers(page)).to_have_count(2, timeout=PATIENCE_MS)
+    expect(page.locator("#chat-status")).to_contain_text("联系上文，按“", timeout=PATIENCE_MS)
+    finished(page)
+    expect(answers(page).last).to_contain_text("联系上文，按“")
+    expect(page.locator("#sources details:visible").first).to_contain_text("小谷围")
+    page.locator("#use-history input").uncheck()
+    page.locator("#chat-retry").click()
+    expect(page.locator("#chat-status")).not_to_contain_text("联系上文")
+    expect(page.locator("#chat-status")).to_contain_text("它的主校区在哪里", timeout=PATIENCE_MS)
+    expect(answers(page).last).not_to_contain_text("联系上文")
+
+
+def test_a_refusal_offers_the_models_own_answer(page: Page) -> None:
+    ask(page, UNKNOWN)
+    expect(answers(page)).to_contain_text("所以没有作答", timeout=PATIENCE_MS)
+    expect(page.locator("#sources .yz-below")).to_have_count(4)
+    page.locator("#chat-own").click()
+    expect(answers(page)).to_contain_text("模型自己的回答，可能有误", timeout=PATIENCE_MS)
+    finished(page)
+    assert answers(page).locator(".yz-body").inner_text().strip() not in ("", "…")
+
+
+def test_the_threshold_decides_what_is_refused(page: Page) -> None:
+    page.locator("#chat-settings > button").click()
+    threshold = page.locator("#min-score input[type=number]")
+    threshold.fill("1")
+    threshold.press("Tab")
+    ask(page, QUESTION)
+    expect(answers(page)).to_contain_text("所以没有作答", timeout=PATIENCE_MS)
+    threshold.fill("0.1")
+    threshold.press("Tab")
+    page.locator("#chat-retry").click()
+    expect(answers(page)).to_contain_text("1927", timeout=PATIENCE_MS)
+    finished(page)
 
 
 def test_retry_undo_and_clear(page: Page) -> None:
@@ -146,7 +197,20 @@ def test_an_uploaded_document_is_used_and_its_html_stays_text(page: Page, tmp_pa
     expect(page.locator("#sources details").first).to_contain_text("<b>粗体</b>")
     shown = page.locator("#chatbot .message.user").first.inner_text()
     assert hostile in shown
+    expect(page.locator("#sources details").first).to_contain_text("我的文档")
     keep(page, "chat-upload")
+    with page.expect_download() as download:
+        page.locator("#chat-export").click()
+    exported = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "钱多多" in exported
+    assert "我的文档" in exported
+    page.locator("#my-remove").click()
+    expect(page.locator("#my-result")).to_contain_text("已移除")
+    page.locator("#chat-clear").click()
+    ask(page, "青柠社的社长是谁？")
+    expect(answers(page)).to_have_count(1, timeout=PATIENCE_MS)
+    expect(page.locator("#sources details").first).to_be_attached(timeout=PATIENCE_MS)
+    expect(page.locator("#sources")).not_to_contain_text("钱多多")
 
 
 def test_compare_shows_both_answers(page: Page) -> None:

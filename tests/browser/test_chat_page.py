@@ -53,9 +53,10 @@ def script(runtime: Runtime) -> Any:
         for end in range(1, len(FIRST)):
             yield replace(answer, text=FIRST[:end])
         place = 8 * len(PASSAGE)
+        middle = place + PASSAGE.index("2000")
         support = (
-            Support(FIRST, 1, 0.9, (place, place + 28)),
-            Support(SECOND, 1, 0.8, (place + 28, place + len(PASSAGE))),
+            Support(FIRST, 1, 0.9, (place, middle)),
+            Support(SECOND, 1, 0.8, (middle, place + len(PASSAGE))),
             Support(last, None, 0.1),
         )
         conflicts = (Conflict(1, "1927", 3, "1928"),) if "矛盾" in question else ()
@@ -282,11 +283,13 @@ def test_compare_has_the_same_marks(page: Page) -> None:
 def test_a_phone_in_the_dark(phone: Page) -> None:
     ask(phone, f"排队，矛盾，敌意，它 {HOSTILE} {'长' * 200} {'w' * 300}")
     finished(phone)
+    # What came last is in sight, however long the conversation is.
+    expect(answers(phone).last.get_by_role("button", name="复制")).to_be_in_viewport()
     open_settings(phone)
     phone.locator("#my-documents > button").click()
     expect(phone.locator("#my-upload")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 391
-    inside = phone.locator("#chatbot .html-container")
+    inside = phone.locator("#chatbot .yz-talk")
     assert inside.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     answers(phone).locator(".yz-cite").first.click()
     expect(phone.locator("#sources mark.yz-lit").first).to_be_in_viewport()

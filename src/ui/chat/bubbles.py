@@ -9,6 +9,9 @@ from src.ui.chat.conversation import Exchange
 from src.ui.chat.evidence import pieces
 from src.ui.wording import Words
 
+# Of a question in a line about it.
+MAX_SHOWN_CHARS = 160
+
 
 def conversation(turns: Sequence[Exchange], words: Words, *, feedback: bool = False) -> list[str]:
     """One piece of HTML for each message; a streamed answer changes only the last of them."""
@@ -29,7 +32,7 @@ def reply(turn: Exchange, words: Words) -> str:
     if not turn.grounded:
         before.append(_notice(words("⚠ 模型自己的回答，可能有误：没有使用知识库。"), "yz-warning"))
     if answer.follow_up:
-        before.append(_notice(words("联系上文，按“{question}”检索").format(question=answer.question)))
+        before.append(_notice(words("联系上文，按“{question}”检索").format(question=_short(answer.question))))
     after += [_conflict(answer, number, words) for number in range(len(answer.conflicts))]
     if turn.stopped:
         after.append(_notice(words("■ 已停止，没有答完。")))
@@ -66,10 +69,14 @@ def cite(rank: int, key: str, words: Words) -> str:
     )
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "…"
+
+
 def _searched(answer: Answer, words: Words) -> str:
     if answer.follow_up:
-        return words("联系上文，按“{question}”检索。").format(question=answer.question)
-    return words("检索的问题：{question}。").format(question=answer.question)
+        return words("联系上文，按“{question}”检索。").format(question=_short(answer.question))
+    return words("检索的问题：{question}。").format(question=_short(answer.question))
 
 
 def _waiting(answer: Answer | None, words: Words) -> str:

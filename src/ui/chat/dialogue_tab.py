@@ -14,7 +14,7 @@ from src.runtime import MIN_SCORE, Runtime
 from src.ui import render
 from src.ui.chat import bubbles, documents, export, sources
 from src.ui.chat.conversation import Conversation, Exchange, asked_again, ended, history, own_ranks, without_last
-from src.ui.chat.script import ANSWERS_JS, COPY_ALL_JS, DROP_JS
+from src.ui.chat.script import ANSWERS_JS, COPY_ALL_JS, DROP_JS, FOLLOW_JS
 from src.ui.extraction.saving import content, save_after
 from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded, session_of
 from src.ui.running import Running, Views, until_stopped
@@ -41,9 +41,10 @@ def build(runtime: Runtime, words: Words, examples: list[str]) -> Running:
         with gr.Column(scale=3, min_width=300, elem_id="chat-main"):
             talk = gr.HTML(
                 bubbles.conversation([], words),
-                html_template=f'<div class="yz-talk" role="log" aria-label="{escape(words("对话"))}">'
+                html_template=f'<div class="yz-talk" role="log" tabindex="0" aria-label="{escape(words("对话"))}">'
                 '${value.join("")}</div>',
-                js_on_load=ANSWERS_JS, min_height=460, max_height=460, autoscroll=True, container=True,
+js_on_load=ANSWERS_JS + FOLLOW_JS,
+                container=True,
                 elem_id="chatbot",
             )  # fmt: skip
             status = gr.HTML(

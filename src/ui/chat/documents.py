@@ -22,13 +22,15 @@ def build(runtime: Runtime, words: Words) -> None:
         upload = gr.File(
             label=words("把文件拖到这里或对话里，或点击选择"),
             file_count="multiple",
-            height=120,
+            height=150,
             elem_id="my-upload",
         )
         listed = gr.HTML(file_list((), words), elem_id="my-files")
-        with gr.Row(visible=False, equal_height=True) as row:
+        with gr.Row(visible=False) as row:
             chosen = gr.Dropdown([], label=words("要移除的文档"), scale=3, min_width=140, elem_id="my-name")
-            remove_button = gr.Button(words("移除"), variant="stop", scale=1, min_width=80, elem_id="my-remove")
+            remove_button = gr.Button(
+                words("移除"), variant="stop", scale=1, min_width=80, elem_id="my-remove", size="sm"
+            )
         gr.HTML(render.note(about(words)))
     # Outside, because a file may be dropped on the chat while this is closed.
     result = gr.HTML(elem_id="my-result", html_template='<div role="status">${value}</div>')

@@ -53,6 +53,21 @@ element.addEventListener("click", (event) => {
 });
 """
 
+# The last words stay in sight unless the reader has scrolled away from them; gradio's own autoscroll gives up where
+# one change adds more than 100 pixels.
+FOLLOW_JS = """
+const talk = element.querySelector(".yz-talk");
+let follow = true, messages = 0;
+talk.addEventListener("scroll", () => {
+  follow = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 40;
+});
+watch("value", () => {
+  const now = talk.querySelectorAll(".message").length;
+  if (follow || now > messages) talk.scrollTop = talk.scrollHeight;
+  messages = now;
+});
+"""
+
 # Dropped files go to the area that takes them, wherever in the chat they fall.
 DROP_JS = """
 const main = element.closest("#chat-main");

@@ -55,7 +55,7 @@ def _card(hit: Hit, turn: Exchange, found: Sequence[Evidence], words: Words) -> 
         "</summary>"
         f'<div class="yz-bar yz-scale" aria-hidden="true"><span style="width:{_percent(hit.score)}"></span>'
         f'<i style="left:{_percent(turn.min_score)}"></i></div>'
-        f'<div class="yz-text">{text}</div><div class="yz-meta">{own}{escape(place)}</div>'
+        f'<div class="yz-text">{text}</div><div class="yz-meta">{escape(place)}</div>'
         f'<button type="button" class="yz-tool yz-back">{escape(words("↩ 回到回答"))}</button></details>'
     )
 

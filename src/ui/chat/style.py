@@ -2,10 +2,12 @@
 
 CSS = """
 /* The theme's quiet colour is too faint to read on its own backgrounds. */
-#chat-main, .yz-sources, #my-documents {--body-text-color-subdued: color-mix(in srgb, var(--body-text-color) 72%, transparent);}
+#chat-main, .yz-sources, .yz-answer, #my-documents, #my-result {--body-text-color-subdued: color-mix(in srgb, var(--body-text-color) 72%, transparent);}
 #chat-status p, #my-result p {margin: 0;}
-.yz-talk {display: flex; flex-direction: column; gap: 10px; padding: 4px;}
-.yz-talk .message {max-width: 92%; padding: 8px 12px; border-radius: 12px; line-height: 1.7;
+#my-result:not(:has(p)) {display: none;}
+.yz-talk {display: flex; flex-direction: column; gap: 10px; padding: 4px; height: 440px;
+  overflow-y: auto; overscroll-behavior: contain;}
+.yz-talk .message {flex: none; max-width: 92%; padding: 8px 12px; border-radius: 12px; line-height: 1.7;
   border: 1px solid var(--border-color-primary);}
 .yz-talk .user {align-self: flex-end; background: var(--color-accent-soft);}
 .yz-talk .bot {align-self: flex-start; background: var(--background-fill-secondary);}
@@ -22,7 +24,7 @@ CSS = """
 .yz-tool {font-size: .78em; padding: 2px 8px; margin-right: 4px; color: var(--body-text-color-subdued);}
 .yz-cite:hover, .yz-tool:hover, .yz-tool[aria-pressed=true] {border-color: var(--color-accent);
   color: var(--body-text-color);}
-:is(.yz-cite, .yz-tool, .yz-card summary):focus-visible {outline: 3px solid var(--color-accent);
+:is(.yz-cite, .yz-tool, .yz-talk, .yz-card summary):focus-visible {outline: 3px solid var(--color-accent);
   outline-offset: 2px;}
 .yz-tools:empty {display: none;}
 .yz-tools {margin-top: 4px;}

@@ -32,7 +32,7 @@ class ScriptedChat:
             yield answer
 
     def compare(self, message: str, **options: Any) -> Iterator[Comparison]:
-        for answer in self.stream(message, **options):
+        for answer in self.stream(message, use_knowledge=True, rewrite=True, min_score=0.15, **options):
             yield Comparison("不用资料的回答", answer)
 
 

@@ -124,6 +124,13 @@ def test_the_follow_up_that_was_searched_for_is_shown() -> None:
     assert "联系上文" not in bubbles.reply(turn, CHINESE)
 
 
+def test_a_long_question_is_shown_in_part_where_it_is_only_mentioned() -> None:
+    turn = Exchange("长" * 2000, Answer("一。", "长" * 2000, True, (hit(1, "文"),), follow_up=True))
+    assert len(Parsed(bubbles.status(turn, CHINESE)).text) < 250
+    assert len(Parsed(bubbles.reply(turn, CHINESE)).text) < 250
+    assert "长" * 2000 in bubbles.conversation([turn], CHINESE)[0]
+
+
 def test_a_conflict_names_both_passages_and_marks_both_values() -> None:
     turn = exchange()
     hits = (*turn.answer.hits, hit(3, "另说1928年"))
