@@ -158,6 +158,22 @@ def test_an_older_answers_mark_shows_its_own_passages(page: Page) -> None:
     expect(page.locator("#sources details:visible")).to_have_count(3)
 
 
+def test_a_reader_who_has_scrolled_up_is_left_there(page: Page) -> None:
+    talk = page.locator(".yz-talk")
+    for question in ("历史", "矛盾", "历史"):
+        ask(page, question)
+        finished(page)
+    ask(page, "排队")
+    expect(page.locator("#chat-status")).to_contain_text("前面还有")
+    talk.evaluate("e => { e.scrollTop = 0; }")
+    finished(page)
+    expect(answers(page).last.locator(".yz-cite")).to_have_count(2)
+    assert talk.evaluate("e => e.scrollTop") == 0
+    ask(page, "历史")
+    expect(answers(page)).to_have_count(5)
+    expect(answers(page).last.get_by_role("button", name="复制")).to_be_in_viewport()
+
+
 def test_hostile_text_stays_text_and_is_copied_as_it_is(page: Page) -> None:
     ask(page, f"敌意 {HOSTILE}")
     finished(page)

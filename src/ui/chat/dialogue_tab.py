@@ -92,15 +92,19 @@ js_on_load=ANSWERS_JS + FOLLOW_JS,
     def shown(conversation: Conversation) -> list[str]:
         return bubbles.conversation(conversation, words, feedback=bool(feedback))
 
+    def begun(conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
+        number = running.ticket(session_of(request))
+        status_now = bubbles.status(conversation[-1], words)
+        return conversation, shown(conversation), status_now, number, gr.Button(visible=False)
+
     @guarded
     def submit(message: str, conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
         asked = [*ended(conversation), Exchange(check_message(message))]
-        return "", asked, shown(asked), running.ticket(session_of(request)), gr.Button(visible=False)
+        return "", *begun(asked, request)
 
     @guarded
     def again(conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
-        asked = asked_again(conversation)
-        return asked, shown(asked), running.ticket(session_of(request)), gr.Button(visible=False)
+        return begun(asked_again(conversation), request)
 
     def views(conversation: Conversation, choices: Choices, session: str, stop: threading.Event) -> Views:
         listed: tuple[Any, ...] = ()
@@ -168,17 +172,19 @@ js_on_load=ANSWERS_JS + FOLLOW_JS,
         return render.note(words("已复制全部对话。"))
 
     outputs = [turns, talk, status, found, own_button]
+    begins = [turns, talk, status, ticket, own_button]
     inputs = [turns, use_knowledge, rewrite, top_k, min_score, ticket]
     # "multiple": a question asked while an answer is still ending must not be dropped.
-    model: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
+    model: dict[str, Any] = {"trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
+    model |= {"show_progress": "minimal", "show_progress_on": status}
     quick: dict[str, Any] = {"show_progress": "hidden", **PRIVATE, **QUICK}
-    asked = box.submit(submit, [box, turns], [box, turns, talk, ticket, own_button], **quick)
-    begun = [asked.success(answer, inputs, outputs, **model)]
-    asked = retry_button.click(again, turns, [turns, talk, ticket, own_button], **quick)
-    begun.append(asked.success(answer, inputs, outputs, **model))
-    asked = own_button.click(again, turns, [turns, talk, ticket, own_button], **quick)
-    begun.append(asked.success(answer_own, [turns, ticket], outputs, **model))
-    for event in begun:
+    asked = box.submit(submit, [box, turns], [box, *begins], **quick)
+    answered = [asked.success(answer, inputs, outputs, **model)]
+    asked = retry_button.click(again, turns, begins, **quick)
+    answered.append(asked.success(answer, inputs, outputs, **model))
+    asked = own_button.click(again, turns, begins, **quick)
+    answered.append(asked.success(answer_own, [turns, ticket], outputs, **model))
+    for event in answered:
         event.failure(failed, None, status, **quick)
     stop_button.click(halt, None, status, **quick).then(redraw, turns, [turns, talk], **quick)
     undo_button.click(undo, turns, [box, *outputs], **quick)

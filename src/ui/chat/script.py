@@ -57,13 +57,12 @@ element.addEventListener("click", (event) => {
 # one change adds more than 100 pixels.
 FOLLOW_JS = """
 const talk = element.querySelector(".yz-talk");
-let follow = true, messages = 0;
-talk.addEventListener("scroll", () => {
-  follow = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 40;
-});
+let end = 0, messages = 0;
 watch("value", () => {
   const now = talk.querySelectorAll(".message").length;
-  if (follow || now > messages) talk.scrollTop = talk.scrollHeight;
+  // Where the reader was before this change, not what a scroll event will say later.
+  if (talk.scrollTop >= end - 4 || now > messages) talk.scrollTop = talk.scrollHeight;
+  end = talk.scrollHeight - talk.clientHeight;
   messages = now;
 });
 """
