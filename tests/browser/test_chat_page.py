@@ -160,8 +160,10 @@ def test_an_older_answers_mark_shows_its_own_passages(page: Page) -> None:
 
 def test_a_reader_who_has_scrolled_up_is_left_there(page: Page) -> None:
     talk = page.locator(".yz-talk")
-    for question in ("历史", "矛盾", "历史"):
+    for count, question in enumerate(("历史", "矛盾", "历史"), 1):
         ask(page, question)
+        # The status of the answer before is gone once there is a new one.
+        expect(answers(page)).to_have_count(count)
         finished(page)
     ask(page, "排队")
     expect(page.locator("#chat-status")).to_contain_text("前面还有")
