@@ -2,7 +2,7 @@
 
 CSS = """
 /* The theme's quiet colour is too faint to read on its own backgrounds. */
-#chat-main, .yz-sources, .yz-answer, #my-documents, #my-result, #chat-feedback {--body-text-color-subdued: color-mix(in srgb, var(--body-text-color) 72%, transparent);}
+#chat-main, #sources, #compare-sources, .yz-answer, #my-documents, #my-result, #chat-feedback {--body-text-color-subdued: color-mix(in srgb, var(--body-text-color) 72%, transparent);}
 #chat-status p, #my-result p {margin: 0;}
 #my-result:not(:has(p)) {display: none;}
 .yz-talk {display: flex; flex-direction: column; gap: 10px; padding: 4px; height: 440px;
