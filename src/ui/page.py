@@ -5,9 +5,11 @@ import gradio as gr
 from src.errors import InputError
 from src.runtime import Runtime
 from src.ui import api, chat_tab, extraction_tab, index_tab, render, server
+from src.ui.chat.style import CSS as CHAT_CSS
 from src.ui.guard import UPLOAD_LIFE_S, session_of
 from src.ui.index.cards import CSS as INDEX_CSS
 from src.ui.running import Leaving
+from src.ui.wording import CHINESE
 
 MAX_UPLOAD = "20mb"
 UPLOAD_SWEEP_S = 60
@@ -26,7 +28,7 @@ def create_page(runtime: Runtime) -> gr.Blocks:
         gr.Markdown(INTRO)
         with gr.Tabs():
             with gr.Tab("问答 Chat", id="rag"):
-                leaving: list[Leaving] = [*chat_tab.build(runtime)]
+                leaving: list[Leaving] = [*chat_tab.build(runtime, CHINESE)]
             with gr.Tab("抽取 Extract", id="extraction"):
                 leaving += extraction_tab.build(runtime)
             with gr.Tab("索引 Index", id="index") as index:
@@ -60,7 +62,7 @@ def launch(page: gr.Blocks, runtime: Runtime, *, block: bool = True) -> str:
             # Off: it would keep resumes and questions in the visitor's browser.
             run_history=False,
             theme=gr.themes.Soft(font=FONTS, font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"]),
-            css=render.CSS + INDEX_CSS,
+            css=render.CSS + CHAT_CSS + INDEX_CSS,
             show_error=True,
             prevent_thread_lock=True,
             ssr_mode=False,

@@ -1,13 +1,10 @@
-"""Small pieces of HTML; every text from a user, a document or a model is escaped here, and for tab 3 in
-``index/cards.py``; nowhere else."""
+"""Small pieces of HTML; every text from a user, a document or a model is escaped here, for the chat in
+``chat/bubbles.py``, ``chat/sources.py`` and ``chat/documents.py``, for tab 3 in ``index/cards.py``; nowhere else."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
-
-from src.chat.types import Answer
-from src.retrieval.types import Hit
 
 CSS = """
 .yz-card {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 10px 14px; margin: 8px 0;
@@ -33,58 +30,6 @@ mark {background: color-mix(in srgb, var(--color-accent) 30%, transparent); colo
 def note(text: str) -> str:
     """One line of quiet text."""
     return f'<p class="yz-note">{escape(text)}</p>'
-
-
-def sources(hits: Sequence[Hit], supported: Collection[int] = ()) -> str:
-    """Cards of the passages, those that carry a sentence of the answer opened."""
-    if not hits:
-        return note("这里会列出回答所依据的资料。")
-    return "".join(_source_card(hit, open_=hit.rank in supported or hit.rank == 1) for hit in hits)
-
-
-def _source_card(hit: Hit, open_: bool) -> str:
-    title = hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else "")
-    place = f"{hit.chunk.source} · {hit.chunk.doc_id} · 第 {hit.chunk.start + 1}–{hit.chunk.end} 字"
-    return (
-        f'<details class="yz-card"{" open" if open_ else ""}><summary>[{hit.rank}] {escape(title)}'
-        f' <span class="yz-meta">相关度 {hit.score:.2f}</span></summary>'
-        f'<div class="yz-bar" aria-hidden="true"><span style="width:{100 * hit.score:.0f}%"></span></div>'
-        f'<div class="yz-text">{escape(hit.chunk.text)}</div>'
-        f'<div class="yz-meta">{escape(place)}</div></details>'
-    )
-
-
-def cited_text(answer: Answer) -> str:
-    """The answer as plain text, ``[n]`` after each sentence that passage n supports."""
-    if not answer.done or not answer.support:
-        return answer.text
-    pieces, position = [], 0
-    for support in answer.support:
-        start = answer.text.find(support.sentence, position)
-        if start < 0:
-            continue
-        end = start + len(support.sentence)
-        pieces.append(answer.text[position:end])
-        if support.rank is not None:
-            pieces.append(f" [{support.rank}]")
-        position = end
-    return "".join(pieces) + answer.text[position:]
-
-
-def support_note(answer: Answer) -> str:
-    """What the reader should know about the answer that has just ended."""
-    if not answer.done:
-        return note("正在回答…")
-    seconds = answer.timings_ms.get("total", 0) / 1000
-    if answer.refused:
-        return note("没有相关度足够的资料，下面是最接近的几条。")
-    if not answer.hits:
-        return note(f"未使用知识库：这是模型自己的回答，可能有误。用时 {seconds:.1f} 秒。")
-    unsupported = sum(support.rank is None for support in answer.support)
-    text = f"检索的问题：{answer.question}　用时 {seconds:.1f} 秒。"
-    if unsupported:
-        text += f"有 {unsupported} 句没有在资料里找到依据，请自行核对。"
-    return note(text)
 
 
 def marked(text: str, terms: Sequence[str]) -> str:

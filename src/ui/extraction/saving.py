@@ -11,6 +11,7 @@ TYPES = {
     ".json": "application/json",
     ".jsonl": "application/x-ndjson",
     ".csv": "text/csv;charset=utf-8",
+    ".md": "text/markdown;charset=utf-8",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _SAVE_JS = """(file) => {
