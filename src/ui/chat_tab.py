@@ -14,6 +14,7 @@ from src.runtime import Runtime
 from src.ui import render
 from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded, session_of
 from src.ui.running import Running
+from src.ui.wording import Words
 
 Turns = list[dict[str, Any]]
 _CITATION = re.compile(r" \[\d+\]")
@@ -23,7 +24,7 @@ _JOINED = re.compile(f"([<&]){_JOINER}")
 EXAMPLES = ["介绍一下广州大学", "广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？"]
 
 
-def build(runtime: Runtime) -> list[Running]:
+def build(runtime: Runtime, words: Words) -> list[Running]:  # noqa: ARG001 (another branch uses it)
     """Draw the tab inside the current Blocks; returns what knows the visitors' running answers."""
     with gr.Tabs():
         with gr.Tab("对话", id="chat"):

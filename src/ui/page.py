@@ -1,6 +1,7 @@
-"""The page: three tabs and the endpoints."""
+"""The page: three tabs in two languages, and the endpoints."""
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from src.errors import InputError
 from src.runtime import Runtime
@@ -8,31 +9,28 @@ from src.settings import Settings
 from src.ui import api, chat_tab, extraction_tab, index_tab, render
 from src.ui.guard import UPLOAD_LIFE_S, session_of
 from src.ui.index.cards import CSS as INDEX_CSS
+from src.ui.page_language import TAGS, PageLanguage
 from src.ui.running import Leaving
+from src.ui.wording import Language, Words
 
 MAX_UPLOAD = "20mb"
 UPLOAD_SWEEP_S = 60
 # Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
-INTRO = """# 源知 YuanZhi
-中文知识问答 · 简历信息抽取 · 索引检视"""
+TITLE = "源知 YuanZhi"
+# The link to the same page in the other language; relative, so that it works behind any prefix.
+_OTHER: dict[Language, tuple[str, Language, str]] = {"zh": ("en", "en", "English"), "en": ("./", "zh", "中文")}
 
 
 def create_page(runtime: Runtime) -> gr.Blocks:
-    """Build the Blocks; nothing listens yet."""
-    page = gr.Blocks(title="源知 YuanZhi", analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
+    """Build the Blocks, Chinese at ``/`` and English at ``/en``; nothing listens yet."""
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(UPLOAD_SWEEP_S, UPLOAD_LIFE_S))
     with page:
         # First, because gradio gives a name that is taken already another ending, even if a private handler took it.
         api.build(runtime)
-        gr.Markdown(INTRO)
-        with gr.Tabs():
-            with gr.Tab("问答 Chat", id="rag"):
-                leaving: list[Leaving] = [*chat_tab.build(runtime)]
-            with gr.Tab("抽取 Extract", id="extraction"):
-                leaving += extraction_tab.build(runtime)
-            with gr.Tab("索引 Index", id="index") as index:
-                index_tab.build(runtime, index)
-        gr.HTML(render.note(f"模型 {runtime.model.name} · 向量 {runtime.embedder.name}"))
+        leaving = _build(runtime, Words("zh"))
+    with page.route("English", "/en", show_in_navbar=False):
+        leaving += _build(runtime, Words("en"))
 
         def forget(request: gr.Request) -> None:
             session = session_of(request)
@@ -40,10 +38,35 @@ def create_page(runtime: Runtime) -> gr.Blocks:
             for work in leaving:
                 work.drop(session)
 
+        # Gradio calls it for visitors of both pages.
         page.unload(forget)
     # api_open=False: otherwise calls that skip the queue skip its limits and validators too.
     page.queue(api_open=False, max_size=runtime.settings.queue_size)
     return page
+
+
+def _build(runtime: Runtime, words: Words) -> list[Leaving]:
+    gr.HTML(header(words), elem_id="page-header")
+    with gr.Tabs():
+        with gr.Tab(words("问答"), id="rag"):
+            leaving: list[Leaving] = [*chat_tab.build(runtime, words)]
+        with gr.Tab(words("抽取"), id="extraction"):
+            leaving += extraction_tab.build(runtime, words)
+        with gr.Tab(words("索引"), id="index") as index:
+            index_tab.build(runtime, index, words)
+    about = words("模型 {model} · 向量 {embedder}")
+    gr.HTML(render.note(about.format(model=runtime.model.name, embedder=runtime.embedder.name)))
+    return leaving
+
+
+def header(words: Words) -> str:
+    """What the page is, and the way to it in the other language."""
+    address, language, name = _OTHER[words.language]
+    tag = TAGS[language]
+    return (
+        f'<header class="yz-header"><div><h1>{TITLE}</h1><p>{words("中文知识问答 · 简历信息抽取 · 索引检视")}</p></div>'
+        f'<nav aria-label="{words("语言")}"><a href="{address}" lang="{tag}" hreflang="{tag}">{name}</a></nav></header>'
+    )
 
 
 def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
@@ -65,6 +88,7 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
             show_error=True,
             prevent_thread_lock=True,
             ssr_mode=False,
+            app_kwargs={"middleware": [Middleware(PageLanguage)]},
         )
     except OSError as error:
         raise InputError(f"端口 {settings.port or 7860} 起没有空闲的：请用 --port 换一个（{error}）") from error

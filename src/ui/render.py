@@ -17,6 +17,9 @@ CSS = """
 .yz-meta {color: var(--body-text-color-subdued); font-size: .85em;}
 .yz-bar {height: 6px; border-radius: 3px; background: var(--border-color-primary); margin-top: 6px;}
 .yz-bar > span {display: block; height: 100%; border-radius: 3px; background: var(--color-accent);}
+.yz-header {display: flex; justify-content: space-between; align-items: flex-start; gap: 12px;}
+.yz-header h1, .yz-header p {margin: 0;}
+.yz-header a {display: inline-block; min-height: 32px; line-height: 32px; padding: 0 8px; white-space: nowrap;}
 .yz-note {color: var(--body-text-color-subdued); padding: 6px 2px; overflow-wrap: anywhere;}
 .yz-answer {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.7; min-height: 6em;}
 .yz-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px;}
