@@ -24,17 +24,17 @@ _JOINED = re.compile(f"([<&]){_JOINER}")
 EXAMPLES = ["介绍一下广州大学", "广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？"]
 
 
-def build(runtime: Runtime, words: Words) -> list[Running]:  # noqa: ARG001 (another branch uses it)
+def build(runtime: Runtime, words: Words) -> list[Running]:
     """Draw the tab inside the current Blocks; returns what knows the visitors' running answers."""
     with gr.Tabs():
         with gr.Tab("对话", id="chat"):
-            chat = _build_chat(runtime)
+            chat = _build_chat(runtime, words)
         with gr.Tab("有无知识对照 Compare", id="compare"):
             comparison = _build_compare(runtime)
     return [chat, comparison]
 
 
-def _build_chat(runtime: Runtime) -> Running:
+def _build_chat(runtime: Runtime, words: Words) -> Running:
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             chatbot = gr.Chatbot(
@@ -114,7 +114,7 @@ def _build_chat(runtime: Runtime) -> Running:
 
     @guarded
     def add(paths: list[str] | None, request: gr.Request) -> tuple[str, None]:
-        return upload_summary(runtime.sessions.add(session_of(request), paths or [])), None
+        return upload_summary(runtime.sessions.add(session_of(request), paths or []), words), None
 
     outputs = [chatbot, status, sources]
     inputs = [chatbot, use_knowledge, top_k, ticket]
@@ -235,7 +235,7 @@ def _last_question(turns: Turns) -> int | None:
     return next((i for i in range(len(turns) - 1, -1, -1) if turns[i]["role"] == "user"), None)
 
 
-def upload_summary(result: dict[str, list[dict[str, Any]]]) -> str:
+def upload_summary(result: dict[str, list[dict[str, Any]]], words: Words) -> str:  # noqa: ARG001 (the chat branch uses it)
     """What became of the uploaded files, one line each."""
     lines = [f"已加入 {item['source']}：{item['chunks']} 段" for item in result["added"]]
     lines += [f"未加入 {item['source']}：{item['reason']}" for item in result["rejected"]]

@@ -53,7 +53,7 @@ CSS = """
 .yz-finding > span {overflow-wrap: anywhere;}
 .yz-finding .yz-mark {width: 1.5em; height: 1.5em; line-height: 1.5em; border-radius: 50%; text-align: center;
   color: #fff; font-weight: 700;}
-.yz-ok .yz-mark {background: #2b8a3e;} .yz-warn .yz-mark {background: #b35c00;} .yz-bad .yz-mark {background: #c92a2a;}
+.yz-ok .yz-mark {background: #277c37;} .yz-warn .yz-mark {background: #b35c00;} .yz-bad .yz-mark {background: #c92a2a;}
 @media (max-width: 600px) {
   #index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));}
   .yz-table thead {display: none;}

@@ -19,7 +19,7 @@ from src.ui.wording import CHINESE, Words
 SHARED, OWN = "shared", "own"
 ALL_FILES = "*"
 HEADERS = [CHINESE("序号"), CHINESE("文字"), CHINESE("字数"), CHINESE("标题"), CHINESE("文件"), CHINESE("段")]
-WIDTHS: list[str | int] = ["70px", "500px", "70px", "190px", "190px", "190px"]
+WIDTHS: list[str | int] = ["70px", "500px", "100px", "190px", "190px", "190px"]
 MAX_FILES = 500
 EXCERPT_CHARS = 90
 FILTER_CHARS = 200

@@ -18,7 +18,7 @@ from src.ui.index.facts import statistics
 from src.ui.wording import CHINESE, Words
 
 HEADERS = [CHINESE("文件"), CHINESE("文档"), CHINESE("段落"), CHINESE("重复"), CHINESE("情况")]
-WIDTHS: list[str | int] = ["180px", "62px", "62px", "62px", "220px"]
+WIDTHS: list[str | int] = ["150px", "92px", "92px", "92px", "150px"]
 MAX_FILES = 500
 
 
@@ -63,7 +63,7 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML, words: Words) -> None:
     @guarded
     def add_own(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)
-        return upload_summary(runtime.sessions.add(session, paths or [])), None, *own_view(session)
+        return upload_summary(runtime.sessions.add(session, paths or []), words), None, *own_view(session)
 
     @guarded
     def delete_own(name: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -73,7 +73,7 @@ def build(runtime: Runtime, tab: gr.Tab, facts: gr.HTML, words: Words) -> None:
 
     @guarded
     def add_shared(paths: list[str] | None) -> tuple[Any, ...]:
-        return upload_summary(add_to_base(runtime, paths or [])), None, *shared_view()
+        return upload_summary(add_to_base(runtime, paths or []), words), None, *shared_view()
 
     @guarded
     def delete_shared(name: str | None) -> tuple[Any, ...]:
