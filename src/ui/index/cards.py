@@ -79,7 +79,7 @@ def terms(explanation: Explanation, words: Words) -> str:
         for term, weight in ordered
     )
     others = words("；").join(escape(variant.strip()) for variant in explanation.variants)
-    also = f"<br>{words('同义的说法也一起查：')}{others}" if others else ""
+    also = f'<br>{words("同义的说法也一起查：")}<span lang="zh-CN">{others}</span>' if others else ""
     return f'<div class="yz-note">{words("查的字词（越少见的权重越大）：")}{chips}{also}</div>'
 
 
