@@ -159,7 +159,7 @@ class VisitorBatches:
                 batch.use_adapter = use_adapter
             yield batch
             texts = [line.text for line in batch.lines[batch.done :]]
-            for result in in_chunks(self._service, texts, use_adapter, stop, _CHUNK):
+            for result in in_chunks(self._service, texts, use_adapter, stop, _CHUNK, user=session):
                 batch.results.append(result)
                 batch.used = time.monotonic()
                 yield batch

@@ -81,7 +81,10 @@ def build(runtime: Runtime) -> None:
         """
         with calls.open("extract", request, text) as call:
             flag = _flag(use_adapter, "use_adapter")
-            for progress in call.follow(runtime.extraction.extract_stream(text, use_adapter=flag, stop=call.stop)):
+            stream = runtime.extraction.extract_stream(
+                text, use_adapter=flag, stop=call.stop, user=call.visitor
+            )
+            for progress in call.follow(stream):
                 value = progress.partial.to_json()
                 call.gave(value)
                 yield value

@@ -11,8 +11,9 @@ import gradio as gr
 
 from src.errors import Stopped, YuanZhiError
 from src.ui.calls import Kind, calls, session_of
+from src.ui.wording import Words
 
-__all__ = ["guarded", "served", "session_of"]
+__all__ = ["guarded", "guarded_in", "served", "session_of"]
 log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -36,20 +37,25 @@ CHECK_SLOT: dict[str, Any] = {"concurrency_id": "check", "concurrency_limit": 1}
 EDIT_SLOT: dict[str, Any] = {"concurrency_id": "edit", "concurrency_limit": 1}
 
 
-def guarded(handler: Handler) -> Handler:
+def guarded_in(words: Words) -> Callable[[Handler], Handler]:
+    """``guarded`` for a page in one language: the errors are Chinese sentences everywhere, and are said to be."""
+    return lambda handler: guarded(handler, words("提示"))
+
+
+def guarded(handler: Handler, title: str = "提示") -> Handler:
     """Turn a handler's errors into ``gr.Error``; keeps its signature, from which gradio reads the interface."""
     if inspect.isgeneratorfunction(handler):
 
         @functools.wraps(handler)
         def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            with _mapped_errors(), suppress(Stopped):
+            with _mapped_errors(title), suppress(Stopped):
                 yield from handler(*args, **kwargs)
 
         return stream  # type: ignore[return-value]
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with _mapped_errors():
+        with _mapped_errors(title):
             return handler(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -79,17 +85,17 @@ def served(endpoint: str, kind: Kind) -> Callable[[Handler], Handler]:
 
 
 @contextmanager
-def _mapped_errors() -> Iterator[None]:
+def _mapped_errors(title: str) -> Iterator[None]:
     try:
         yield
     except YuanZhiError as error:
-        raise gr.Error(str(error), title="提示", print_exception=False) from error
+        raise gr.Error(str(error), title=title, print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:
         # The text of a foreign error may hold what a user typed: only its type and place are logged.
         log.error("未预料的错误 %s", type(error).__name__, exc_info=_without_message(error))
-        raise gr.Error("出了意料之外的错误，已记入日志。请重试", title="提示", print_exception=False) from None
+        raise gr.Error("出了意料之外的错误，已记入日志。请重试", title=title, print_exception=False) from None
 
 
 def _without_message(error: Exception) -> tuple[type[BaseException], BaseException, Any]:

@@ -14,7 +14,16 @@ CSS = """
 .yz-meta {color: var(--body-text-color-subdued); font-size: .85em;}
 .yz-bar {height: 6px; border-radius: 3px; background: var(--border-color-primary); margin-top: 6px;}
 .yz-bar > span {display: block; height: 100%; border-radius: 3px; background: var(--color-accent);}
-.yz-note {color: var(--body-text-color-subdued); padding: 6px 2px; overflow-wrap: anywhere;}
+/* Gradio's own list of pages; the header has a link instead. */
+.nav-holder {display: none;}
+[role=tab].selected {color: var(--primary-600);}
+.dark [role=tab].selected {color: var(--primary-400);}
+.yz-header {display: flex; justify-content: space-between; align-items: flex-start; gap: 12px;}
+.yz-header h1, .yz-header p {margin: 0;}
+.yz-header a {display: inline-block; min-height: 32px; line-height: 32px; padding: 0 8px; white-space: nowrap;}
+/* A note stands as close to what it belongs to as a label does. */
+.hide-container > .html-container {padding: 0;}
+.prose .yz-note {color: var(--body-text-color-subdued); margin: 0; padding: 4px 2px; overflow-wrap: anywhere;}
 .yz-answer {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.7; min-height: 6em;}
 .yz-facts {display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px;}
 .yz-facts > div {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 8px 12px;
@@ -24,6 +33,12 @@ CSS = """
   {color: var(--body-text-color) !important;}
 mark {background: color-mix(in srgb, var(--color-accent) 30%, transparent); color: inherit; border-radius: 3px;}
 .prose, .prose * {overflow-wrap: anywhere;}
+.gradio-container :is(a, button, input, textarea, summary, [tabindex]):focus-visible {
+  outline: 2px solid var(--color-accent) !important; outline-offset: 1px;}
+@media (max-width: 600px), (pointer: coarse) {
+  .gradio-container :is(button.sm, .gallery-item, .legend-item, .label-wrap, .icon-button, .reset-button,
+    .overflow-menu > button, footer a, footer button, input[type=number]) {min-height: 32px; min-width: 32px;}
+}
 """
 
 

@@ -11,6 +11,7 @@ from src.runtime import Runtime
 from src.ui import health
 from src.ui.admission import FloodGuard, public_address
 from src.ui.calls import calls
+from src.ui.page_language import PageLanguage
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,6 @@ def launch_options(page: gr.Blocks, runtime: Runtime) -> dict[str, Any]:
         "mcp_server": runtime.settings.mcp,
         "app_kwargs": {
             "routes": [health.route(runtime, calls)],
-            "middleware": [Middleware(FloodGuard, events=addresses)],
+            "middleware": [Middleware(FloodGuard, events=addresses), Middleware(PageLanguage)],
         },
     }

@@ -14,14 +14,17 @@ import gradio as gr
 import pytest
 
 from src.errors import InputError, KnowledgeError
-from src.extraction.schema import Extraction, Span, render_entities
+from src.extraction.schema import LABELS, Extraction, Span, render_entities
 from src.extraction.service import ExtractionProgress, ExtractionService
 from src.extraction.visitors import VisitorBatches
 from src.files import csv_text
 from src.knowledge.worker import ParserPool
 from src.ui import extraction_tab
+from src.ui.calls import Call
 from src.ui.extraction import batch_tab, saving, single_tab, views
+from src.ui.log import Record
 from src.ui.running import until_stopped
+from src.ui.wording import CHINESE, Words
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
 from tests.knowledge import samples
 
@@ -45,6 +48,10 @@ class Pair(ScriptedModel):
         return super().stream(messages, options, stop, user=user)
 
 
+def call(stop: threading.Event | None = None) -> Call:
+    return Call("visitor", stop or threading.Event(), Record("extract", "tag"))
+
+
 def drawn(item: Any) -> bool:
     return item != SKIPPED
 
@@ -58,9 +65,17 @@ def spans_with(*confidences: float | None) -> list[Span]:
 
 
 def test_confidence_is_shown_in_per_cent_and_marked_where_low() -> None:
-    rows = views.table_rows(spans_with(0.987, 0.6, 0.599, 0.0, 1.0, None))
+    rows = views.table_rows(spans_with(0.987, 0.6, 0.599, 0.0, 1.0, None), CHINESE)
     assert [row[4] for row in rows] == ["99%", "60%", "⚠ 60%", "⚠ 0%", "100%", "—"]
     assert all(len(row) == len(views.HEADERS) for row in rows)
+
+
+def test_every_label_has_a_colour_and_an_english_name_beside_it() -> None:
+    assert tuple(views.COLOURS) == LABELS
+    english = Words("en")
+    assert views.highlight(Extraction.of("王", [Span("姓名", "王", 0, 1)]), english) == [("王", "姓名 Name")]
+    assert set(views.colours(english)) == {english(label) for label in LABELS}
+    assert all(english(label).startswith(f"{label} ") for label in LABELS)
 
 
 def test_the_csv_is_for_excel_and_runs_nothing() -> None:
@@ -77,7 +92,7 @@ def test_the_csv_is_for_excel_and_runs_nothing() -> None:
 
 def test_a_result_and_its_files_agree() -> None:
     service = ExtractionService(ScriptedModel(), adapter="resume")
-    items = list(single_tab.extraction_views(service, RESUME, True, threading.Event()))
+    items = list(single_tab.extraction_views(service, RESUME, True, call(), CHINESE))
     status, pieces, rows, result, json_file, csv_file = items[-1]
     assert "用时" in status
     assert "".join(piece for piece, _ in pieces) == RESUME
@@ -97,7 +112,7 @@ def test_files_reach_the_browser_with_their_kind() -> None:
 def test_comparison_counts_what_differs() -> None:
     model = Pair()
     service = ExtractionService(model, adapter="resume")
-    items = list(single_tab.comparison_views(service, RESUME, threading.Event()))
+    items = list(single_tab.comparison_views(service, RESUME, call(), CHINESE))
     assert [options.adapter for options in model.options] == [None, "resume"]
     status, of_base, of_adapter, difference = items[-1]
     assert "基座用时" in status
@@ -113,16 +128,16 @@ def test_comparison_counts_what_differs() -> None:
 
 def test_comparison_of_equals_and_of_hostile_text() -> None:
     one = Extraction.of(HOSTILE, [Span("姓名", HOSTILE, 0, len(HOSTILE))])
-    assert "完全一样" in views.differences(one, one)
-    html = views.differences(one, Extraction.of(HOSTILE))
+    assert "完全一样" in views.differences(one, one, CHINESE)
+    html = views.differences(one, Extraction.of(HOSTILE), CHINESE)
     assert "<img" not in html
     assert "&lt;img" in html
 
 
 def test_a_stop_ends_both_kinds_of_work_at_once() -> None:
     service = ExtractionService(model := Pair(), adapter="resume")
-    for make, width in ((lambda stop: single_tab.comparison_views(service, RESUME, stop), 4),
-                        (lambda stop: single_tab.extraction_views(service, RESUME, True, stop), 6)):  # fmt: skip
+    for make, width in ((lambda stop: single_tab.comparison_views(service, RESUME, call(stop), CHINESE), 4),
+                        (lambda stop: single_tab.extraction_views(service, RESUME, True, call(stop), CHINESE), 6)):  # fmt: skip
         model.options.clear()
         stop = threading.Event()
         items = until_stopped(make(stop), stop, width)
@@ -140,7 +155,7 @@ def test_work_stopped_in_the_queue_never_asks_the_model() -> None:
     service = ExtractionService(model := Pair(), adapter="resume")
     stop = threading.Event()
     stop.set()
-    items = list(until_stopped(single_tab.comparison_views(service, RESUME, stop), stop, 4))
+    items = list(until_stopped(single_tab.comparison_views(service, RESUME, call(stop), CHINESE), stop, 4))
     assert [any(map(drawn, item)) for item in items] == [False]
     assert not model.options
 
@@ -149,9 +164,9 @@ def test_an_unusable_text_is_said_before_anything_is_drawn() -> None:
     service = ExtractionService(Pair(), adapter="resume", max_chars=10)
     for text, said in ((" ", "空"), (RESUME, "上限 10"), (None, "NoneType")):
         with pytest.raises(InputError, match=said):
-            next(single_tab.comparison_views(service, text, threading.Event()))
+            next(single_tab.comparison_views(service, text, call(), CHINESE))
         with pytest.raises(InputError, match=said):
-            next(single_tab.extraction_views(service, text, True, threading.Event()))
+            next(single_tab.extraction_views(service, text, True, call(), CHINESE))
 
 
 def runtime_of(parser: ParserPool, max_chars: int = 5000) -> SimpleNamespace:
@@ -161,16 +176,16 @@ def runtime_of(parser: ParserPool, max_chars: int = 5000) -> SimpleNamespace:
 def test_an_uploaded_resume_is_put_into_the_box(tmp_path: Path, parser: ParserPool) -> None:
     path = tmp_path / "简历<b>.docx"
     path.write_bytes(samples.word(lambda document: document.add_paragraph(RESUME)))
-    text, about = single_tab.uploaded_text(runtime_of(parser), path)
+    text, about = single_tab.uploaded_text(runtime_of(parser), path, CHINESE)
     assert text == RESUME
     assert f"{len(RESUME)} 个字符" in about
     assert "<b>" not in about
-    text, about = single_tab.uploaded_text(runtime_of(parser, max_chars=10), path)
+    text, about = single_tab.uploaded_text(runtime_of(parser, max_chars=10), path, CHINESE)
     assert text == RESUME[:10]
     assert f"超过上限 10：只放入了前 10 个，其余 {len(RESUME) - 10} 个" in about
     (tmp_path / "坏.pdf").write_bytes(b"%PDF-1.7")
     with pytest.raises(KnowledgeError, match=r"坏\.pdf"):
-        single_tab.uploaded_text(runtime_of(parser), tmp_path / "坏.pdf")
+        single_tab.uploaded_text(runtime_of(parser), tmp_path / "坏.pdf", CHINESE)
 
 
 def batch_of(tmp_path: Path, parser: ParserPool, rows: int, name: str = "a") -> VisitorBatches:
@@ -184,7 +199,7 @@ def batch_of(tmp_path: Path, parser: ParserPool, rows: int, name: str = "a") -> 
 def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: ParserPool) -> None:
     rows = batch_tab.PREVIEW_ROWS + 3
     batches = batch_of(tmp_path, parser, rows)
-    items = list(batch_tab.batch_views(batches, "a", True, threading.Event()))
+    items = list(batch_tab.batch_views(batches, "a", True, threading.Event(), CHINESE))
     assert [f"已完成 {n} / {rows} 行" in status for n, (status, _) in enumerate(items)] == [True] * (rows + 1)
     assert "大约还要" in items[1][0]
     assert "全部做完" in items[-1][0]
@@ -194,37 +209,38 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
     assert len(first) == len(batch_tab.HEADERS)
     assert first[3] == last[3] == "王小明"
     assert items[1][1][1][2] == "等待"
-    assert batch_tab.stopped_note(batches.get("a")) == items[-1][0]
+    assert batch_tab.stopped_note(batches.get("a"), CHINESE) == items[-1][0]
 
 
 def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: ParserPool) -> None:
     batches = batch_of(tmp_path, parser, 4)
     stop = threading.Event()
-    items = until_stopped(batch_tab.batch_views(batches, "a", True, stop), stop, 2)
+    items = until_stopped(batch_tab.batch_views(batches, "a", True, stop, CHINESE), stop, 2)
     next(items), next(items), next(items)
     stop.set()
     assert not any(map(drawn, list(items)[-1]))
     batch = batches.get("a")
     assert batch.done == 2
-    assert "做完 2 / 4 行" in batch_tab.stopped_note(batch)
-    assert "之前已做完 2 行" in batch_tab.opened_note(batch)
-    again = list(batch_tab.batch_views(batches, "a", True, threading.Event()))
+    assert "做完 2 / 4 行" in batch_tab.stopped_note(batch, CHINESE)
+    assert "之前已做完 2 行" in batch_tab.opened_note(batch, CHINESE)
+    again = list(batch_tab.batch_views(batches, "a", True, threading.Event(), CHINESE))
     assert "已完成 2 / 4" in again[0][0]
     assert drawn(again[0][1])
     assert len(again) == 3
     with pytest.raises(InputError, match="请先上传"):
-        list(batch_tab.batch_views(batches, "b", True, threading.Event()))
+        list(batch_tab.batch_views(batches, "b", True, threading.Event(), CHINESE))
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "1 秒"), (59, "59 秒"), (90, "2 分钟"), (5400, "1.5 小时")])
 def test_time_left_in_words(seconds: float, words: str) -> None:
-    assert batch_tab.duration(seconds) == words
+    assert batch_tab.duration(seconds, CHINESE) == words
 
 
 def blocks_of(parser: ParserPool, adapter: str | None) -> tuple[str, list[Any]]:
     with gr.Blocks() as page:
         leaving = extraction_tab.build(
-            SimpleNamespace(parser=parser, extraction=ExtractionService(ScriptedModel(), adapter=adapter))
+            SimpleNamespace(parser=parser, extraction=ExtractionService(ScriptedModel(), adapter=adapter)),
+            CHINESE,
         )
     return json.dumps(page.get_config_file(), ensure_ascii=False, default=str), leaving
 
@@ -257,7 +273,7 @@ def extraction(text: str, *spans: tuple[str, int, int]) -> Extraction:
 )
 def test_highlighted_pieces_add_up_to_the_text(spans) -> None:
     text = "北京公司总经理"
-    pieces = views.highlight(extraction(text, *spans))
+    pieces = views.highlight(extraction(text, *spans), CHINESE)
     assert "".join(piece for piece, _ in pieces) == text
     assert [label for _, label in pieces if label][:1] == [label for label, _, _ in spans][:1]
 

@@ -13,7 +13,7 @@ from src.ui.calls import calls
 from src.ui.chat import bubbles, sources
 from src.ui.chat.conversation import Exchange, own_ranks
 from src.ui.chat.script import ANSWERS_JS
-from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded, session_of
+from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded_in, session_of
 from src.ui.running import Running, Views, until_stopped
 from src.ui.wording import Words
 
@@ -40,12 +40,12 @@ def build(runtime: Runtime, words: Words, example: str) -> Running:
     running = Running()
     ticket = gr.Number(visible=False)
 
-    @guarded
+    @guarded_in(words)
     def begin(message: str, request: gr.Request) -> int:
         check_message(message)
         return running.ticket(session_of(request))
 
-    @guarded
+    @guarded_in(words)
     def compare(message: str, number: int, request: gr.Request) -> Views:
         session = session_of(request)
         with (

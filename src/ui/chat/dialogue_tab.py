@@ -16,7 +16,7 @@ from src.ui.chat import bubbles, documents, export, sources
 from src.ui.chat.conversation import Conversation, Exchange, asked_again, ended, history, own_ranks, without_last
 from src.ui.chat.script import ANSWERS_JS, COPY_ALL_JS, DROP_JS, FOLLOW_JS
 from src.ui.extraction.saving import content, save_after
-from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded, session_of
+from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, guarded_in, session_of
 from src.ui.running import Running, Views, until_stopped
 from src.ui.wording import Words
 
@@ -97,12 +97,12 @@ js_on_load=ANSWERS_JS + FOLLOW_JS,
         status_now = bubbles.status(conversation[-1], words)
         return conversation, shown(conversation), status_now, number, gr.Button(visible=False)
 
-    @guarded
+    @guarded_in(words)
     def submit(message: str, conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
         asked = [*ended(conversation), Exchange(check_message(message))]
         return "", *begun(asked, request)
 
-    @guarded
+    @guarded_in(words)
     def again(conversation: Conversation, request: gr.Request) -> tuple[Any, ...]:
         return begun(asked_again(conversation), request)
 
@@ -125,13 +125,13 @@ js_on_load=ANSWERS_JS + FOLLOW_JS,
         ):
             yield from until_stopped(views(conversation, choices, session, call), stop, _OUTPUTS)
 
-    @guarded
+    @guarded_in(words)
     def answer(
         conversation: Conversation, use: bool, follow: bool, k: int, least: float, number: int, request: gr.Request
     ) -> Views:
         yield from answered_by(conversation, Choices(use, follow, k, least), number, request)
 
-    @guarded
+    @guarded_in(words)
     def answer_own(conversation: Conversation, number: int, request: gr.Request) -> Views:
         yield from answered_by(conversation, Choices(use_knowledge=False), number, request)
 
@@ -158,13 +158,13 @@ js_on_load=ANSWERS_JS + FOLLOW_JS,
         note = render.note(words("对话已清空。"))
         return [], shown([]), note, sources.panel((), words), gr.Button(visible=False)
 
-    @guarded
+    @guarded_in(words)
     def save(conversation: Conversation) -> dict[str, str]:
         if not conversation:
             raise gr.Error(words("还没有可以导出的对话"), title=words("提示"), print_exception=False)
         return content("yuanzhi-chat.md", export.markdown(conversation, words).encode())
 
-    @guarded
+    @guarded_in(words)
     def like(conversation: Conversation, event: gr.EventData) -> str:
         if ratings:
             record(ratings, conversation, event._data)

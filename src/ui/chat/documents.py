@@ -11,7 +11,7 @@ from src.retrieval.sessions import IDLE_S, MAX_CHARACTERS, MAX_FILES
 from src.retrieval.state import FileEntry
 from src.runtime import Runtime
 from src.ui import render
-from src.ui.guard import PRIVATE, SEARCH_SLOT, UPLOAD_LIFE_S, guarded, served, session_of
+from src.ui.guard import PRIVATE, SEARCH_SLOT, UPLOAD_LIFE_S, guarded_in, served, session_of
 from src.ui.wording import CHINESE, Words
 
 
@@ -41,11 +41,11 @@ def build(runtime: Runtime, words: Words) -> None:
         chosen = gr.Dropdown(names, value=names[-1] if names else None)
         return file_list(files, words), gr.Row(visible=bool(names)), chosen
 
-    @guarded
+    @guarded_in(words)
     def refresh(request: gr.Request) -> tuple[Any, ...]:
         return view(session_of(request))
 
-    @guarded
+    @guarded_in(words)
     @served("upload", "upload")
     def add(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)
@@ -53,7 +53,7 @@ def build(runtime: Runtime, words: Words) -> None:
         # The area is emptied, so that the same file can be dropped again.
         return upload_summary(added, words), None, *view(session)
 
-    @guarded
+    @guarded_in(words)
     def remove(name: str | None, request: gr.Request) -> tuple[Any, ...]:
         session = session_of(request)
         runtime.sessions.remove(session, name or "")

@@ -10,40 +10,61 @@ from src.extraction.service import ExtractionProgress
 from src.files import csv_text, defused
 from src.ui import render
 from src.ui.extraction.saving import content
+from src.ui.wording import CHINESE, Words
 
-# One colour a label, apart in hue and readable on light and dark.
-COLOURS = dict(
-    zip(LABELS, ("#e5484d", "#f76b15", "#d4a017", "#30a46c", "#12a594", "#0090ff", "#8e4ec6", "#d6409f"), strict=True)
-)  # fmt: skip
-HEADERS = ["类别", "文字", "起", "止", "置信度"]
+# One colour a label, apart in hue and readable on light and dark. Labels are data: in English their meaning is
+# shown beside them.
+COLOURS = {
+    CHINESE("姓名"): "#e5484d",
+    CHINESE("国籍"): "#f76b15",
+    CHINESE("种族"): "#d4a017",
+    CHINESE("职位"): "#30a46c",
+    CHINESE("教育背景"): "#12a594",
+    CHINESE("专业"): "#0090ff",
+    CHINESE("组织名"): "#8e4ec6",
+    CHINESE("地名"): "#d6409f",
+}
+HEADERS = [CHINESE("类别"), CHINESE("文字"), CHINESE("起"), CHINESE("止"), CHINESE("置信度")]
 # Below this a value is worth a second look.
 LOW_CONFIDENCE = 0.6
 Pieces = list[tuple[str, str | None]]
 
 
-def view(progress: ExtractionProgress) -> tuple[Any, ...]:
+def view(progress: ExtractionProgress, words: Words) -> tuple[Any, ...]:
     """Status, highlighted text, table rows, JSON, and the two files of a result so far."""
     extraction = progress.partial
-    found = f"已找到 {len(extraction.spans)} 个实体"
+    count = len(extraction.spans)
     if progress.done:
         seconds = extraction.timings_ms.get("total", 0) / 1000
-        status = f"{found}，用时 {seconds:.1f} 秒。每个实体都是原文里的一段。"
+        text = words("已找到 {count} 个实体，用时 {seconds:.1f} 秒。每个实体都是原文里的一段。")
+        status = text.format(count=count, seconds=seconds)
+    elif progress.ahead is not None:
+        status = words("前面还有 {ahead} 个请求…").format(ahead=progress.ahead)
     else:
-        status = f"正在抽取：{progress.windows_total} 段中的第 {min(progress.windows_done + 1, progress.windows_total)} 段，{found}……"
+        now, total = min(progress.windows_done + 1, progress.windows_total), progress.windows_total
+        text = words("正在抽取：{total} 段中的第 {now} 段，已找到 {count} 个实体……")
+        status = text.format(now=now, total=total, count=count)
     result = extraction.to_json()
     return (
         render.note(status),
-        highlight(extraction),
-        table_rows(extraction.spans),
+        highlight(extraction, words),
+        table_rows(extraction.spans, words),
         result,
         content("extraction.json", json.dumps(result, ensure_ascii=False, indent=2).encode()),
         content("extraction.csv", spans_csv(extraction.spans).encode()),
     )
 
 
-def table_rows(spans: Sequence[Span]) -> list[list[Any]]:
+def table_rows(spans: Sequence[Span], words: Words) -> list[list[Any]]:
     """One row a span; those of low confidence are marked."""
-    return [[span.label, span.text, span.start, span.end, confidence_text(span.confidence)] for span in spans]
+    return [
+        [words(span.label), span.text, span.start, span.end, confidence_text(span.confidence)] for span in spans
+    ]
+
+
+def colours(words: Words) -> dict[str, str]:
+    """Of the labels as ``highlight`` shows them."""
+    return {words(label): colour for label, colour in COLOURS.items()}
 
 
 def confidence_text(confidence: float | None) -> str:
@@ -59,44 +80,49 @@ def spans_csv(spans: Sequence[Span]) -> str:
     return csv_text([["label", "text", "start", "end", "confidence"], *rows])
 
 
-def highlight(extraction: Extraction) -> Pieces:
+def highlight(extraction: Extraction, words: Words) -> Pieces:
     """The text in pieces, each with its label or None; where two entities overlap, the first one is shown."""
     pieces: Pieces = []
     position = 0
     for span in _without_overlap(extraction.spans):
         if span.start > position:
             pieces.append((extraction.text[position : span.start], None))
-        pieces.append((span.text, span.label))
+        pieces.append((span.text, words(span.label)))
         position = span.end
     if position < len(extraction.text):
         pieces.append((extraction.text[position:], None))
     return pieces
 
 
-def differences(base: Extraction, adapted: Extraction) -> str:
+def differences(base: Extraction, adapted: Extraction, words: Words) -> str:
     """HTML: how many spans both found, and which only one of them did; the same span means label and place."""
     places = [{(span.start, span.end, span.label): span for span in found.spans} for found in (base, adapted)]
     only_base, only_adapted = places[0].keys() - places[1].keys(), places[1].keys() - places[0].keys()
     both = len(places[0].keys() & places[1].keys())
-    counts = render.facts({"两者都有": both, "只有基座": len(only_base), "只有适配器": len(only_adapted)})
-    differing = [(places[0][key], "只有基座") for key in only_base]
-    differing += [(places[1][key], "只有适配器") for key in only_adapted]
+    of_base, of_adapted = words("只有基座"), words("只有适配器")
+    counts = render.facts({words("两者都有"): both, of_base: len(only_base), of_adapted: len(only_adapted)})
+    differing = [(places[0][key], of_base) for key in only_base]
+    differing += [(places[1][key], of_adapted) for key in only_adapted]
     if not differing:
-        return counts + render.note("两边的结果完全一样。")
+        return counts + render.note(words("两边的结果完全一样。"))
     differing.sort(key=lambda row: (row[0].start, row[0].end, LABELS.index(row[0].label)))
-    rows = "".join(_difference_row(span, who) for span, who in differing)
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("类别", "文字", "位置", "谁找到的"))
+    names = (words("类别"), words("文字"), words("位置"), words("谁找到的"))
+    rows = "".join(
+        _difference_row(names, (words(span.label), span.text, f"{span.start}–{span.end}", who))
+        for span, who in differing
+    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
-        f'{counts}<div class="yz-scroll"><table class="yz-table" aria-label="两边不同的实体">'
+        f'{counts}<div class="yz-scroll"><table class="yz-table" aria-label="{words("两边不同的实体")}">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-def bar(done: int, total: int) -> str:
+def bar(done: int, total: int, words: Words) -> str:
     """How much of ``total`` is done, as a bar that screen readers can read."""
     percent = 100 * done // max(1, total)
     return (
-        f'<div class="yz-bar" role="progressbar" aria-label="进度" aria-valuemin="0" aria-valuemax="100"'
+        f'<div class="yz-bar" role="progressbar" aria-label="{words("进度")}" aria-valuemin="0" aria-valuemax="100"'
         f' aria-valuenow="{percent}"><span style="width:{percent}%"></span></div>'
     )
 
@@ -104,15 +130,15 @@ def bar(done: int, total: int) -> str:
 def changed(stream: Iterator[ExtractionProgress]) -> Iterator[ExtractionProgress | None]:
     """One item for each of ``stream``, so that a reader who leaves frees the model at once; None where there is
     nothing new to be drawn."""
-    shown: tuple[int, int, bool] | None = None
+    shown: tuple[int, int, bool, int | None] | None = None
     for progress in stream:
-        state = (progress.windows_done, len(progress.partial.spans), progress.done)
+        state = (progress.windows_done, len(progress.partial.spans), progress.done, progress.ahead)
         yield progress if state != shown else None
         shown = state
 
 
-def _difference_row(span: Span, who: str) -> str:
-    cells = (("类别", span.label), ("文字", span.text), ("位置", f"{span.start}–{span.end}"), ("", who))
+def _difference_row(names: Sequence[str], values: Sequence[str]) -> str:
+    cells = zip((*names[:-1], ""), values, strict=True)  # who found it says so itself
     return "<tr>" + "".join(f'<td data-label="{name}">{escape(value)}</td>' for name, value in cells) + "</tr>"
 
 

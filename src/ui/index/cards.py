@@ -10,10 +10,26 @@ from src.retrieval.inspect import Neighbours
 from src.retrieval.passages import Passage
 from src.retrieval.terms import matched_terms
 from src.ui import render
+from src.ui.wording import CHINESE, Words
 
-STAGE_NAMES = {"lexical": "字面", "dense": "向量", "fused": "融合", "rerank": "重排"}
+STAGE_NAMES = {
+    "lexical": CHINESE("字面"), "dense": CHINESE("向量"), "fused": CHINESE("融合"), "rerank": CHINESE("重排"),
+}  # fmt: skip
 _MARKS = {"ok": "✓", "warn": "!", "bad": "✗"}
-_WORDS = {"ok": "正常", "warn": "注意", "bad": "有问题"}
+_LEVELS = {"ok": CHINESE("正常"), "warn": CHINESE("注意"), "bad": CHINESE("有问题")}
+# What ``retrieval.checks`` measures; the figures it gives are told in Chinese.
+CHECKS = (
+    CHINESE("段落与向量的数目"),
+    CHINESE("向量模型"),
+    CHINESE("文件"),
+    CHINESE("删除未回收"),
+    CHINESE("重复段落"),
+    CHINESE("空的和过长的段落"),
+    CHINESE("向量长度"),
+    CHINESE("向量与文字相符"),
+    CHINESE("近似检索的召回率 recall@10"),
+    CHINESE("磁盘校验和"),
+)
 
 CSS = """
 #index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(200px, 1fr));}
@@ -37,7 +53,7 @@ CSS = """
 .yz-finding > span {overflow-wrap: anywhere;}
 .yz-finding .yz-mark {width: 1.5em; height: 1.5em; line-height: 1.5em; border-radius: 50%; text-align: center;
   color: #fff; font-weight: 700;}
-.yz-ok .yz-mark {background: #2b8a3e;} .yz-warn .yz-mark {background: #b35c00;} .yz-bad .yz-mark {background: #c92a2a;}
+.yz-ok .yz-mark {background: #277c37;} .yz-warn .yz-mark {background: #b35c00;} .yz-bad .yz-mark {background: #c92a2a;}
 @media (max-width: 600px) {
   #index-stats .yz-facts {grid-template-columns: repeat(auto-fit, minmax(130px, 1fr));}
   .yz-table thead {display: none;}
@@ -53,43 +69,44 @@ CSS = """
 """
 
 
-def terms(explanation: Explanation) -> str:
+def terms(explanation: Explanation, words: Words) -> str:
     """The terms searched for, each with its weight, the heaviest first."""
     if not explanation.terms:
-        return render.note("问题里没有可查的字词，只按向量找。")
+        return render.note(words("问题里没有可查的字词，只按向量找。"))
     ordered = sorted(explanation.terms.items(), key=lambda item: -item[1])
     chips = "".join(
         f'<span class="yz-term">{escape(term)} <span class="yz-meta">{weight:.1f}</span></span>'
         for term, weight in ordered
     )
-    others = "；".join(escape(variant.strip()) for variant in explanation.variants)
-    also = f"<br>同义的说法也一起查：{others}" if others else ""
-    return f'<div class="yz-note">查的字词（越少见的权重越大）：{chips}{also}</div>'
+    others = words("；").join(escape(variant.strip()) for variant in explanation.variants)
+    also = f'<br>{words("同义的说法也一起查：")}<span lang="zh-CN">{others}</span>' if others else ""
+    return f'<div class="yz-note">{words("查的字词（越少见的权重越大）：")}{chips}{also}</div>'
 
 
-def probe_table(explanation: Explanation, top_k: int) -> str:
+def probe_table(explanation: Explanation, top_k: int, words: Words) -> str:
     """Every candidate with its rank and score in every stage; the first ``top_k``, which a search gives, are marked."""
     if not explanation.candidates:
-        return render.note("没有找到任何段落。")
+        return render.note(words("没有找到任何段落。"))
     seen = [
         stage
         for stage in (STAGES if explanation.query.mode == "hybrid" else ("lexical", "dense"))
         if any(getattr(candidate.stages, stage) is not None for candidate in explanation.candidates)
     ]
-    head = "".join(f"<th>{name}</th>" for name in ("名次", "得分", *(STAGE_NAMES[stage] for stage in seen), "段落"))
-    rows = "".join(_probe_row(explanation, candidate, seen, top_k) for candidate in explanation.candidates)
+    names = (words("名次"), words("得分"), *(words(STAGE_NAMES[stage]) for stage in seen), words("段落"))
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(_probe_row(explanation, candidate, seen, top_k, words) for candidate in explanation.candidates)
     return f'<div class="yz-scroll"><table class="yz-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _probe_row(explanation: Explanation, found: Explained, seen: Sequence[str], top_k: int) -> str:
+def _probe_row(explanation: Explanation, found: Explained, seen: Sequence[str], top_k: int, words: Words) -> str:
     cells = "".join(
-        f'<td class="yz-n" data-label="{STAGE_NAMES[stage]}">{_stage(explanation, found, stage)}</td>'
+        f'<td class="yz-n" data-label="{words(STAGE_NAMES[stage])}">{_stage(explanation, found, stage, words)}</td>'
         for stage in seen
     )
     chunk = found.chunk
     asked = (explanation.query.text, *explanation.variants)
-    marks = list(dict.fromkeys(mark for wording in asked for mark in matched_terms(wording, chunk.text)))
-    own = " · 我的文档" if found.extra else ""
+    marks = list(dict.fromkeys(mark for said in asked for mark in matched_terms(said, chunk.text)))
+    own = f" · {words('我的文档')}" if found.extra else ""
     beginning = chunk.text[:60] + ("…" if len(chunk.text) > 60 else "")
     kind = ' class="yz-hit"' if found.rank <= top_k else ""
     passage = (
@@ -98,52 +115,63 @@ def _probe_row(explanation: Explanation, found: Explained, seen: Sequence[str], 
         f'<span class="yz-meta">{escape(chunk.chunk_id)} · {escape(chunk.source)}{own}</span>'
     )
     return (
-        f'<tr{kind}><td class="yz-n">{found.rank}</td><td class="yz-n" data-label="得分"><b>{found.score:.3f}</b></td>'
+        f'<tr{kind}><td class="yz-n">{found.rank}</td><td class="yz-n" data-label="{words("得分")}"><b>{found.score:.3f}</b></td>'
         f'{cells}<td class="yz-passage">{passage}</td></tr>'
     )
 
 
-def _stage(explanation: Explanation, found: Explained, stage: str) -> str:
+def _stage(explanation: Explanation, found: Explained, stage: str, words: Words) -> str:
     score = getattr(found.stages, stage)
     if score is None:
         return "—"
     rank = found.ranks[stage]
     if rank is not None:
-        return f"{score:.3f} <i>第 {rank}</i>"
+        return f"{score:.3f} <i>{words('第 {rank}').format(rank=rank)}</i>"
     beyond = score > 0 and explanation.query.mode in ("hybrid", stage)
-    return f"{score:.3f}" + (f" <i>{explanation.query.pool} 名外</i>" if beyond else "")
+    outside = words("{count} 名外").format(count=explanation.query.pool)
+    return f"{score:.3f}" + (f" <i>{outside}</i>" if beyond else "")
 
 
-def findings(found: Sequence[Finding], running: bool) -> str:
+def findings(found: Sequence[Finding], running: bool, words: Words) -> str:
     """The checks made so far."""
     rows = "".join(
         f'<div class="yz-finding yz-{finding.level}">'
-        f'<span class="yz-mark" title="{_WORDS[finding.level]}">{_MARKS[finding.level]}</span>'
-        f"<span><b>{escape(finding.name)}</b></span><span>{escape(finding.detail)}</span></div>"
+        f'<span class="yz-mark" title="{words(_LEVELS[finding.level])}">{_MARKS[finding.level]}</span>'
+        f'<span><b>{escape(words(finding.name))}</b></span><span lang="zh-CN">{escape(finding.detail)}</span></div>'
         for finding in found
     )
     if running:
-        return rows + render.note("正在检查…")
+        return rows + render.note(words("正在检查…"))
     worst = [finding for finding in found if finding.level != "ok"]
-    names = "、".join(finding.name for finding in worst)
-    return rows + render.note(f"查完了，要留意的有：{names}。" if worst else "查完了，没有发现问题。")
+    if not worst:
+        return rows + render.note(words("查完了，没有发现问题。"))
+    names = words("、").join(words(finding.name) for finding in worst)
+    return rows + render.note(words("查完了，要留意的有：{names}。").format(names=names))
 
 
-def passage_detail(around: Neighbours) -> str:
+def passage_detail(around: Neighbours, words: Words) -> str:
     """A whole passage with its place, what stands before and after it, and what is nearest to it."""
     passage = around.passage
     chunk = passage.chunk
     title = f"<div><b>{escape(chunk.title)}</b></div>" if chunk.title else ""
-    lead = f'<div class="yz-meta">一同索引的首句：{escape(passage.lead)}</div>' if passage.lead else ""
-    place = f"{passage.file} · {chunk.chunk_id} · 第 {chunk.start + 1}–{chunk.end} 字 · {len(chunk.text)} 字"
-    before = _neighbour("上一段", around.previous) if around.previous else render.note("这是文档的第一段。")
-    after = _neighbour("下一段", around.following) if around.following else render.note("这是文档的最后一段。")
-    nearest = "".join(_neighbour(f"余弦 {cosine:.3f}", other) for other, cosine in around.nearest)
+    first = words("一同索引的首句：")
+    lead = f'<div class="yz-meta">{first}{escape(passage.lead)}</div>' if passage.lead else ""
+    extent = words("第 {start}–{end} 字 · {count} 字")
+    where = extent.format(start=chunk.start + 1, end=chunk.end, count=len(chunk.text))
+    place = f"{passage.file} · {chunk.chunk_id} · {where}"
+    before, after = render.note(words("这是文档的第一段。")), render.note(words("这是文档的最后一段。"))
+    if around.previous:
+        before = _neighbour(words("上一段"), around.previous)
+    if around.following:
+        after = _neighbour(words("下一段"), around.following)
+    nearest = "".join(
+        _neighbour(words("余弦 {cosine:.3f}").format(cosine=cosine), other) for other, cosine in around.nearest
+    )
     return (
         f'<div class="yz-card"><div class="yz-meta">{escape(place)}</div>{title}{lead}'
         f'<div class="yz-text">{escape(chunk.text)}</div></div>'
         f'<div class="yz-pair">{before}{after}</div>'
-        f"<p><b>向量最近的段落</b></p>{nearest or render.note('没有别的段落。')}"
+        f"<p><b>{words('向量最近的段落')}</b></p>{nearest or render.note(words('没有别的段落。'))}"
     )
 
 

@@ -17,6 +17,7 @@ from src.knowledge.split import MAX_CHARS
 from src.retrieval.explain import Explanation
 from src.retrieval.inspect import Lengths
 from src.retrieval.projection import Projection
+from src.ui.wording import Words
 
 # Told apart also by those who see red and green alike, and on light and on dark.
 COLOURS = ("#4e79a7", "#f28e2b", "#76b7b2", "#e15759", "#59a14f", "#b07aa1", "#edc948", "#9c755f", "#ff9da7")
@@ -30,24 +31,23 @@ _GRID = "rgba(128,128,128,.25)"
 _HOVER_LINE, _HOVER_LINES, _NAME = 26, 5, 26
 
 
-def length_figure(lengths: Lengths) -> PlotData:
+def length_figure(lengths: Lengths, words: Words) -> PlotData:
     """A histogram of passages' characters; what is longer than a passage may be has a bar of its own."""
     edges = np.arange(0, MAX_CHARS + 1, BIN_CHARS)
     # A bar holds its upper end, so that a passage of the greatest length allowed is not with the longer ones.
     counts, _ = np.histogram(lengths.characters - 0.5, [-np.inf, *edges[1:], np.inf])
     names = [f"{a + 1}–{b}" for a, b in pairwise(edges.tolist())] + [f">{MAX_CHARS}"]
-    bar = {"type": "bar", "x": names, "y": counts.tolist(), "marker": {"color": COLOURS[0]}, "name": "段落"}
-    return _figure(
-        [bar], xaxis=_axis("字数") | {"showgrid": False}, yaxis=_axis("段数"), showlegend=False, bargap=0.08
-    )
+    bar = {"type": "bar", "x": names, "y": counts.tolist(), "marker": {"color": COLOURS[0]}}
+    xaxis = _axis(words("字数")) | {"showgrid": False}
+    return _figure([bar], xaxis=xaxis, yaxis=_axis(words("段数")), showlegend=False, bargap=0.08)
 
 
-def score_figure(explanation: Explanation) -> PlotData:
+def score_figure(explanation: Explanation, words: Words) -> PlotData:
     """Histograms of all candidates' scores in the stages that gave any, and in the end."""
     columns: dict[str, tuple[str, list[float | None]]] = {
-        "字面": ("lexical", [c.stages.lexical for c in explanation.candidates]),
-        "向量": ("dense", [c.stages.dense for c in explanation.candidates]),
-        "最终": ("final", [*(c.score for c in explanation.candidates)]),
+        words("字面"): ("lexical", [c.stages.lexical for c in explanation.candidates]),
+        words("向量"): ("dense", [c.stages.dense for c in explanation.candidates]),
+        words("最终"): ("final", [*(c.score for c in explanation.candidates)]),
     }
     edges = np.linspace(0, 1, BINS + 1)
     centres = ((edges[:-1] + edges[1:]) / 2).round(3).tolist()
@@ -63,12 +63,15 @@ def score_figure(explanation: Explanation) -> PlotData:
                 }
             )  # fmt: skip
     return _figure(
-        bars, xaxis=_axis("") | {"showgrid": False}, yaxis=_axis("候选段数"), barmode="group", bargap=0.1
+        bars, xaxis=_axis("") | {"showgrid": False}, yaxis=_axis(words("候选段数")), barmode="group", bargap=0.1
     )
 
 
 def map_figure(
-    projected: Projection, query: np.ndarray | None = None, hits: Sequence[tuple[np.ndarray, str]] = ()
+    projected: Projection,
+    words: Words,
+    query: np.ndarray | None = None,
+    hits: Sequence[tuple[np.ndarray, str]] = (),
 ) -> PlotData:
     """Passages as dots, a colour a file; the query (2,) as a star, its hits (point (2,), hover text) ringed, numbered."""
     passages = [place.passage for place in projected.places]
@@ -80,14 +83,15 @@ def map_figure(
             i for i, p in enumerate(passages) if (p.file == name if name is not None else p.file not in shown)
         ]
         if members:
-            label = _short(name, _NAME) if name is not None else f"其余 {len(counts) - len(shown)} 个文件"
+            others = words("其余 {count} 个文件").format(count=len(counts) - len(shown))
+            label = _short(name, _NAME) if name is not None else others
             texts = [hover_text(passages[i].chunk.chunk_id, passages[i].chunk.text) for i in members]
             colour = COLOURS[number] if name is not None else OTHERS
             marker = {"color": colour, "size": 8, "opacity": 0.75}
             traces.append(_dots(projected.points[members], texts, f"{escape(label, quote=False)}", marker))
     if hits:
         ring = {"symbol": "circle-open", "size": 17, "color": ACCENT, "line": {"width": 2.5}}
-        trace = _dots(np.stack([point for point, _ in hits]), [text for _, text in hits], "命中", ring)
+        trace = _dots(np.stack([point for point, _ in hits]), [text for _, text in hits], words("命中"), ring)
         numbers = [str(number) for number in range(1, len(hits) + 1)]
         traces.append(
             trace
@@ -95,7 +99,7 @@ def map_figure(
         )
     if query is not None:
         star = {"symbol": "star", "size": 18, "color": ACCENT, "line": {"width": 1, "color": "#ffffff"}}
-        traces.append(_dots(query[None, :], ["问题"], "问题", star))
+        traces.append(_dots(query[None, :], [words("问题")], words("问题"), star))
     axis = {**_axis(""), "showticklabels": False, "zeroline": False}
     return _figure(
         traces,

@@ -12,30 +12,32 @@ from src.retrieval.projection import Projection, projection
 from src.retrieval.search import MAX_QUERY_CHARS
 from src.runtime import Runtime
 from src.ui import render
-from src.ui.guard import CHECK_SLOT, PRIVATE, guarded, session_of
+from src.ui.guard import CHECK_SLOT, PRIVATE, guarded_in, session_of
 from src.ui.index.figures import hover_text, map_figure
+from src.ui.wording import CHINESE, Words
 
 HITS = 10
-ABOUT = (
+ABOUT = CHINESE(
     "每个点是一段，位置是它的向量在两个主成分上的投影（同样的索引总是同一张图），颜色是文件；"
     "投影只留下一部分信息，图上离得近的不一定真的最近。悬停看文字，拖动平移，右上角的按钮缩放。"
 )
 
 
-def build(runtime: Runtime, tab: gr.Tab, probe_query: gr.Textbox) -> None:
+def build(runtime: Runtime, tab: gr.Tab, probe_query: gr.Textbox, words: Words) -> None:
     """Draw the tab inside the current Blocks; its box takes over the question of the probe."""
+    guarded = guarded_in(words)
     with gr.Row(equal_height=True):
         query = gr.Textbox(
-            label="在地图上找 Query", placeholder="输入问题，看它落在哪里", max_length=MAX_QUERY_CHARS, scale=5,
+            label=words("在地图上找"), placeholder=words("输入问题，看它落在哪里"), max_length=MAX_QUERY_CHARS, scale=5,
             min_width=240, elem_id="map-input",
         )  # fmt: skip
-        button = gr.Button("定位 Locate", variant="primary", scale=1, min_width=120, elem_id="map-run")
-    note = gr.HTML(render.note(ABOUT), elem_id="map-note")
-    plot = gr.Plot(label="地图", show_label=False, elem_id="map-plot")
+        button = gr.Button(words("定位"), variant="primary", scale=1, min_width=120, elem_id="map-run")
+    note = gr.HTML(render.note(words(ABOUT)), elem_id="map-note")
+    plot = gr.Plot(label=words("地图"), show_label=False, elem_id="map-plot")
 
     @guarded
     def draw(text: str, request: gr.Request) -> tuple[str, Any]:
-        figure, about = view(runtime, text, session_of(request))
+        figure, about = view(runtime, text, session_of(request), words)
         return render.note(about), figure
 
     @guarded
@@ -48,7 +50,7 @@ def build(runtime: Runtime, tab: gr.Tab, probe_query: gr.Textbox) -> None:
     tab.select(enter, [query, probe_query], [query, note, plot], **slot)
 
 
-def view(runtime: Runtime, text: str, session: str) -> tuple[PlotData | None, str]:
+def view(runtime: Runtime, text: str, session: str, words: Words) -> tuple[PlotData | None, str]:
     """The figure, and what it shows in words; without a question only the passages.
 
     Raises:
@@ -57,24 +59,31 @@ def view(runtime: Runtime, text: str, session: str) -> tuple[PlotData | None, st
     own = runtime.sessions.base(session)
     bases = [base for base in (runtime.local_base, own) if base is not None and len(base)]
     if not bases:
-        return None, "索引是空的，没有可以画的段落。"
+        return None, words("索引是空的，没有可以画的段落。")
     projected = projection(bases)
-    shares = "、".join(f"{share:.0%}" for share in projected.share)
+    shares = words("、").join(f"{share:.0%}" for share in projected.share)
     count = len(projected.places)
-    extent = f"{count} 段" if count == projected.total else f"{projected.total} 段里均匀取出的 {count} 段"
-    about = f"{ABOUT}图上有 {extent}，两个方向各占差异的 {shares}。"
+    if count == projected.total:
+        extent = words("图上有 {count} 段，两个方向各占差异的 {shares}。")
+    else:
+        extent = words("图上有 {total} 段里均匀取出的 {count} 段，两个方向各占差异的 {shares}。")
+    about = words(ABOUT) + extent.format(count=count, total=projected.total, shares=shares)
     if not text.strip():
-        return map_figure(projected), about
+        return map_figure(projected, words), about
     explanation = runtime.retriever.explain(text, "hybrid", own)
     hits = [
-        (point, hover_text(f"第 {found.rank} 名 · {found.chunk.chunk_id}", found.chunk.text))
+        (
+            point,
+            hover_text(f"{words('第 {rank}').format(rank=found.rank)} · {found.chunk.chunk_id}", found.chunk.text),
+        )
         for found in explanation.candidates[:HITS]
         if (point := _point(projected, own if found.extra else runtime.local_base, found.chunk.chunk_id))
         is not None
     ]
     assert explanation.query.vector is not None  # hybrid embeds
     star = projected.place(explanation.query.vector[None, :])[0]
-    return map_figure(projected, star, hits), f"{about}星是问题，圈是前 {len(hits)} 条命中，数字是名次。"
+    marks = words("星是问题，圈是前 {count} 条命中，数字是名次。").format(count=len(hits))
+    return map_figure(projected, words, star, hits), about + marks
 
 
 def _point(projected: Projection, base: KnowledgeBase | None, chunk_id: str) -> np.ndarray | None:

@@ -1,6 +1,6 @@
 """What the chat's handlers do, with a scripted service and no browser."""
 
-import sys
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,14 +18,20 @@ from src.language.fake import FakeModel
 from src.retrieval.search import Retriever
 from src.runtime import Runtime
 from src.settings import load_settings
+from src.ui.calls import Call
 from src.ui.chat.conversation import Exchange, asked_again, ended, history, own_ranks, without_last
 from src.ui.chat.dialogue_tab import Choices, record, stream_turn
+from src.ui.log import Record
 from tests.ui.chat.scripted import ScriptedChat, hit
 
 
 def script(question: str, options: dict[str, Any]) -> Sequence[Answer]:
     waiting = Answer("", question, hits=(hit(1, "别的"),) if options["use_knowledge"] else ())
     return [waiting, replace(waiting, text="答"), replace(waiting, text="答完。", done=True)]
+
+
+def call() -> Call:
+    return Call("me", threading.Event(), Record("chat", "tag"))
 
 
 @pytest.fixture
@@ -39,8 +45,7 @@ def runtime(tmp_path: Path) -> Runtime:
 def test_what_the_visitor_set_reaches_the_service(runtime: Runtime) -> None:
     choices = Choices(use_knowledge=True, rewrite=False, top_k=7, min_score=0.4)
     earlier = Exchange("早", Answer("好。", "早", True))
-    stop = threading.Event()
-    steps = list(stream_turn(runtime, [earlier, Exchange("它呢？")], choices, "me", stop))
+    steps = list(stream_turn(runtime, [earlier, Exchange("它呢？")], choices, "me", call()))
     question, told, options = runtime.chat.calls[0]  # type: ignore[attr-defined]
     assert question == "它呢？"
     assert told == [Message("user", "早"), Message("assistant", "好。")]
@@ -54,7 +59,7 @@ def test_what_the_visitor_set_reaches_the_service(runtime: Runtime) -> None:
 
 def test_an_answer_without_knowledge_is_known_as_such(runtime: Runtime) -> None:
     choices = Choices(use_knowledge=False)
-    last = list(stream_turn(runtime, [Exchange("问")], choices, "me", threading.Event()))[-1][-1]
+    last = list(stream_turn(runtime, [Exchange("问")], choices, "me", call()))[-1][-1]
     assert not last.grounded
     assert last.is_done
 
@@ -96,20 +101,20 @@ def test_a_question_without_an_answer_is_told_without_one() -> None:
     ]
 
 
-def test_a_rating_is_kept_with_its_question(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kept: list[tuple[Path, dict[str, Any]]] = []
-    keeper = SimpleNamespace(record=lambda path, **values: kept.append((path, values)))
-    monkeypatch.setitem(sys.modules, "src.ui.feedback", keeper)
+def test_a_rating_is_kept_with_its_question(tmp_path: Path) -> None:
+    file = tmp_path / "ratings.jsonl"
     turns = [
         Exchange("一", Answer("1", "一", True, (hit(1, "文", source="a.txt"),))),
         Exchange("二", Answer("2", "二")),
     ]
-    record(tmp_path, turns, {"number": 0, "liked": False})
-    assert kept == [(tmp_path, {"liked": False, "question": "一", "answer": "1", "sources": ["a.txt a.txt#1"]})]
+    record(file, turns, {"number": 0, "liked": False})
+    kept = json.loads(file.read_text("utf-8"))
+    assert kept.pop("time")
+    assert kept == {"liked": False, "question": "一", "answer": "1", "sources": ["a.txt a.txt#1"]}
     hostile: list[Any] = [
         {"number": 1, "liked": True}, {"number": 9, "liked": True}, {"number": -1, "liked": True},
         {"number": "0", "liked": True}, {"number": 0, "liked": "yes"}, {}, None, [],
     ]  # fmt: skip
     for sent in hostile:
-        record(tmp_path, turns, sent)
-    assert len(kept) == 1
+        record(file, turns, sent)
+    assert len(file.read_text("utf-8").splitlines()) == 1
