@@ -158,7 +158,7 @@ class ChatService:
         timings["total"] = _since(started)
         answer = replace(answer, text=text.strip(), timings_ms=timings, done=True)
         if answer.hits:
-            support = support_of(text, answer.hits, question, self._similarity)
+            support = support_of(text, answer.hits, question, self._similarity, self._retriever.lexicon.variants)
             answer = replace(answer, support=support, conflicts=conflicts_of(question, relevant))
         yield answer
 

@@ -1,61 +1,59 @@
 """Which passage carries which sentence of an answer, and where in it.
 
 A sentence is compared with one or two neighbouring sentences of a passage at a time: over a whole passage chance
-would cover much of anything. Some things must match whatever else does: numbers, Latin words, a negation, and both
-ends of the sentence, because in Chinese that is where the subject and what is said of it stand.
+would cover much of anything. What it says beyond the question must stand there, with what was asked beside it;
+numbers, names and negations must match (``claims.py``).
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import numpy as np
 
-from src.chat.numbers import canonical, values
+from src.chat.claims import Claim, Piece, contradicts, is_about, plain
 from src.chat.types import Support
 from src.knowledge.split import sentence_spans
-from src.retrieval.terms import fold
 from src.retrieval.types import Hit
 
-# Cosine similarities of a sentence with each text, float (texts,).
+# Cosine similarities of a text with each other text, float (texts,).
 Similarity = Callable[[str, Sequence[str]], np.ndarray]
+# Other wordings of a text, by known synonyms.
+Variants = Callable[[str], Sequence[str]]
 
-# Share of a sentence's content characters that the evidence has, in pieces of two and more. Below MIN_COVERAGE the
-# meaning must be close as well. Chosen on tests/data/judged_answers.jsonl; see NOTES.md.
+# Share of a sentence's content characters that the evidence has. Below MIN_COVERAGE the meaning must be close as well.
+# Chosen on tests/data/judged_answers.jsonl; see NOTES.md.
 MIN_COVERAGE = 0.6
 MIN_COVERAGE_ALIKE = 0.4
 ALIKE = 0.6
+# The same of what the question does not say.
+MIN_NEW = 0.6
 # Shorter than this, a sentence says nothing without its question ("1927年。"), so the evidence must suit that too.
 SHORT = 8
-MIN_QUESTION_COVERAGE = 0.3
+MIN_QUESTION = 0.3
 
 _SENTENCE = re.compile(r"[^。！？!?；;\n]+[。！？!?；;]?")
-_LIST_MARK = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.、)）](?!\d)|[(（]\d{1,2}[)）])\s*")
-_LEAD_IN = re.compile(
-    r"^(?:(?:根据|按照|依据|从)[^，,：:。]{0,10}(?:资料|背景|信息|材料|内容|文本|描述)[^，,：:。]{0,6}[，,：:]"
-    r"|(?:答案|答|回答)(?:是|为)?[：:]|答案[是为]|(?:因此|所以|总之|综上所述|是的|对的?|没错|好的|同时|此外|另外)[，,])\s*"
-)
-_PRONOUN = re.compile(
-    r"^(?:它们?|[他她]们?|该[校市省国节地公产书人]\w?|这[是里些座所个种位条部]?|那[是里些座所个种位条部]?|其中?|此|主要)"
-)
-_FUNCTION = frozenset("的了是在和与及为于由被把也都就而并或则之其该这那个位等以所着过又还将有从到对中上下里")
-_NEGATION = frozenset("不没未无非莫勿")
-_LATIN = re.compile(r"[a-z][a-z0-9]+")
-_CLAUSE_END = re.compile(r"[，,；;：:。！？!?\n]")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NOT_WORD = re.compile(r"[\W_]+")
+# Whoever answers these may repeat the question's words.
+_POLAR = re.compile(r"吗|是否|是不是|有没有|能不能|会不会|可不可以|要不要|对不对")
 
 
 def support_of(
-    answer: str, hits: Sequence[Hit], question: str = "", similarity: Similarity | None = None
+    answer: str,
+    hits: Sequence[Hit],
+    question: str = "",
+    similarity: Similarity | None = None,
+    variants: Variants | None = None,
 ) -> tuple[Support, ...]:
     """Link each sentence of ``answer`` to the passage that carries it best, where one does.
 
-    ``similarity`` compares meanings; without it a paraphrase needs more words in common.
+    ``similarity`` compares meanings (without it a paraphrase needs more words in common), ``variants`` knows other
+    words for the same (羊城, 广州).
     """
-    windows = [window for hit in hits for window in _windows(hit)]
-    asked = _Claim.of(question)
-    about = {window: asked.alignment(window.text).coverage for window in windows} if question else {}
-    return tuple(_support(sentence, windows, about, similarity) for sentence in split_sentences(answer))
+    finder = _Finder(hits, question, similarity, variants or (lambda _: ()))
+    return tuple(finder.support(sentence) for sentence in split_sentences(answer))
 
 
 def split_sentences(text: str) -> list[str]:
@@ -66,127 +64,118 @@ def split_sentences(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Window:
-    """One or two sentences of a passage: text[start:end], folded, and the passage's title before them."""
+    """One or two sentences of a passage: text[start:end] behind the passage's title, ``plain``.
+
+    ``suits`` says in [0, 1] how well it suits the question.
+    """
 
     rank: int
     start: int
     end: int
     text: str
+    suits: float = 1.0
 
 
 @dataclass(frozen=True)
-class _Alignment:
-    """``covered`` says of each content character of a claim whether the window has it."""
-
+class _Found:
+    window: _Window
     coverage: float
-    covered: tuple[bool, ...]
-    contradicted: bool
+
+    @property
+    def score(self) -> float:
+        """Of several that say it the one that is about the question, then the shorter one."""
+        return self.coverage + 0.2 * self.window.suits - 0.0001 * (self.window.end - self.window.start)
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """What a sentence states, folded, without what leads into it."""
-
-    text: str
-    content: tuple[int, ...]
-
-    @classmethod
-    def of(cls, sentence: str) -> "_Claim":
-        text = _LIST_MARK.sub("", fold(sentence))
-        text = canonical(_PRONOUN.sub("", _LEAD_IN.sub("", text)))
-        content = tuple(
-            i for i, character in enumerate(text) if character not in _FUNCTION and not _NOT_WORD.match(character)
+class _Finder:
+    def __init__(
+        self, hits: Sequence[Hit], question: str, similarity: Similarity | None, variants: Variants
+    ) -> None:
+        self._similarity, self._variants = similarity, variants
+        wordings = [question, *variants(question)] if question else []
+        self._question = "\n".join(map(plain, wordings))
+        self._open = bool(question) and _POLAR.search(question) is None
+        windows = [window for hit in hits for window in _windows(hit)]
+        asked = [Claim.of(wording) for wording in wordings]
+        suits = [max((_coverage(claim, w.text) for claim in asked), default=1.0) for w in windows]
+        # A question in another language shares no words with any passage; only its meaning can be compared.
+        self._foreign = (
+            bool(question) and not _CHINESE.search(question) and any(_CHINESE.search(w.text) for w in windows)
         )
-        return cls(text, content)
+        if self._foreign:
+            texts = [w.text for w in windows]
+            suits = [float(s) for s in similarity(question, texts)] if similarity else [0.0] * len(texts)
+        self._windows = [
+            _Window(w.rank, w.start, w.end, w.text, suit) for w, suit in zip(windows, suits, strict=True)
+        ]
+        # Of another wording the whole name: 大学 of 北京大学 (for 北大) would let any 大学 pass.
+        self._asked = asked[0].pairs.union(*(_names(asked[0].text, c.text) for c in asked[1:])) if asked else set()
 
-    def alignment(self, window: str) -> _Alignment:
-        """Tile the claim with the longest pieces that stand in the window."""
-        covered = [False] * len(self.text)
-        contradicted = not all(_holds_negation(rest, window) for rest in self._negated())
-        position = 0
-        while position < len(self.text):
-            end = position + 1
-            while end < len(self.text) and self.text[position : end + 1] in window:
-                end += 1
-            if end - position >= 2:
-                covered[position:end] = [True] * (end - position)
-                contradicted = contradicted or self._lacks_negation(position, end, window)
-                position = end
-            else:
-                position += 1
-        marks = tuple(covered[i] for i in self.content)
-        return _Alignment(sum(marks) / len(marks) if marks else 0.0, marks, contradicted)
+    def support(self, sentence: str) -> Support:
+        """The passage that carries ``sentence`` best; the score is the share of it that stands there."""
+        claims = [Claim.of(wording) for wording in (sentence, *self._variants(sentence))]
+        found = [f for claim in claims for window in self._windows if (f := self._carries(window, claim))]
+        if not found:
+            nearest = max((_coverage(claim, w.text) for claim in claims for w in self._windows), default=0.0)
+            return Support(sentence, None, round(nearest, 4))
+        best = max(found, key=lambda one: one.score)
+        window = best.window
+        return Support(sentence, window.rank, round(best.coverage, 4), (window.start, window.end))
 
-    def _negated(self) -> list[str]:
-        """What stands behind each negation, to the end of its clause."""
-        return [_CLAUSE_END.split(self.text[i + 1 :])[0] for i in self.content if self.text[i] in _NEGATION]
+    def _carries(self, window: _Window, claim: Claim) -> _Found | None:
+        pieces = claim.pieces(window.text)
+        coverage = _share(claim.content, pieces)
+        if (
+            coverage < MIN_COVERAGE_ALIKE
+            or (len(claim.content) < SHORT and window.suits < MIN_QUESTION)
+            or not _covered(claim.content[:2], pieces)
+            or contradicts(claim, window.text, pieces)
+            or not self._says_something(window, claim, pieces)
+            or (coverage < MIN_COVERAGE and not self._is_alike(claim, window))
+        ):
+            return None
+        return _Found(window, coverage)
 
-    def _lacks_negation(self, start: int, end: int, window: str) -> bool:
-        """Whether the window says 不 before this piece wherever it stands, and the claim does not."""
-        if start and self.text[start - 1] in _NEGATION:
+    def _says_something(self, window: _Window, claim: Claim, pieces: list[Piece]) -> bool:
+        """Whether the window has what the claim ends with: what is said beyond the question, beside what was asked."""
+        if not self._open:
+            return bool(_covered(claim.content[-2:], pieces))
+        new = claim.new(self._question)
+        if not new or _share(new, pieces) < MIN_NEW or not _covered(new[-2:], pieces):
             return False
-        places = [match.start() for match in re.finditer(re.escape(self.text[start:end]), window)]
-        return all(place and window[place - 1] in _NEGATION for place in places)
+        if self._foreign:
+            return True
+        fresh = [piece for piece in pieces if _covered(new, [piece])]
+        apt = [piece for piece in fresh if is_about(piece, window.text, self._asked)]
+        return 2 * len(_covered(new, apt)) >= len(_covered(new, fresh))
 
-
-def _holds_negation(negated: str, window: str) -> bool:
-    """Whether the window negates the same: half of its character pairs behind a negation in one clause."""
-    pairs = {negated[i : i + 2] for i in range(len(negated) - 1)} or {negated}
-    rests = (
-        clause[i + 1 :]
-        for clause in _CLAUSE_END.split(window)
-        for i, character in enumerate(clause)
-        if character in _NEGATION
-    )
-    return any(2 * sum(pair in rest for pair in pairs) >= len(pairs) for rest in rests)
+    def _is_alike(self, claim: Claim, window: _Window) -> bool:
+        return self._similarity is not None and float(self._similarity(claim.text, [window.text])[0]) >= ALIKE
 
 
 def _windows(hit: Hit) -> list[_Window]:
     text = hit.chunk.text
     spans = sentence_spans(text) or [(0, len(text))]
     pairs = [(spans[i][0], spans[i + 1][1]) for i in range(len(spans) - 1)]
-    title = fold(hit.chunk.title)
-    return [
-        _Window(hit.rank, start, end, f"{title}\n{canonical(fold(text[start:end]))}")
-        for start, end in (*spans, *pairs)
-    ]
+    title = plain(hit.chunk.title)
+    return [_Window(hit.rank, start, end, f"{title}，{plain(text[start:end])}") for start, end in (*spans, *pairs)]
 
 
-def _support(
-    sentence: str, windows: Sequence[_Window], about: dict[_Window, float], similarity: Similarity | None
-) -> Support:
-    claim = _Claim.of(sentence)
-    numbers, words = values(claim.text), set(_LATIN.findall(claim.text))
-    best, best_score = None, 0.0
-    nearest = 0.0
-    for window in windows:
-        alignment = claim.alignment(window.text)
-        nearest = max(nearest, alignment.coverage)
-        if (
-            alignment.coverage < MIN_COVERAGE_ALIKE
-            or alignment.contradicted
-            or not numbers <= values(window.text)
-            or not words <= set(_LATIN.findall(window.text))
-            or not _has_ends(alignment.covered)
-        ):
-            continue
-        suits = about.get(window, 1.0)
-        if len(claim.content) < SHORT and suits < MIN_QUESTION_COVERAGE:
-            continue
-        if alignment.coverage < MIN_COVERAGE and not _is_alike(claim.text, window.text, similarity):
-            continue
-        # Of several that say it the one that is about the question, then the shorter one.
-        score = alignment.coverage + 0.2 * suits - 0.0001 * (window.end - window.start)
-        if score > best_score:
-            best, best_score, nearest_best = window, score, alignment.coverage
-    if best is None:
-        return Support(sentence, None, round(nearest, 4))
-    return Support(sentence, best.rank, round(nearest_best, 4), (best.start, best.end))
+def _names(text: str, other: str) -> set[str]:
+    """The words that stand in ``other`` alone."""
+    changes = SequenceMatcher(None, text, other, autojunk=False).get_opcodes()
+    return {
+        other[start:end] for _, _, _, start, end in changes if other[start:end] not in text and end - start >= 2
+    }
 
 
-def _has_ends(covered: Sequence[bool]) -> bool:
-    return bool(covered) and any(covered[:2]) and any(covered[-2:])
+def _covered(places: Sequence[int], pieces: Sequence[Piece]) -> list[int]:
+    return [i for i in places if any(piece.start <= i < piece.end for piece in pieces)]
 
 
-def _is_alike(claim: str, window: str, similarity: Similarity | None) -> bool:
-    return similarity is not None and float(similarity(claim, [window])[0]) >= ALIKE
+def _share(places: Sequence[int], pieces: Sequence[Piece]) -> float:
+    return len(_covered(places, pieces)) / len(places) if places else 0.0
+
+
+def _coverage(claim: Claim, text: str) -> float:
+    return _share(claim.content, claim.pieces(text))

@@ -41,7 +41,7 @@ class Retriever:
         self.embedder = embedder
         self._dense_weight = dense_weight
         self._reranker: Reranker = LinearReranker() if reranker is None else reranker
-        self._lexicon = default_lexicon() if lexicon is None else lexicon
+        self.lexicon = default_lexicon() if lexicon is None else lexicon
 
     def search(
         self, query: str, top_k: int = 10, mode: str = "hybrid", extra: Collection | None = None
@@ -77,11 +77,11 @@ class Retriever:
         """
         collections = _both(self.base, extra)
         asked = self._query(check_query(query), _check_mode(mode), pool, collections)
-        return explanation(asked, self._lexicon.variants(asked.text), self._candidates(asked, collections))
+        return explanation(asked, self.lexicon.variants(asked.text), self._candidates(asked, collections))
 
     def _query(self, text: str, mode: Mode, pool: int, collections: Sequence[Collection]) -> Query:
         # Counted over all, so that a term's weight does not depend on which collection a passage is in.
-        worded = [(term_weights(other, collections), factor) for other, factor in self._lexicon.wordings(text)]
+        worded = [(term_weights(other, collections), factor) for other, factor in self.lexicon.wordings(text)]
         wordings = tuple(Wording(weights, factor) for (weights, _), factor in worded)
         average = worded[0][0][1]
         vector = None if mode == "lexical" else self.embedder.encode_queries([text])[0]  # (d,)
@@ -123,7 +123,7 @@ class Retriever:
     def _factors(self, query: Query, candidates: Sequence[Candidate]) -> np.ndarray:
         """float64 (wordings, candidates)."""
         factors = np.repeat([[wording.factor] for wording in query.wordings], len(candidates), axis=1)
-        if misread := self._lexicon.misread(query.text):
+        if misread := self.lexicon.misread(query.text):
             texts = [f"{candidate.chunk.title}\n{candidate.chunk.text}" for candidate in candidates]
             factors[0, [misread.search(fold(text)) is not None for text in texts]] = MISREAD
         return factors

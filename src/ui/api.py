@@ -81,9 +81,7 @@ def build(runtime: Runtime) -> None:
         """
         with calls.open("extract", request, text) as call:
             flag = _flag(use_adapter, "use_adapter")
-            stream = runtime.extraction.extract_stream(
-                text, use_adapter=flag, stop=call.stop, user=call.visitor
-            )
+            stream = runtime.extraction.extract_stream(text, use_adapter=flag, stop=call.stop, user=call.visitor)
             for progress in call.follow(stream):
                 value = progress.partial.to_json()
                 call.gave(value)

@@ -16,6 +16,6 @@ def build(runtime: Runtime, words: Words) -> list[Running]:
     with gr.Tabs():
         with gr.Tab(words("对话"), id="chat"):
             chat = dialogue_tab.build(runtime, words, EXAMPLES)
-        with gr.Tab(words("有无知识对照 Compare"), id="compare"):
+        with gr.Tab(words("有无知识对照"), id="compare"):
             comparison = compare_tab.build(runtime, words, EXAMPLES[0])
     return [chat, comparison]

@@ -30,10 +30,10 @@ def build(runtime: Runtime, words: Words, example: str) -> Running:
         stop_button = gr.Button(words("■ 停止"), variant="stop", scale=0, min_width=90)
     with gr.Row(equal_height=True):
         with gr.Column(min_width=280):
-            gr.HTML(f"<h4>{escape(words('不用知识库 Without knowledge'))}</h4>")
+            gr.HTML(f"<h4>{escape(words('不用知识库'))}</h4>")
             without = gr.HTML(elem_id="compare-without", container=True)
         with gr.Column(min_width=280):
-            gr.HTML(f"<h4>{escape(words('用知识库 With knowledge'))}</h4>")
+            gr.HTML(f"<h4>{escape(words('用知识库'))}</h4>")
             grounded = gr.HTML(elem_id="compare-with", container=True, js_on_load=ANSWERS_JS)
     found = gr.HTML(sources.panel((), words), elem_id="compare-sources")
 

@@ -155,9 +155,7 @@ def extraction_views(service: ExtractionService, text: str, use_adapter: bool, c
         yield views.view(progress, words) if progress else (gr.skip(),) * _OUTPUTS
 
 
-def _progress(
-    service: ExtractionService, text: str, use_adapter: bool, call: Call
-) -> Iterator[ExtractionProgress]:
+def _progress(service: ExtractionService, text: str, use_adapter: bool, call: Call) -> Iterator[ExtractionProgress]:
     return call.follow(service.extract_stream(text, use_adapter=use_adapter, stop=call.stop, user=call.visitor))
 
 
