@@ -38,24 +38,27 @@ EDIT_SLOT: dict[str, Any] = {"concurrency_id": "edit", "concurrency_limit": 1}
 
 
 def guarded_in(words: Words) -> Callable[[Handler], Handler]:
-    """``guarded`` for a page in one language: the errors are Chinese sentences everywhere, and are said to be."""
-    return lambda handler: guarded(handler, words("提示"))
+    """``guarded`` for a page in one language: the errors are Chinese sentences everywhere, and are said to be.
+
+    In the text, because gradio 6.31 does not show the title.
+    """
+    return lambda handler: guarded(handler, words("提示：{error}"))
 
 
-def guarded(handler: Handler, title: str = "提示") -> Handler:
+def guarded(handler: Handler, notice: str = "{error}") -> Handler:
     """Turn a handler's errors into ``gr.Error``; keeps its signature, from which gradio reads the interface."""
     if inspect.isgeneratorfunction(handler):
 
         @functools.wraps(handler)
         def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            with _mapped_errors(title), suppress(Stopped):
+            with _mapped_errors(notice), suppress(Stopped):
                 yield from handler(*args, **kwargs)
 
         return stream  # type: ignore[return-value]
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        with _mapped_errors(title):
+        with _mapped_errors(notice):
             return handler(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -85,17 +88,18 @@ def served(endpoint: str, kind: Kind) -> Callable[[Handler], Handler]:
 
 
 @contextmanager
-def _mapped_errors(title: str) -> Iterator[None]:
+def _mapped_errors(notice: str) -> Iterator[None]:
     try:
         yield
     except YuanZhiError as error:
-        raise gr.Error(str(error), title=title, print_exception=False) from error
+        raise gr.Error(notice.format(error=error), title="提示", print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:
         # The text of a foreign error may hold what a user typed: only its type and place are logged.
         log.error("未预料的错误 %s", type(error).__name__, exc_info=_without_message(error))
-        raise gr.Error("出了意料之外的错误，已记入日志。请重试", title=title, print_exception=False) from None
+        told = notice.format(error="出了意料之外的错误，已记入日志。请重试")
+        raise gr.Error(told, title="提示", print_exception=False) from None
 
 
 def _without_message(error: Exception) -> tuple[type[BaseException], BaseException, Any]:

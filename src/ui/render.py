@@ -36,8 +36,8 @@ mark {background: color-mix(in srgb, var(--color-accent) 30%, transparent); colo
 .gradio-container :is(a, button, input, textarea, summary, [tabindex]):focus-visible {
   outline: 2px solid var(--color-accent) !important; outline-offset: 1px;}
 @media (max-width: 600px), (pointer: coarse) {
-  .gradio-container :is(button.sm, .gallery-item, .legend-item, .label-wrap, .icon-button, .reset-button,
-    .overflow-menu > button, footer a, footer button, input[type=number]) {min-height: 32px; min-width: 32px;}
+  button.sm, .gallery-item, .legend-item, .label-wrap, .icon-button, .reset-button, .overflow-menu > button,
+  footer a, footer button, input[type=number] {min-height: 32px !important; min-width: 32px;}
 }
 """
 

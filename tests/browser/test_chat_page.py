@@ -82,7 +82,7 @@ def chat_address(scripted: Runtime) -> Iterator[str]:
     from src.ui.page import create_page, launch
 
     page = create_page(scripted)
-    yield launch(page, scripted.settings, block=False)
+    yield launch(page, scripted, block=False)
     page.close()
 
 

@@ -109,7 +109,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         extraction=ExtractionService(ScriptedModel(), adapter="resume"),
     )
     page = create_page(runtime)
-    yield launch(page, settings, block=False)
+    yield launch(page, runtime, block=False)
     page.close()
 
 
@@ -207,9 +207,8 @@ def test_an_error_is_said_to_be_in_chinese(desktop: tuple[Page, str]) -> None:
     go(page, "probe", language)
     page.locator("#probe-input :is(input, textarea)").fill("")
     page.locator("#probe-run").click()
-    title = "提示" if language == "zh" else "Notice (in Chinese)"
-    expect(page.locator("body")).to_contain_text("问题是空的")
-    expect(page.locator("body")).to_contain_text(title)
+    said = "提示：" if language == "zh" else "Notice (in Chinese): "
+    expect(page.locator("body")).to_contain_text(said + "问题是空的")
     page.reload()
     expect(page.get_by_role("heading", name="源知 YuanZhi")).to_be_visible()
 
@@ -227,10 +226,8 @@ def test_on_a_phone(browser: Browser, served: str, language: str, scheme: str) -
             continue  # has tests of its own
         targets = page.locator("button.sm:visible, button.lg:visible, .gallery-item:visible, .yz-header a:visible")
         sizes = [(target.inner_text(), target.bounding_box()) for target in targets.all()]
-        assert [text for text, box in sizes if box and min(box["width"], box["height"]) < 32] == [], view
-        ours = (
-            ".yz-note, .yz-meta, .yz-header *, [role=tab], button.sm, button.lg, label span, .yz-table td, .yz-mark"
-        )
+        assert [(text, box) for text, box in sizes if box and min(box["width"], box["height"]) < 32] == [], view
+        ours = ".yz-note, .yz-meta, .yz-header *, [role=tab], button.sm:enabled, button.lg:enabled, label span, .yz-table td, .yz-mark"
         page.mouse.move(0, 0)
         page.wait_for_timeout(300)
         assert page.evaluate(FAINT, ours) == [], view
