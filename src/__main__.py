@@ -97,29 +97,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="适配器目录")
     train.add_argument("--dev", type=Path, metavar="FILE", help="验证数据；不填从 --data 里留出 5%%")
     add_recipe_arguments(train)
-    help_text = "量好坏：检索、抽取"
+    help_text = "量好坏：检索、回答、抽取"
     evaluate = commands.add_parser("evaluate", help=help_text, description=help_text)
     measures = evaluate.add_subparsers(dest="what", required=True, metavar="量什么")
     retrieval = command(
         "retrieval", _evaluate_retrieval, "检索：课程的做法、BM25 与各阶段，一次跑完", within=measures
     )
-    retrieval.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help='SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question"} 的 .jsonl',
-    )
     retrieval.add_argument("--distractors", type=Path, metavar="D.jsonl", help='每行 {"text"}：混进来的无关文档')
     retrieval.add_argument("--questions", type=int, default=0, metavar="N", help="均匀抽取约 N 个问题（默认全部）")
     extraction = command("extraction", _evaluate_extraction, "抽取：精确率、召回率、F1 与错误", within=measures)
-    extraction.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help='标注好的简历，JSON 数组或 .jsonl：{"text", "entities": [["姓名", 起, 止], …]}',
-    )
     which = extraction.add_mutually_exclusive_group()
     which.add_argument("--no-adapter", action="store_true", help="只用基座模型")
     which.add_argument("--both", action="store_true", help="适配器与基座模型都跑，并排比较")
@@ -130,16 +116,15 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "answers", _evaluate_answers, "回答：对不对、有没有依据、该不该拒答；旁边是课程的做法", within=measures
     )
     answers.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help='SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question" 加 "answers"} 的 .jsonl',
-    )
-    answers.add_argument(
         "--questions", type=int, default=200, metavar="N", help="均匀抽取 N 个问题（默认 200；0 为全部）"
     )
-    for measure in (retrieval, extraction, answers):
+    layouts = (
+        (retrieval, 'SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question"} 的 .jsonl'),
+        (answers, 'SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question" 加 "answers"} 的 .jsonl'),
+        (extraction, '标注好的简历，JSON 数组或 .jsonl：{"text", "entities": [["姓名", 起, 止], …]}'),
+    )
+    for measure, layout in layouts:
+        measure.add_argument("--data", type=Path, required=True, metavar="FILE", help=layout)
         measure.add_argument("--output", type=Path, metavar="OUT.json", help="结果另存为 JSON")
     return parser
 
