@@ -162,7 +162,7 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
     if given.json:
         _print_json(answer.to_json())
         return
-    print(answer.text[printed:])
+    print(answer.written[printed:])
     for hit in answer.hits:
         print(f"[{hit.rank}] {hit.score:.2f} {hit.chunk.source} {hit.chunk.text[:60]}")
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.chat.passages import Passage, arrange, shortened
+from src.chat.types import Quote
 from src.errors import InputError
 from src.language.base import LanguageModel, Message
 from src.retrieval.types import Hit
@@ -16,21 +17,27 @@ MAX_PASSAGE_CHARS = 1200
 
 @dataclass(frozen=True)
 class Prompt:
-    """How a model is asked with passages; ``user`` takes {background} and {question}, ``passage`` {n} and {text}."""
+    """How a model is asked with passages.
+
+    ``user`` takes {background} and {question}, ``passage`` {n} and {text}, ``quote`` {text}: the sentence that answers
+    best, said once more behind the passages; empty where the model is not told.
+    """
 
     system: str
     user: str
     passage: str = "[{n}] {text}"
+    quote: str = ""
 
-    def messages(self, question: str, passages: Sequence[Passage]) -> list[Message]:
+    def messages(self, question: str, passages: Sequence[Passage], quote: Quote | None = None) -> list[Message]:
         """The prompt, passages numbered by their first hit as the page numbers them."""
-        background = "\n".join(
-            self.passage.replace("{n}", str(p.ranks[0])).replace("{text}", p.text) for p in passages
-        )
+        lines = [self.passage.replace("{n}", str(p.ranks[0])).replace("{text}", p.text) for p in passages]
+        if quote is not None and self.quote:
+            lines.append(self.quote.replace("{text}", quote.text))
         # Not str.format, nor one replacement after the other: a passage may hold braces.
         before, _, rest = self.user.partition("{background}")
         between, _, after = rest.partition("{question}")
-        return [Message("system", self.system), Message("user", before + background + between + question + after)]
+        user = before + "\n".join(lines) + between + question + after
+        return [Message("system", self.system), Message("user", user)]
 
 
 # The course's wording, passages numbered.
@@ -47,6 +54,7 @@ def build_messages(
     history: Sequence[Message],
     max_new_tokens: int,
     prompt: Prompt = COURSE,
+    quote: Quote | None = None,
 ) -> list[Message]:
     """The prompt, shortened where it must be: oldest turns first, then the last passages, never the question.
 
@@ -58,7 +66,7 @@ def build_messages(
     passages = _within(arrange(hits), question)
     while True:
         if passages:
-            messages = prompt.messages(question, passages)
+            messages = prompt.messages(question, passages, quote)
         else:
             messages = [Message("system", SYSTEM), *turns, Message("user", question)]
         used = model.count_tokens(messages)

@@ -1,4 +1,4 @@
-"""RAG chat: standalone question -> retrieve -> prompt -> stream -> support of each sentence."""
+"""RAG chat: standalone question -> retrieve -> quote -> prompt -> stream -> support of each sentence."""
 
 import threading
 import time
@@ -11,6 +11,7 @@ import numpy as np
 from src.chat.conflicts import conflicts_of
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up
+from src.chat.quote import best_sentence
 from src.chat.support import support_of
 from src.chat.types import Answer, Comparison
 from src.errors import InputError
@@ -80,6 +81,7 @@ class ChatService:
         threshold = self._min_score if min_score is None else min_score
         started = time.perf_counter()
         answer = Answer(text="", question=question)
+        relevant: list[Hit] = []
         if use_knowledge:
             search_for, hits = self._retrieve(question, history if rewrite else (), top_k, threshold, extra)
             timings = {"retrieve": _since(started)}
@@ -90,8 +92,11 @@ class ChatService:
                 yield replace(answer, text=REFUSAL, refused=True, done=True)
                 return
             question = search_for
+            relevant = worth_reading(hits, threshold)
+            quote = best_sentence(question, relevant, lambda q, texts: self._retriever.suits(q, texts, extra))
+            answer = replace(answer, quote=quote)
         yield answer
-        yield from self._generate(answer, question, history, started, threshold, stop, user)
+        yield from self._generate(answer, question, relevant, history, started, stop, user)
 
     def compare(
         self,
@@ -137,15 +142,14 @@ class ChatService:
         self,
         answer: Answer,
         question: str,
+        relevant: Sequence[Hit],
         history: Sequence[Message],
         started: float,
-        threshold: float,
         stop: threading.Event | None,
         user: str,
     ) -> Iterator[Answer]:
-        relevant = _worth_reading(answer.hits, threshold)
         messages = build_messages(
-            self._model, question, relevant, history, self._options.max_new_tokens, self._prompt
+            self._model, question, relevant, history, self._options.max_new_tokens, self._prompt, answer.quote
         )
         text, timings = "", dict(answer.timings_ms)
         for piece in self._model.stream(messages, self._options, stop, user=user):
@@ -172,7 +176,7 @@ def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:
     return any(hit.score >= threshold for hit in hits)
 
 
-def _worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:
+def worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:
     """The passages that go into the prompt: a small model mixes up what a weak passage says with what a good one
     says, and every passage costs time to the first token."""
     best = max((_odds(hit.score) for hit in hits), default=0.0)

@@ -31,7 +31,14 @@ COURSE, OURS = "course", "yuanzhi"
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer and what it is worth; shares in [0, 1]. ``support``: of its sentences, None for no sentence."""
+    """One answer and what it is worth; shares in [0, 1].
+
+    Attributes:
+        text: as it is written, the quote from the passages behind the model's words.
+        exact_match, f1, said: of the model's words alone; ``said`` where they contain a right answer.
+        contained: whether ``text`` does.
+        support: of the sentences, None for no sentence.
+    """
 
     method: str
     question: str
@@ -41,6 +48,7 @@ class Answered:
     refused: bool
     exact_match: bool
     f1: float
+    said: bool
     contained: bool
     support: float | None
     first_token_ms: float | None
@@ -50,13 +58,15 @@ class Answered:
 @dataclass(frozen=True)
 class AnswerScore:
     """Means over the questions of one method; a refusal counts as a wrong answer. ``support`` over what was answered
-    with sentences, None where the method gives none."""
+    with sentences, None where the method gives none; ``characters`` of the whole text."""
 
     method: str
     questions: int
     exact_match: float
     f1: float
+    said: float
     contained: float
+    characters: float
     support: float | None
     first_token_p50_ms: float
     p50_ms: float
@@ -143,11 +153,16 @@ def evaluate(
 
 
 def table(evaluation: AnswerEvaluation) -> str:
-    """Lines to print; shares in percent, times in seconds."""
-    lines = [f"{'方法':10}{'EM':>8}{'字 F1':>8}{'含答案':>7}{'有依据':>7}{'首字 p50':>9}{'用时 p50':>9}{'p95':>8}"]
+    """Lines to print; shares in percent, times in seconds. 模型含: the model's words contain the answer; 含答案: they
+    or the quote behind them do; EM and F1 are of its words."""
+    lines = [
+        f"{'方法':10}{'EM':>8}{'字 F1':>8}{'模型含':>7}{'含答案':>7}{'字数':>8}{'有依据':>7}"
+        f"{'首字 p50':>9}{'用时 p50':>9}{'p95':>8}"
+    ]
     for one in evaluation.scores:
         support = "—" if one.support is None else f"{100 * one.support:.1f}"
-        shares = f"{100 * one.exact_match:10.1f}{100 * one.f1:10.1f}{100 * one.contained:10.1f}{support:>10}"
+        shares = "".join(f"{100 * share:10.1f}" for share in (one.exact_match, one.f1, one.said, one.contained))
+        shares += f"{one.characters:10.0f}{support:>10}"
         times = f"{one.first_token_p50_ms / 1000:10.2f}{one.p50_ms / 1000:11.2f}{one.p95_ms / 1000:8.2f}"
         lines.append(f"{one.method:10}{shares}{times}")
     refusal = evaluation.refusal
@@ -222,7 +237,7 @@ def _course(
 
 
 def _judge(method: str, question: Question, answer: Answer) -> Answered:
-    text = "" if answer.refused else normalised(answer.text)
+    text, written = ("", "") if answer.refused else (normalised(answer.text), normalised(answer.written))
     golds = [normalised(gold) for gold in question.answers]
     support = None
     if answer.support:
@@ -232,11 +247,12 @@ def _judge(method: str, question: Question, answer: Answer) -> Answered:
         question=question.text,
         doc_id=question.doc_id,
         answers=question.answers,
-        text=answer.text,
+        text=answer.written,
         refused=answer.refused,
         exact_match=text in golds,
         f1=max(character_f1(text, gold) for gold in golds),
-        contained=any(gold in text for gold in golds if gold),
+        said=any(gold in text for gold in golds if gold),
+        contained=any(gold in written for gold in golds if gold),
         support=support,
         first_token_ms=answer.timings_ms.get("first_token"),
         total_ms=answer.timings_ms.get("total", answer.timings_ms.get("retrieve", 0.0)),
@@ -252,7 +268,9 @@ def _score(method: str, answered: Sequence[Answered]) -> AnswerScore:
         questions=len(answered),
         exact_match=statistics.mean(one.exact_match for one in answered),
         f1=statistics.mean(one.f1 for one in answered),
+        said=statistics.mean(one.said for one in answered),
         contained=statistics.mean(one.contained for one in answered),
+        characters=statistics.mean(len(one.text) for one in answered),
         support=statistics.mean(support) if support else None,
         first_token_p50_ms=statistics.median(first) if first else 0.0,
         p50_ms=statistics.median(times),

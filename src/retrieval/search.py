@@ -10,6 +10,8 @@ from src.embedding.base import Embedder
 from src.errors import InputError
 from src.knowledge.clean import clean
 from src.retrieval.explain import Explanation, explanation
+from src.retrieval.features import NAMES as WORD_FEATURES
+from src.retrieval.features import word_features
 from src.retrieval.lexical import term_weights
 from src.retrieval.rerank import LinearReranker, Pool, Reranker
 from src.retrieval.synonyms import MISREAD, Lexicon, default_lexicon
@@ -21,6 +23,8 @@ MAX_TOP_K = 100
 # Share of the dense score in the fused one, chosen with benchmarks/retrieval.py: 0.1 to 0.3 are within
 # half a point of each other, more lets a weak dense ranking push good lexical matches down.
 DENSE_WEIGHT = 0.2
+# Of meaning beside words, where sentences are compared: fitted on DRCD's questions; see NOTES.md.
+MEANING = 0.7
 # Candidates that each side brings, at least; the other side scores them too.
 POOL = 50
 
@@ -78,6 +82,20 @@ class Retriever:
         collections = _both(self.base, extra)
         asked = self._query(check_query(query), _check_mode(mode), pool, collections)
         return explanation(asked, self.lexicon.variants(asked.text), self._candidates(asked, collections))
+
+    def suits(self, query: str, texts: Sequence[tuple[str, str]], extra: Collection | None = None) -> np.ndarray:
+        """How well each of a few (subject, sentence) suits a question, float64 (texts,), to compare within one call.
+
+        That is the share of the question's terms that both have, of the wording they suit best, and ``MEANING`` times
+        the sentence's similarity. Raises as ``search``.
+        """
+        asked = self._query(check_query(query), "hybrid", 1, _both(self.base, extra))
+        words = word_features([wording.weights for wording in asked.wordings], texts)
+        factors = np.array([wording.factor for wording in asked.wordings])
+        shares = (factors[:, None] * words[:, :, WORD_FEATURES.index("chunk")]).max(axis=0)
+        return np.asarray(
+            shares + MEANING * (self.embedder.encode([text for _, text in texts]) @ asked.vector), dtype=np.float64
+        )
 
     def _query(self, text: str, mode: Mode, pool: int, collections: Sequence[Collection]) -> Query:
         # Counted over all, so that a term's weight does not depend on which collection a passage is in.

@@ -27,3 +27,16 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield page
     page.close()
     assert errors == []
+
+
+def choose_tab(page: Page, name: str) -> None:
+    """Opens a tab; on a narrow page gradio keeps some behind a button, and needs a moment to find out which."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    hidden = page.locator(".overflow-menu:visible")
+    expect(tab.filter(visible=True).or_(hidden).first).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_timeout(300)
+    if tab.filter(visible=True).count():
+        tab.filter(visible=True).first.click()
+    else:
+        hidden.locator("> button").click()
+        hidden.get_by_role("button", name=name, exact=True).click()

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from src.chat.types import Answer, Conflict, Support
+from src.chat.types import Answer, Conflict, Quote, Support
 from src.embedding.fake import HashingEmbedder
 from src.language.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import Settings, load_settings
-from tests.browser.test_chat import answers, ask, keep
+from tests.browser.test_chat import answers, ask, keep, set_threshold
 from tests.ui.chat.scripted import ScriptedChat, hit
 
 pytestmark = pytest.mark.browser
@@ -60,6 +60,9 @@ def script(runtime: Runtime) -> Any:
             Support(last, None, 0.1),
         )
         conflicts = (Conflict(1, "1927", 3, "1928"),) if "矛盾" in question else ()
+        if "原文" in question:
+            sentence = PASSAGE[PASSAGE.index("2000") :]
+            answer = replace(answer, quote=Quote(1, sentence, middle, place + len(PASSAGE)))
         yield replace(answer, text=FIRST + SECOND + last, support=support, conflicts=conflicts, done=True)
 
     return say
@@ -176,6 +179,19 @@ def test_a_reader_who_has_scrolled_up_is_left_there(page: Page) -> None:
     expect(answers(page).last.get_by_role("button", name="复制")).to_be_in_viewport()
 
 
+def test_the_quote_leads_to_its_place_and_is_copied(page: Page) -> None:
+    ask(page, "原文")
+    finished(page)
+    quote = answers(page).locator(".yz-quote")
+    expect(quote).to_have_text("原文 “2000年7月合并组建。” [1]")
+    quote.get_by_role("button").click()
+    expect(page.locator('#sources details[data-rank="1"] mark.yz-lit')).to_have_text("2000年7月合并组建。")
+    answers(page).get_by_role("button", name="复制").click()
+    page.wait_for_timeout(300)
+    assert page.evaluate("navigator.clipboard.readText()").endswith("\n原文 “2000年7月合并组建。” [1]")
+    keep(page, "chat-quote")
+
+
 def test_hostile_text_stays_text_and_is_copied_as_it_is(page: Page) -> None:
     ask(page, f"敌意 {HOSTILE}")
     finished(page)
@@ -196,9 +212,7 @@ def test_hostile_text_stays_text_and_is_copied_as_it_is(page: Page) -> None:
 
 def test_a_refusal_offers_the_models_own_answer(page: Page) -> None:
     open_settings(page)
-    threshold = page.locator("#min-score input[type=number]")
-    threshold.fill("0.9")
-    threshold.press("Tab")
+    set_threshold(page, "0.9")
     ask(page, "历史")
     expect(page.locator("#chat-status")).to_contain_text("没有相关度达到门槛 0.90 的资料")
     expect(answers(page)).to_contain_text("所以没有作答")
@@ -210,8 +224,7 @@ def test_a_refusal_offers_the_models_own_answer(page: Page) -> None:
     expect(answers(page)).to_contain_text("我自己觉得是这样。")
     expect(page.locator("#chat-own")).to_be_hidden()
     expect(answers(page)).to_have_count(1)
-    threshold.fill("0.3")
-    threshold.press("Tab")
+    set_threshold(page, "0.3")
     page.locator("#chat-retry").click()
     expect(answers(page)).to_contain_text(FIRST)
     expect(page.locator("#sources .yz-below")).to_have_count(1)

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from src.language.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import ROOT, load_settings
+from tests.browser.conftest import choose_tab
 from tests.conftest import ARTIFACTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
@@ -83,17 +84,6 @@ def keep(page: Page, name: str) -> None:
     page.screenshot(path=ARTIFACTS / f"inspector-{name}.png", full_page=True)
 
 
-def go(page: Page, name: str) -> None:
-    """To a sub-tab; on a narrow page gradio keeps some behind a button."""
-    tab = page.get_by_role("tab", name=name, exact=True)
-    menu = page.locator(".overflow-menu:visible")
-    if menu.count() and not (tab.count() and tab.first.is_visible()):
-        menu.locator("> button").click()
-        menu.get_by_role("button", name=name, exact=True).click()
-    else:
-        tab.first.click()
-
-
 def box(page: Page, elem_id: str) -> Locator:
     return page.locator(f"#{elem_id} textarea, #{elem_id} input").first
 
@@ -141,7 +131,7 @@ def test_the_map_shows_passages_the_question_and_hits_and_hover_text_is_text(
     page: Page, inspected: Runtime
 ) -> None:
     box(page, "probe-input").fill("火星上的粗体")
-    go(page, "地图")
+    choose_tab(page, "地图")
     expect(box(page, "map-input")).to_have_value("火星上的粗体")
     points = page.locator("#map-plot .scatterlayer .point")
     expect(points).to_have_count(len(inspected.base) + 10 + 1)
@@ -160,7 +150,7 @@ def test_the_map_shows_passages_the_question_and_hits_and_hover_text_is_text(
 
 
 def test_passages_are_paged_filtered_read_and_exported(page: Page, inspected: Runtime) -> None:
-    go(page, "全部段落")
+    choose_tab(page, "全部段落")
     total = len(inspected.base)
     count, table = page.locator("#chunk-count"), page.locator("#chunk-table")
     expect(count).to_contain_text(f"第 1–100 段，共 {total} 段")
@@ -194,7 +184,7 @@ def test_passages_are_paged_filtered_read_and_exported(page: Page, inspected: Ru
 
 
 def test_files_are_added_and_deleted_for_all(page: Page, inspected: Runtime, tmp_path: Path) -> None:
-    go(page, "文档")
+    choose_tab(page, "文档")
     files, result = page.locator("#shared-files"), page.locator("#shared-result")
     expect(files).to_contain_text("company_handbook.md")
     new, bad = tmp_path / "新社团.txt", tmp_path / "坏.xyz"
@@ -217,30 +207,30 @@ def test_files_are_added_and_deleted_for_all(page: Page, inspected: Runtime, tmp
 
 
 def test_ones_own_documents_are_listed_searched_and_deleted(page: Page, tmp_path: Path) -> None:
-    go(page, "文档")
+    choose_tab(page, "文档")
     file = tmp_path / "我的.txt"
     file.write_text("青柠社的社长是钱多多。", encoding="utf-8")
     page.locator("#own-upload input[type=file]").set_input_files(file)
     expect(page.locator("#own-result")).to_contain_text("已加入 我的.txt：1 段")
     expect(page.locator("#own-files")).to_contain_text("我的.txt")
     expect(page.locator("#shared-files")).not_to_contain_text("我的.txt")
-    go(page, "全部段落")
+    choose_tab(page, "全部段落")
     page.get_by_role("radio", name="我的文档").check()
     expect(page.locator("#chunk-count")).to_contain_text("共 1 段")
-    go(page, "检索探针")
+    choose_tab(page, "检索探针")
     box(page, "probe-input").fill("青柠社的社长")
     page.locator("#probe-run").click()
     expect(page.locator("#probe-table tbody tr").first).to_contain_text("我的文档")
-    go(page, "文档")
+    choose_tab(page, "文档")
     expect(box(page, "own-name")).to_have_value("我的.txt")
     page.locator("#own-delete").click()
     expect(page.locator("#own-result")).to_contain_text("已删除 我的.txt")
-    go(page, "全部段落")
+    choose_tab(page, "全部段落")
     expect(page.locator("#chunk-count")).to_contain_text("还没有段落")
 
 
 def test_the_check_goes_through_everything(page: Page) -> None:
-    go(page, "体检")
+    choose_tab(page, "体检")
     expect(page.locator("#length-plot .bars path").first).to_be_attached()
     page.locator("#check-run").click()
     expect(page.locator("#check-results")).to_contain_text("没有发现问题")
@@ -251,7 +241,7 @@ def test_the_check_goes_through_everything(page: Page) -> None:
 def test_a_dark_narrow_phone_needs_no_sideways_scrolling(phone: Page) -> None:
     box(phone, "probe-input").fill("羊城")
     for name, english in TABS.items():
-        go(phone, name)
+        choose_tab(phone, name)
         if name.startswith("检索"):
             phone.locator("#probe-run").click()
             expect(phone.locator("#probe-scores .bars path").first).to_be_attached()

@@ -16,6 +16,7 @@ from src.language.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import ROOT, load_settings
 from src.ui.wording import english
+from tests.browser.conftest import choose_tab
 from tests.conftest import ARTIFACTS
 from tests.extraction.fakes import RESUME, ScriptedModel
 
@@ -135,12 +136,7 @@ def go(page: Page, view: str, language: str) -> None:
     """To a view; gradio keeps some tabs behind a button on a narrow page. Something is found in it where that is quick."""
     for names in VIEWS[view]:
         name = names[language == "en"]
-        tab = page.get_by_role("tab", name=name, exact=True).first
-        if tab.count() and tab.is_visible():
-            tab.click()
-        else:
-            page.locator(".overflow-menu:visible > button").click()
-            page.locator(".overflow-menu:visible").get_by_role("button", name=name, exact=True).click()
+        choose_tab(page, name)
     if view == "extract":
         page.locator("#resume-input textarea").fill(RESUME)
         page.locator("#extract-run").click()

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from src.embedding.fake import HashingEmbedder
@@ -61,9 +62,11 @@ def test_the_course_gets_one_whole_passage_and_its_own_prompt() -> None:
     assert course[-1][0].content == f"背景：{TEXTS[1]}\n问题：长江全长多少公里？\n请基于背景，回答问题。"
 
 
-def test_a_wrong_answer_scores_nothing() -> None:
+def test_of_wrong_words_only_the_quote_is_worth_something() -> None:
     found = run(FakeModel(lambda _: "不对"))
-    assert [(s.exact_match, s.f1, s.contained) for s in found.scores] == [(0, 0, 0)] * 2
+    assert [(s.exact_match, s.f1, s.said) for s in found.scores] == [(0, 0, 0)] * 2
+    assert [s.contained for s in found.scores] == [0, 1]
+    assert [s.characters for s in found.scores] == [2, np.mean([len(f"不对\n\n原文：“{t}”[1]") for t in TEXTS[:2]])]
 
 
 def test_removing_the_passage_is_what_refusal_is_measured_on() -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from html import escape
 
-from src.chat.types import Answer
+from src.chat.types import Answer, Quote
 from src.ui import render
 from src.ui.chat.conversation import Exchange
-from src.ui.chat.evidence import pieces
+from src.ui.chat.evidence import QUOTE, pieces
 from src.ui.wording import Words
 
 # Of a question in a line about it.
@@ -33,6 +33,8 @@ def reply(turn: Exchange, words: Words) -> str:
         before.append(_notice(words("⚠ 模型自己的回答，可能有误：没有使用知识库。"), "yz-warning"))
     if answer.follow_up:
         before.append(_notice(words("联系上文，按“{question}”检索").format(question=_short(answer.question))))
+    if answer.quote is not None:
+        after.append(_quote(answer.quote, words))
     after += [_conflict(answer, number, words) for number in range(len(answer.conflicts))]
     if turn.stopped:
         after.append(_notice(words("■ 已停止，没有答完。")))
@@ -112,6 +114,14 @@ def _body(answer: Answer, words: Words) -> str:
         else:
             parts.append(f"<span>{text}</span> {cite(piece.support.rank, f's{piece.number}', words)}")
     return "".join(parts)
+
+
+def _quote(quote: Quote, words: Words) -> str:
+    # What is quoted is Chinese on the English page, too.
+    text = f'<span lang="zh-CN">“{escape(quote.text)}”</span>'
+    return (
+        f'<blockquote class="yz-quote">{escape(words("原文"))} {text} {cite(quote.rank, QUOTE, words)}</blockquote>'
+    )
 
 
 def _conflict(answer: Answer, number: int, words: Words) -> str:

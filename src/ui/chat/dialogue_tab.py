@@ -236,7 +236,7 @@ def record(path: Path, turns: Conversation, sent: Any) -> None:
     answer = turns[number].answer
     if answer is not None and answer.done:
         names = [f"{hit.chunk.source} {hit.chunk.chunk_id}" for hit in answer.hits]
-        feedback.record(path, liked=liked, question=turns[number].question, answer=answer.text, sources=names)
+        feedback.record(path, liked=liked, question=turns[number].question, answer=answer.written, sources=names)
 
 
 def _small(text: str, elem_id: str, variant: Any = "secondary") -> gr.Button:

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from src.chat.types import Answer, Support
 
+QUOTE = "q"
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -41,12 +43,15 @@ class Evidence:
 
 
 def evidence(answer: Answer) -> dict[int, list[Evidence]]:
-    """By rank of the passage: what carries sentence 2 is called ``s2``, what conflict 0 is about ``c0``."""
+    """By rank of the passage: what carries sentence 2 is called ``s2``, what conflict 0 is about ``c0``,
+    the quote ``q``."""
     found: dict[int, list[Evidence]] = {}
     texts = {hit.rank: hit.chunk.text for hit in answer.hits}
     for number, support in enumerate(answer.support):
         if support.rank is not None and support.evidence is not None:
             found.setdefault(support.rank, []).append(Evidence(*support.evidence, f"s{number}"))
+    if answer.quote is not None:
+        found.setdefault(answer.quote.rank, []).append(Evidence(answer.quote.start, answer.quote.end, QUOTE))
     for number, conflict in enumerate(answer.conflicts):
         for rank, value in ((conflict.rank, conflict.value), (conflict.other_rank, conflict.other_value)):
             start = texts.get(rank, "").find(value)

@@ -63,9 +63,13 @@ def _answer(turn: Exchange, words: Words) -> str:
         piece.text + (f" [{piece.support.rank}]" if piece.support and piece.support.rank is not None else "")
         for piece in pieces(answer)
     )
+    quote = ""
+    if answer.quote is not None:
+        quoted = plain(f"{words('原文')} “{answer.quote.text}”")
+        quote = "\n\n" + "\n".join(f"> {line}" for line in f"{quoted} [{answer.quote.rank}]".splitlines())
     warning = "" if turn.grounded else f"*{words('模型自己的回答，可能有误')}*\n\n"
     unfinished = f"\n\n*{words('（没有答完）')}*" if not answer.done else ""
-    return warning + plain(text) + unfinished
+    return warning + plain(text) + unfinished + quote
 
 
 def _source(hit: Hit, turn: Exchange, words: Words) -> str:

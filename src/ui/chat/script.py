@@ -30,7 +30,8 @@ const copied = async (text) => {
   document.execCommand("copy");
   area.remove();
 };
-const clean = (message) => message.querySelector(".yz-body").textContent;
+const clean = (message) => [...message.querySelectorAll(".yz-body, .yz-quote")]
+  .map((part) => part.textContent).join("\\n");
 element.yzCopyAll = () => copied([...element.querySelectorAll(".message")]
   .map((message) => `${message.dataset.who}: ${clean(message)}`).join("\\n\\n"));
 element.addEventListener("click", (event) => {

@@ -14,6 +14,8 @@ CSS = """
 .yz-empty {color: var(--body-text-color-subdued); text-align: center; padding: 24px 8px;}
 .yz-body {white-space: pre-wrap; overflow-wrap: anywhere;}
 .yz-notice {font-size: .88em; color: var(--body-text-color-subdued); overflow-wrap: anywhere; margin: 2px 0;}
+.yz-quote {margin: 6px 0 2px; padding: 2px 0 2px 10px; border-left: 3px solid var(--color-accent); font-size: .92em;
+  white-space: pre-wrap; overflow-wrap: anywhere;}
 .yz-warning {color: var(--body-text-color); border-left: 3px solid #d97706; padding-left: 8px; margin: 4px 0;}
 .yz-unsupported {text-decoration: underline wavy #d97706; text-underline-offset: 4px;}
 .yz-why::after {content: "?"; font-size: .75em; font-weight: 700; vertical-align: super; margin-left: 2px;

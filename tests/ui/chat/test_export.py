@@ -4,7 +4,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from src.chat.types import Answer, Conflict, Support
+from src.chat.types import Answer, Conflict, Quote, Support
 from src.ui.chat.conversation import Exchange
 from src.ui.chat.export import markdown, plain
 from src.ui.wording import CHINESE, Words
@@ -55,8 +55,9 @@ def test_hostile_text_adds_nothing_to_a_conversation(text: str) -> None:
         passage = hit(1, inside, source=inside, title=inside)
         support = (Support(inside, 1, 0.9),)
         answer = Answer(
-            inside, inside, True, (passage,), support, follow_up=True, conflicts=(Conflict(1, inside, 1, inside),)
-        )
+            inside, inside, True, (passage,), support, follow_up=True, conflicts=(Conflict(1, inside, 1, inside),),
+            quote=Quote(1, inside, 0, len(inside)),
+        )  # fmt: skip
         parsed = flat(READER.parse(markdown([Exchange(inside, answer)], CHINESE)))
         ours = ("heading_open", "blockquote_open", "strong_open", "em_open", "link_open", "image", "html_block",
                 "html_inline", "fence", "code_block", "code_inline", "bullet_list_open", "ordered_list_open",
@@ -69,7 +70,8 @@ def test_hostile_text_adds_nothing_to_a_conversation(text: str) -> None:
 def test_everything_is_there() -> None:
     support = (Support("始建于1927年。", 2, 0.9), Support("很大。", None, 0.1))
     hits = (hit(1, "别的"), hit(2, "学校1927年创办", source="校史.txt", title="校史"))
-    known = Answer("始建于1927年。很大。", "广州大学 哪一年？", True, hits, support, follow_up=True)
+    quote = Quote(2, "学校\n1927年创办", 0, 9)
+    known = Answer("始建于1927年。很大。", "广州大学 哪一年？", True, hits, support, quote, follow_up=True)
     own = Answer("我想是的。", "是吗？", True)
     turns = [
         Exchange("哪一年？", known, own=frozenset({2})),
@@ -80,7 +82,7 @@ def test_everything_is_there() -> None:
     text = shown(markdown(turns, CHINESE))
     for part in (
         "问题 1", "始建于1927年。 [2]很大。", "按“广州大学 哪一年？”检索", "校史 · 我的文档 · 校史.txt", "学校1927年创办",
-        "相关度 0.90", "模型自己的回答，可能有误", "我想是的。", "（没有回答）", "半句", "没有答完",
+        "相关度 0.90", "原文 “学校\n1927年创办” [2]", "模型自己的回答，可能有误", "我想是的。", "（没有回答）", "半句", "没有答完",
     ):  # fmt: skip
         assert part in text
     english = markdown(turns, Words("en"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from src.chat.types import Answer, Comparison, Conflict, Support
+from src.chat.types import Answer, Comparison, Conflict, Quote, Support
 from src.retrieval.state import FileEntry
 from src.ui.chat import bubbles, compare_tab, documents, sources
 from src.ui.chat.conversation import Exchange
@@ -16,7 +16,7 @@ from tests.ui.chat.scripted import hit
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&lt;b&gt; ![](http://x.invalid/y.png) \"' {0} {rank}"
 TAGS = {
-    "div", "span", "p", "button", "details", "summary", "mark", "b", "i", "ul", "li",
+    "div", "span", "p", "blockquote", "button", "details", "summary", "mark", "b", "i", "ul", "li",
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def hostile() -> Exchange:
     support = (Support(HOSTILE, 1, 0.9, (0, 9)), Support(HOSTILE, None, 0.1))
     answer = Answer(
         HOSTILE + HOSTILE, HOSTILE, True, (passage,), support, follow_up=True,
-        conflicts=(Conflict(1, HOSTILE, 1, "{value}<b>"),),
+        conflicts=(Conflict(1, HOSTILE, 1, "{value}<b>"),), quote=Quote(1, HOSTILE, 0, len(HOSTILE)),
     )  # fmt: skip
     return Exchange(HOSTILE, answer, own=frozenset({1}))
 
@@ -97,6 +97,17 @@ def test_each_sentence_leads_to_its_passage_and_the_rest_is_marked() -> None:
     # Not by colour or title alone.
     assert page.of_class("yz-why")[0]["aria-label"] == "资料里没有找到依据"
     assert "有 1 句没有在资料里找到依据" in bubbles.status(exchange(), CHINESE)
+
+
+def test_the_quote_is_there_before_the_first_word_and_leads_to_its_passage() -> None:
+    turn = exchange()
+    waiting = replace(turn, answer=replace(turn.answer, text="", done=False, quote=Quote(2, "1927年创办", 2, 9)))
+    page = Parsed(bubbles.reply(waiting, CHINESE))
+    assert page.text == "…原文 “1927年创办” [2]"
+    (cite,) = page.of_class("yz-cite")
+    panel = Parsed(sources.panel([waiting], CHINESE))
+    assert (cite["data-rank"], cite["data-key"]) == ("2", "q")
+    assert [mark["data-for"] for mark in panel.elements if "data-for" in mark if "q" in mark["data-for"]]
 
 
 def test_an_answer_on_its_way_has_no_marks() -> None:

@@ -1,0 +1,89 @@
+"""The sentence shown beside an answer: from the right passage, word for word, more than a heading or a question."""
+
+import numpy as np
+import pytest
+
+from src.chat.quote import best_sentence
+from src.chat.types import Answer, Quote
+from src.embedding.fake import HashingEmbedder
+from src.knowledge.types import Chunk, Document
+from src.retrieval.indexing import base_of
+from src.retrieval.search import Retriever
+from src.retrieval.types import Hit, Stages
+
+
+def hits(*texts: str, scores: tuple[float, ...] = ()) -> list[Hit]:
+    return [
+        Hit(Chunk(f"{n}#1", str(n), "f", "", text, 0, len(text)), scores[n - 1] if scores else 0.9, n, Stages())
+        for n, text in enumerate(texts, 1)
+    ]
+
+
+def quoted(question: str, *texts: str, scores: tuple[float, ...] = ()) -> Quote | None:
+    found = hits(*texts, scores=scores)
+    documents = [Document(hit.chunk.doc_id, "f", "", hit.chunk.text) for hit in found]
+    retriever = Retriever(base_of(documents, HashingEmbedder()), HashingEmbedder())
+    quote = best_sentence(question, found, retriever.suits)
+    if quote is not None:
+        assert found[quote.rank - 1].chunk.text[quote.start : quote.end] == quote.text == quote.text.strip()
+    return quote
+
+
+TEXT = "广州大学是一所综合大学。  广州大学的历史可以追溯到1927年创办的私立广州大学。\n主校区在番禺区小谷围岛。"
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence"),
+    [
+        ("广州大学的历史可以追溯到哪一年？", "广州大学的历史可以追溯到1927年创办的私立广州大学。"),
+        ("主校区在哪个区？", "主校区在番禺区小谷围岛。"),
+        ("廣州大學的歷史可以追溯到哪一年？", "广州大学的历史可以追溯到1927年创办的私立广州大学。"),
+    ],
+)
+def test_the_best_sentence_is_quoted(question: str, sentence: str) -> None:
+    quote = quoted(question, "长江流入东海。", TEXT)
+    assert quote is not None
+    assert (quote.rank, quote.text) == (2, sentence)
+
+
+def test_a_heading_that_repeats_the_question_is_no_answer() -> None:
+    quote = quoted("广州大学的历史", "广州大学的历史\n它创办于1927年。")
+    assert quote is not None
+    assert quote.text == "它创办于1927年。"
+    assert quoted("广州大学的历史", "广州大学的历史") is None
+    assert best_sentence("广州大学的历史", [], lambda _, texts: np.ones(len(texts))) is None
+
+
+def test_a_question_in_a_passage_is_quoted_with_its_answer() -> None:
+    quote = quoted("羊城是哪座城市的别称？", "珠江流经哪里？广东。\n羊城是哪座城市的别称？\n是广州。\n花城呢？")
+    assert quote is not None
+    assert quote.text == "羊城是哪座城市的别称？\n是广州。"
+
+
+def test_of_equal_sentences_the_more_probable_passages_counts() -> None:
+    quote = quoted("长江多长？", "长江长6300公里。", "长江长6397公里。", scores=(0.3, 0.9))
+    assert quote is not None
+    assert quote.rank == 2
+
+
+def test_a_sentence_is_no_better_for_naming_the_subject() -> None:
+    quote = quoted("张三丰1995年担任什么职务？", "张三丰（张君宝），河北人。1995年任市长职务。")
+    assert quote is not None
+    assert quote.text == "1995年任市长职务。"
+
+
+def test_another_wording_finds_its_sentence() -> None:
+    """羊城 is 广州 in the lexicon that comes with us."""
+    retriever = Retriever(base_of([Document("0", "f", "", TEXT)], HashingEmbedder()), HashingEmbedder())
+    scores = retriever.suits("羊城的面积", [("", "广州的面积是七千平方公里。"), ("", "长江的长度是六千公里。")])
+    assert scores.shape == (2,)
+    assert np.diff(scores)[0] < -0.5
+
+
+def test_the_quote_is_written_unless_the_answer_says_just_that() -> None:
+    quote = Quote(2, "它在2000年合并组建。", 0, 11)
+    answer = Answer("2000年。", "?", done=True, quote=quote)
+    assert answer.written == "2000年。\n\n原文：“它在2000年合并组建。”[2]"
+    assert answer.to_json()["answer"] == answer.written
+    assert Answer("2000年。", "?", quote=quote).written == "2000年。"
+    assert Answer("广州大学：它在２０００年合并组建", "?", done=True, quote=quote).written.endswith("合并组建")
