@@ -277,6 +277,7 @@ def _evaluate_answers(given: argparse.Namespace, settings: Settings) -> None:
         runtime.reranker,
         min_score=MIN_SCORE,
         max_new_tokens=settings.max_new_tokens,
+        prompt=runtime.prompt,
         show_progress=True,
     )
     print(table(evaluation))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tqdm import tqdm
 
+from src.chat.prompt import COURSE, POINTED, Prompt
 from src.chat.service import ChatService
 from src.embedding.base import Embedder
 from src.errors import ModelError, SettingsError
@@ -215,10 +216,20 @@ class Runtime:
         """Reads what visitors send."""
         return ParserPool(workers=2)
 
+    @property
+    def prompt(self) -> Prompt:
+        """How the model is asked with passages: the embedded one as suits it, any other as the course does."""
+        other = self.settings.llm or self.settings.llm_url or self.profile != "embedded"
+        return COURSE if other else POINTED
+
     @cached_property
     def chat(self) -> ChatService:
         return ChatService(
-            self.model, self.retriever, min_score=MIN_SCORE, max_new_tokens=self.settings.max_new_tokens
+            self.model,
+            self.retriever,
+            min_score=MIN_SCORE,
+            max_new_tokens=self.settings.max_new_tokens,
+            prompt=self.prompt,
         )
 
     @cached_property

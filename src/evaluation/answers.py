@@ -12,6 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from src.chat.prompt import COURSE as COURSE_PROMPT
+from src.chat.prompt import Prompt
 from src.chat.service import ChatService
 from src.chat.types import Answer
 from src.embedding.base import Embedder
@@ -115,9 +117,12 @@ def evaluate(
     *,
     min_score: float,
     max_new_tokens: int,
+    prompt: Prompt = COURSE_PROMPT,
     show_progress: bool = False,
 ) -> AnswerEvaluation:
     """Ask every question of both methods, then once more of ours without the document that answers it.
+
+    ``prompt`` is how the model is asked in ours.
 
     Raises:
         InputError: a question has no answer to compare with.
@@ -131,7 +136,7 @@ def evaluate(
 
     def chat(collection: Collection) -> ChatService:
         retriever = Retriever(collection, embedder, reranker=reranker)
-        return ChatService(model, retriever, min_score=min_score, max_new_tokens=max_new_tokens)
+        return ChatService(model, retriever, min_score=min_score, max_new_tokens=max_new_tokens, prompt=prompt)
 
     service = chat(base)
     methods: dict[str, Callable[[str], Answer]] = {

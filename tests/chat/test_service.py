@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from src.chat.prompt import COURSE, POINTED
 from src.chat.service import REFUSAL, ChatService, parse_history
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, ModelError
@@ -51,6 +52,22 @@ def test_an_answer_grows_and_ends_with_its_support(retriever) -> None:
     assert [s.rank for s in answers[-1].support] == [1, None]
     assert {"retrieve", "first_token", "total"} <= set(answers[-1].timings_ms)
     assert "1927" in prompt_of(model)
+
+
+def test_the_best_sentence_is_quoted_and_pointed_out_to_a_model_that_reads_better_so(retriever) -> None:
+    question = "广东省省会别称是什么？"
+    for prompt, times in ((COURSE, 1), (POINTED, 2)):
+        model = FakeModel(lambda _: "羊城。")
+        chat = ChatService(model, retriever, min_score=0.2, max_new_tokens=200, prompt=prompt)
+        answers = list(chat.stream(question))
+        quote = answers[0].quote
+        assert quote == answers[-1].quote
+        assert quote is not None
+        assert answers[-1].hits[quote.rank - 1].chunk.text[quote.start : quote.end] == quote.text == TEXTS["gz"]
+        assert prompt_of(model).count(TEXTS["gz"]) == times
+        assert answers[-1].to_json()["answer"] == f"羊城。\n\n原文：“{TEXTS['gz']}”[1]"
+    without = list(service(retriever, FakeModel()).stream(question, use_knowledge=False))[-1]
+    assert without.quote is None
 
 
 def test_nothing_relevant_does_not_ask_the_model(retriever) -> None:
