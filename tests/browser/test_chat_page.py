@@ -237,7 +237,7 @@ def test_a_follow_up_says_what_was_searched_for_and_can_be_switched_off(page: Pa
     expect(page.locator("#chat-status")).to_contain_text("按“广州大学 它多大？”检索")
     page.locator("#use-history input").uncheck()
     page.locator("#chat-retry").click()
-    expect(page.locator("#chat-status")).to_contain_text("检索的问题：它多大？")
+    expect(page.locator("#chat-status")).to_contain_text("检索的问题：“它多大？”")
     expect(answers(page).last).not_to_contain_text("联系上文")
 
 

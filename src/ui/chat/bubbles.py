@@ -78,7 +78,7 @@ def _short(text: str) -> str:
 def _searched(answer: Answer, words: Words) -> str:
     if answer.follow_up:
         return words("联系上文，按“{question}”检索。").format(question=_short(answer.question))
-    return words("检索的问题：{question}。").format(question=_short(answer.question))
+    return words("检索的问题：“{question}”。").format(question=_short(answer.question))
 
 
 def _waiting(answer: Answer | None, words: Words) -> str:

@@ -156,7 +156,15 @@ def extraction_views(service: ExtractionService, text: str, use_adapter: bool, c
 
 
 def _progress(service: ExtractionService, text: str, use_adapter: bool, call: Call) -> Iterator[ExtractionProgress]:
-    return call.follow(service.extract_stream(text, use_adapter=use_adapter, stop=call.stop, user=call.visitor))
+    stream = service.extract_stream(text, use_adapter=use_adapter, stop=call.stop, user=call.visitor)
+    return _counted(call.follow(stream), call)
+
+
+def _counted(stream: Iterator[ExtractionProgress], call: Call) -> Iterator[ExtractionProgress]:
+    for progress in stream:
+        if progress.done:
+            call.gave(progress.partial.to_json())
+        yield progress
 
 
 def comparison_views(service: ExtractionService, text: str, call: Call, words: Words) -> Views:
