@@ -23,17 +23,18 @@ from src.retrieval import search
 from src.retrieval.indexing import base_of
 from src.runtime import MIN_SCORE
 
-MEANINGS = (0.0, 0.35, 0.7, 1.0)
-PASSAGES = (0.0, 0.4, 0.8, 1.2)
+MEANINGS = (0.0, 0.1, 0.35, 0.7)
+PASSAGES = (0.0, 0.4, 1.2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--questions", type=int, default=500, help="spread evenly over the file")
+    parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     documents, questions = read_questions(given.data)
-    embedder = UniversalSentenceEncoder()
+    embedder = UniversalSentenceEncoder(threads=given.threads)
     retriever = search.Retriever(base_of(documents, embedder), embedder)
     rows = []  # of each question float64 (sentences, 4): words, meaning, passage, right
     for question in tqdm(spread(questions, given.questions)):

@@ -23,8 +23,9 @@ MAX_TOP_K = 100
 # Share of the dense score in the fused one, chosen with benchmarks/retrieval.py: 0.1 to 0.3 are within
 # half a point of each other, more lets a weak dense ranking push good lexical matches down.
 DENSE_WEIGHT = 0.2
-# Of meaning beside words, where sentences are compared: fitted on DRCD's questions; see NOTES.md.
-MEANING = 0.7
+# Of meaning beside words, where sentences are compared: it decides where words do not (an English question), more
+# makes the choice worse (benchmarks/quotes.py).
+MEANING = 0.1
 # Candidates that each side brings, at least; the other side scores them too.
 POOL = 50
 
