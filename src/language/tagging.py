@@ -98,5 +98,6 @@ def letter_logits(base: Any, hidden: Tensor, letters: Tensor) -> Tensor:
     if base.config.tie_word_embeddings:  # the whole vocabulary would cost a sixth of the pass
         rows: Tensor = base.get_input_embeddings()(letters)  # (L, H)
         return hidden.float() @ rows.to(hidden.device).float().T  # spread over GPUs, the two ends lie apart
-    logits: Tensor = base.get_output_embeddings()(hidden)
+    head = base.get_output_embeddings()
+    logits: Tensor = head(hidden.to(head.weight.dtype))
     return logits[:, letters.to(logits.device)].float()

@@ -102,7 +102,9 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
         hidden = outputs.hidden_states[-1][inputs["rows"], inputs["columns"]]  # (N, H)
         base = self.accelerator.unwrap_model(model).get_base_model()
         if self._letters is None:
-            logits = base.get_output_embeddings()(hidden).float()  # (N, vocabulary)
+            head = base.get_output_embeddings()
+            # accelerate gives float32 back, whatever the model computed in.
+            logits = head(hidden.to(head.weight.dtype)).float()  # (N, vocabulary)
         else:
             logits = letter_logits(base, hidden, torch.tensor(self._letters, device=hidden.device))  # (N, labels)
         loss = self._share * cross_entropy(logits, inputs["targets"])

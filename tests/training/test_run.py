@@ -47,19 +47,20 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def load(folder: Path) -> LocalModel:
-    return load_local(folder, dtype="float32", threads=1, context_tokens=2048)
+def load(folder: Path, dtype: str = "float32") -> LocalModel:
+    return load_local(folder, dtype=dtype, threads=1, context_tokens=2048)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("form", ["json", "labels"])
 @pytest.mark.parametrize("base", ["folder", "yuan"])
 def test_a_run_leaves_an_adapter_that_is_served(
-    base: str, data: Path, tmp_path: Path, form: str, request: pytest.FixtureRequest
+    base: str, data: Path, tmp_path: Path, form: str, dtype: str, request: pytest.FixtureRequest
 ) -> None:
-    """The embedded model and Yuan2 go the same way."""
+    """The embedded model and Yuan2 go the same way, in bfloat16 as they do by default."""
     folder: Path = request.getfixturevalue(base)
     recipe = Recipe(format=form, epochs=2, learning_rate=0.01, rank=4, dev_limit=2)
-    local = load(folder)
+    local = load(folder, dtype)
     before = {name: tensor.clone() for name, tensor in local.model.state_dict().items()}
     output = tmp_path / "adapter"
     about = train(local, recipe, data, output, dev_path=data)
@@ -79,7 +80,7 @@ def test_a_run_leaves_an_adapter_that_is_served(
     assert "0.01" in card
     assert (output / "curve.png").read_bytes().startswith(b"\x89PNG")
 
-    fresh = load(folder)
+    fresh = load(folder, dtype)
     fresh.add_adapter("resume", output)
     service = ExtractionService(fresh, "resume", fresh.manifests["resume"])
     result = service.extract("王明任董事")
