@@ -36,7 +36,7 @@ def main() -> None:
     rows = []
     for way in given.ways.split(","):
         command = [sys.executable, "-m", "benchmarks.training", *sys.argv[1:], "--only", way]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows.append((way, json.loads(done.stdout.splitlines()[-1])))
     slowest = rows[0][1]["examples_per_s"]
     print(f"{'way':8}{'examples/s':>12}{'ratio':>8}{'tokens/example':>16}{'peak GB':>9}{'dev F1':>8}")
