@@ -98,6 +98,13 @@ def letter_logits(base: Any, hidden: Tensor, letters: Tensor) -> Tensor:
     if base.config.tie_word_embeddings:  # the whole vocabulary would cost a sixth of the pass
         rows: Tensor = base.get_input_embeddings()(letters)  # (L, H)
         return hidden.float() @ rows.to(hidden.device).float().T  # spread over GPUs, the two ends lie apart
+    logits = token_logits(base, hidden)
+    return logits[:, letters.to(logits.device)]
+
+
+def token_logits(base: Any, hidden: Tensor) -> Tensor:
+    """Next-token logits of the whole vocabulary: (N, H) in any dtype, as accelerate gives float32 back whatever the
+    model computed in -> float32 (N, vocabulary)."""
     head = base.get_output_embeddings()
     logits: Tensor = head(hidden.to(head.weight.dtype))
-    return logits[:, letters.to(logits.device)].float()
+    return logits.float()

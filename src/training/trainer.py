@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback
 
-from src.language.tagging import letter_logits
+from src.language.tagging import letter_logits, token_logits
 
 # So many batches' examples, drawn at random, are sorted by length together.
 _GROUPED_BATCHES = 25
@@ -102,9 +102,7 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
         hidden = outputs.hidden_states[-1][inputs["rows"], inputs["columns"]]  # (N, H)
         base = self.accelerator.unwrap_model(model).get_base_model()
         if self._letters is None:
-            head = base.get_output_embeddings()
-            # accelerate gives float32 back, whatever the model computed in.
-            logits = head(hidden.to(head.weight.dtype)).float()  # (N, vocabulary)
+            logits = token_logits(base, hidden)  # (N, vocabulary)
         else:
             logits = letter_logits(base, hidden, torch.tensor(self._letters, device=hidden.device))  # (N, labels)
         loss = self._share * cross_entropy(logits, inputs["targets"])
