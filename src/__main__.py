@@ -144,21 +144,21 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
 
 
 def _ask(given: argparse.Namespace, settings: Settings) -> None:
-    from src.chat.service import MAX_TOP_K, check_message  # noqa: PLC0415
+    from src.chat.answer import Answer  # noqa: PLC0415
+    from src.chat.service import MAX_TOP_K, ChatOptions, check_message  # noqa: PLC0415
     from src.retrieval.search import check_top_k  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
     check_message(given.question)
     check_top_k(given.top_k, MAX_TOP_K)
-    answers = Runtime(settings).chat.stream(given.question, use_knowledge=not given.no_knowledge, top_k=given.top_k)
+    options = ChatOptions(use_knowledge=not given.no_knowledge, top_k=given.top_k)
+    answer = Answer(given.question)
     printed = 0
-    answer = None
-    for answer in answers:
+    for event in Runtime(settings).chat.ask(given.question, options=options):
+        answer.add(event)
         if not given.json and not answer.done:
             print(answer.text[printed:], end="", flush=True)
             printed = len(answer.text)
-    if answer is None:
-        return
     if given.json:
         _print_json(answer.to_json())
         return

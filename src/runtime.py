@@ -24,7 +24,7 @@ from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
 from src.retrieval.rerank import LinearReranker, Reranker
 from src.retrieval.search import Retriever
-from src.retrieval.sessions import SessionDocuments
+from src.retrieval.own import OwnDocuments
 from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
@@ -56,7 +56,7 @@ class Runtime:
             searching.result()
         if os.environ.get("SPACES_ZERO_GPU"):
             self.model.warm_up()  # its worker processes would each prepare it again
-        _ = self.chat, self.extraction, self.sessions
+        _ = self.chat, self.extraction
         log.info("准备好了，用时 %.1f 秒", time.perf_counter() - started)
 
     @cached_property
@@ -207,9 +207,9 @@ class Runtime:
         path = self._local_or_hub(self.settings.reranker, "--reranker")
         return CrossEncoder(path, device="cuda" if has_gpu() else "cpu", threads=self.settings.threads)
 
-    @cached_property
-    def sessions(self) -> SessionDocuments:
-        return SessionDocuments(self.embedder, self.parser)
+    def own_documents(self) -> OwnDocuments:
+        """A place for one session's files."""
+        return OwnDocuments(self.embedder, self.parser)
 
     @cached_property
     def parser(self) -> ParserPool:

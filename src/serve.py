@@ -19,11 +19,11 @@ def serve(settings: Settings) -> None:
 
         check_installed()
     from src.runtime import Runtime  # noqa: PLC0415 (seconds of imports that --help does not need)
-    from src.ui.page import create_page, launch  # noqa: PLC0415
+    from src.ui.page import App  # noqa: PLC0415
 
     runtime = Runtime(settings)
     runtime.load()
-    launch(create_page(runtime), runtime)
+    App(runtime).launch()
 
 
 def _check_address(settings: Settings) -> None:

@@ -33,11 +33,11 @@ def runtime() -> Runtime:
 @pytest.fixture(scope="session")
 def address(runtime: Runtime) -> Iterator[str]:
     """The running page."""
-    from src.ui.page import create_page, launch
+    from src.ui.page import App
 
-    page = create_page(runtime)
-    yield launch(page, runtime, block=False)
-    page.close()
+    app = App(runtime)
+    yield app.launch(block=False)
+    app.page.close()
 
 
 @pytest.fixture(scope="session")

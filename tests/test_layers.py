@@ -22,6 +22,7 @@ LAYERS = [
     {"yuan"},
     {"weights", "files"},
     {"settings"},
+    {"caller"},
     {"errors"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

@@ -1,19 +1,19 @@
-"""RAG chat: standalone question -> retrieve -> quote -> prompt -> stream -> support of each sentence."""
+"""RAG chat: standalone question -> retrieve -> quote -> prompt -> stream -> support of each sentence, as events."""
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import numpy as np
 
+from src.caller import ANYONE, Caller
 from src.chat.conflicts import conflicts_of
+from src.chat.events import Delta, Event, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up
 from src.chat.quote import best_sentence
 from src.chat.support import support_of
-from src.chat.types import Answer, Comparison
 from src.errors import InputError
 from src.knowledge.clean import clean
 from src.language.base import GenerationOptions, LanguageModel, Message
@@ -26,7 +26,25 @@ MAX_TOP_K = 20
 # A passage whose odds to answer are a smaller share of the best one's is shown but not given to the model. Odds, because
 # probabilities crowd together near 1.
 KEEP_ODDS = 0.1
-REFUSAL = "知识库里没有找到与这个问题相关的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
+
+Side = Literal["without", "with"]
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """Settings of one question.
+
+    Attributes:
+        use_knowledge: search first; without, the model answers by itself from the conversation.
+        follow_up: turn a message that refers back into a question that stands alone.
+        top_k: how many passages at most.
+        min_score: below this probability to answer a passage counts as irrelevant; None: the service's own threshold.
+    """
+
+    use_knowledge: bool = True
+    follow_up: bool = True
+    top_k: int = 4
+    min_score: float | None = None
 
 
 class ChatService:
@@ -53,75 +71,78 @@ class ChatService:
         self._prompt = prompt
         self._options = GenerationOptions(max_new_tokens=max_new_tokens)
 
-    def stream(
+    def ask(
         self,
         message: str,
         history: Sequence[Message] = (),
-        *,
-        use_knowledge: bool = True,
-        top_k: int = 4,
-        rewrite: bool = True,
-        min_score: float | None = None,
+        caller: Caller = ANYONE,
+        options: ChatOptions = ChatOptions(),  # noqa: B008 (frozen)
         extra: Collection | None = None,
-        stop: threading.Event | None = None,
-        user: str = "",
-    ) -> Iterator[Answer]:
-        """Yield the answer as it grows; the last item is ``done`` unless ``stop`` was set.
+    ) -> Iterator[Event]:
+        """Events of one question; the last is ``Finished`` unless ``caller.stop`` was set.
 
-        ``rewrite`` lets a follow-up search for what it refers to. ``min_score`` takes the place of the service's own
-        threshold: the higher, the more questions are refused. ``extra`` is the asker's own documents, searched
-        together with the knowledge base. ``user`` names who asks, so that users take turns.
+        ``extra`` is the asker's own documents, searched together with the knowledge base.
 
         Raises:
             InputError: the message is empty or too long, or ``top_k`` is out of range.
             ModelError: the model cannot answer.
         """
-        question = check_message(message)
-        top_k = check_top_k(top_k, MAX_TOP_K)
-        threshold = self._min_score if min_score is None else min_score
-        started = time.perf_counter()
-        answer = Answer(text="", question=question)
-        relevant: list[Hit] = []
-        if use_knowledge:
-            search_for, hits = self._retrieve(question, history if rewrite else (), top_k, threshold, extra)
-            timings = {"retrieve": _since(started)}
-            answer = replace(
-                answer, question=search_for, follow_up=search_for != question, hits=hits, timings_ms=timings
-            )
+        asked = check_message(message)
+        top_k = check_top_k(options.top_k, MAX_TOP_K)
+        threshold = self._min_score if options.min_score is None else options.min_score
+        clock = _Clock()
+        question, hits, relevant, quote = asked, (), [], None
+        if options.use_knowledge:
+            question, hits = self._retrieve(asked, history if options.follow_up else (), top_k, threshold, extra)
+            if question != asked:
+                yield Rewritten(question)
+            yield Retrieved(hits, clock.lap("retrieve"))
             if not _is_relevant(hits, threshold):
-                yield replace(answer, text=REFUSAL, refused=True, done=True)
+                yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
-            question = search_for
             relevant = worth_reading(hits, threshold)
             quote = best_sentence(question, relevant, lambda q, texts: self._retriever.suits(q, texts, extra))
-            answer = replace(answer, quote=quote)
-        yield answer
-        yield from self._generate(answer, question, relevant, history, started, stop, user)
+            if quote is not None:
+                yield Quoted(quote)
+        messages = build_messages(
+            self._model, question, relevant, history, self._options.max_new_tokens, self._prompt, quote
+        )
+        text = ""
+        for piece in self._model.stream(messages, self._options, caller):
+            if isinstance(piece, Queued):
+                yield piece
+                continue
+            if piece:
+                clock.first("first_token")
+                text += piece
+            yield Delta(str(piece))
+        if caller.stopped:
+            return
+        clock.lap("total")
+        if hits:
+            support = support_of(text, hits, question, self._similarity, self._retriever.lexicon.variants)
+            yield Supported(support, conflicts_of(question, relevant))
+        yield Finished(timings_ms=clock.timings_ms)
 
     def compare(
-        self,
-        message: str,
-        *,
-        top_k: int = 4,
-        extra: Collection | None = None,
-        stop: threading.Event | None = None,
-        user: str = "",
-    ) -> Iterator[Comparison]:
-        """Yield both answers as they grow: first without knowledge, then with it."""
-        waiting = Answer(text="", question=check_message(message))
-        top_k = check_top_k(top_k, MAX_TOP_K)
-        without = waiting
-        for without in self.stream(message, use_knowledge=False, stop=stop, user=user):
-            yield Comparison(without.text, replace(waiting, ahead=without.ahead))
-        if not without.done:
-            return
-        for grounded in self.stream(message, top_k=top_k, extra=extra, stop=stop, user=user):
-            yield Comparison(without.text, grounded)
+        self, message: str, caller: Caller = ANYONE, top_k: int = 4, extra: Collection | None = None
+    ) -> Iterator[tuple[Side, Event]]:
+        """Events of both answers, first those without knowledge, then those with it.
+
+        Raises:
+            as ``ask``.
+        """
+        for side, use in (("without", False), ("with", True)):
+            options = ChatOptions(use_knowledge=use, top_k=top_k)
+            for event in self.ask(message, (), caller, options, extra if use else None):
+                yield cast(Side, side), event
+            if caller.stopped:
+                return
 
     def _retrieve(
         self, message: str, history: Sequence[Message], top_k: int, threshold: float, extra: Collection | None
     ) -> tuple[str, tuple[Hit, ...]]:
-        """What was searched for, and what it found."""
+        """The question as it was searched for, and its hits."""
 
         def search(question: str) -> tuple[Hit, ...]:
             return tuple(self._retriever.search(question, top_k=top_k, extra=extra))
@@ -138,38 +159,26 @@ class ChatService:
             return question, found
         return message, as_typed
 
-    def _generate(
-        self,
-        answer: Answer,
-        question: str,
-        relevant: Sequence[Hit],
-        history: Sequence[Message],
-        started: float,
-        stop: threading.Event | None,
-        user: str,
-    ) -> Iterator[Answer]:
-        messages = build_messages(
-            self._model, question, relevant, history, self._options.max_new_tokens, self._prompt, answer.quote
-        )
-        text, timings = "", dict(answer.timings_ms)
-        for piece in self._model.stream(messages, self._options, stop, user=user):
-            if piece:
-                timings.setdefault("first_token", _since(started))
-                text += piece
-            yield replace(answer, text=text.lstrip(), ahead=getattr(piece, "ahead", None), timings_ms=timings)
-        if stop is not None and stop.is_set():
-            return
-        timings["total"] = _since(started)
-        answer = replace(answer, text=text.strip(), timings_ms=timings, done=True)
-        if answer.hits:
-            support = support_of(text, answer.hits, question, self._similarity, self._retriever.lexicon.variants)
-            answer = replace(answer, support=support, conflicts=conflicts_of(question, relevant))
-        yield answer
-
     def _similarity(self, claim: str, texts: Sequence[str]) -> np.ndarray:
         """Cosine similarity of ``claim`` with each text, float32 (texts,)."""
         vectors = self._retriever.embedder.encode([claim, *texts])
         return np.asarray(vectors[1:] @ vectors[0])
+
+
+class _Clock:
+    """Milliseconds from the beginning of one request to each named moment."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.timings_ms: dict[str, float] = {}
+
+    def lap(self, name: str) -> float:
+        self.timings_ms[name] = (time.perf_counter() - self._started) * 1000
+        return self.timings_ms[name]
+
+    def first(self, name: str) -> None:
+        if name not in self.timings_ms:
+            self.lap(name)
 
 
 def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:
@@ -224,8 +233,4 @@ def _turn(turn: Any) -> Message:
     content = turn.get("content") if isinstance(turn, dict) else None
     if role not in ("user", "assistant") or not isinstance(content, str):
         raise InputError('history 的每一项应为 {"role": "user" 或 "assistant", "content": "文字"}')
-    return Message(role, content[:MAX_MESSAGE_CHARS])
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
+    return Message(role, clean(content[:MAX_MESSAGE_CHARS]))

@@ -12,10 +12,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from src.chat.answer import Answer
+from src.chat.events import Finished, Retrieved, Rewritten
 from src.chat.prompt import COURSE as COURSE_PROMPT
 from src.chat.prompt import Prompt
 from src.chat.service import ChatService
-from src.chat.types import Answer
 from src.embedding.base import Embedder
 from src.errors import InputError
 from src.evaluation.questions import Question
@@ -141,7 +142,7 @@ def evaluate(
     service = chat(base)
     methods: dict[str, Callable[[str], Answer]] = {
         COURSE: _course(documents, embedder, model, options),
-        OURS: lambda question: list(service.stream(question))[-1],
+        OURS: lambda question: Answer.of(question, service.ask(question)),
     }
     answered = []
     for name, method in methods.items():
@@ -149,8 +150,7 @@ def evaluate(
         answered += [_judge(name, question, method(question.text)) for question in bar(questions, desc=name)]
     rightly = 0
     for question in bar(questions, desc="removed"):
-        # The first item says whether it refuses; the model is not asked before the second.
-        rightly += next(chat(_Without(base, question.doc_id)).stream(question.text)).refused
+        rightly += _refuses(chat(_Without(base, question.doc_id)), question.text)
     wrongly = sum(one.refused for one in answered if one.method == OURS)
     refusal = RefusalScore(len(questions), len(questions), wrongly, rightly)
     scores = tuple(_score(name, [one for one in answered if one.method == name]) for name in methods)
@@ -220,6 +220,11 @@ class _Without:
         return [candidate for candidate in found if candidate.chunk.doc_id != self._doc_id]
 
 
+def _refuses(service: ChatService, question: str) -> bool:
+    """Whether nothing relevant is found; the model is not asked."""
+    return isinstance(next(e for e in service.ask(question) if not isinstance(e, Rewritten | Retrieved)), Finished)
+
+
 def _course(
     documents: Sequence[Document], embedder: Embedder, model: LanguageModel, options: GenerationOptions
 ) -> Callable[[str], Answer]:
@@ -232,11 +237,11 @@ def _course(
         text = ""
         timings: dict[str, float] = {}
         for piece in model.stream([Message("user", prompt)], options):
-            if piece:
+            if piece and isinstance(piece, str):
                 timings.setdefault("first_token", _since(started))
                 text += piece
         timings["total"] = _since(started)
-        return Answer(text, question, done=True, timings_ms=timings)
+        return Answer(question, text=text, done=True, timings_ms=timings)
 
     return method
 

@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
+from src.caller import ANYONE, Caller
 from src.errors import InputError
 from src.extraction.jsonl import Line, Record, append, key_of, open_output, read_lines, record_of, unwritable
 from src.extraction.schema import Extraction, replace_surrogates
@@ -83,14 +83,12 @@ def in_chunks(
     service: ExtractionService,
     texts: Sequence[str],
     use_adapter: bool = True,
-    stop: Event | None = None,
+    caller: Caller = ANYONE,
     chunk: int = CHUNK,
-    *,
-    user: str = "",
 ) -> Iterator[Extraction | InputError]:
     """``service.extract_many`` over ``chunk`` texts at a time."""
     for start in range(0, len(texts), chunk):
-        yield from service.extract_many(texts[start : start + chunk], use_adapter, stop, user=user)
+        yield from service.extract_many(texts[start : start + chunk], use_adapter, caller)
 
 
 def working_file(target: Path) -> Path:

@@ -1,20 +1,20 @@
 """Resume in, entities with their places out."""
 
 import math
-import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
-from src.errors import InputError, ModelError, Stopped
+from src.caller import ANYONE, Caller
+from src.errors import InputError, ModelError
 from src.extraction.align import align_output
+from src.extraction.events import Event, Finished, Found
 from src.extraction.grammar import build_grammar
 from src.extraction.prompt import SHORT, Template, instruction_messages
 from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
 from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
 from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Piece, Waiting
+from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Piece, Queued
 
 # Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
 # character and two for the quotes around each value. A server may add a code fence and line breaks.
@@ -25,26 +25,6 @@ _TOKENS_CAP = 1024
 _MARKED_CHARS = 200
 # Texts that are sorted by length and worked through together, where the adapter marks characters.
 _MANY = 64
-
-
-@dataclass(frozen=True)
-class ExtractionProgress:
-    """How far an extraction is.
-
-    Attributes:
-        windows_done, windows_total: the text is worked through in windows.
-        partial: what is certain to be written so far; spans may still move while a window is worked on.
-        raw: what the model has written about the current window.
-        done: this is the last item and ``partial`` the result.
-        ahead: how many requests go before this one while it waits for the model; None once it has it.
-    """
-
-    windows_done: int
-    windows_total: int
-    partial: Extraction
-    raw: str = ""
-    done: bool = False
-    ahead: int | None = None
 
 
 class ExtractionService:
@@ -82,26 +62,20 @@ class ExtractionService:
     def has_adapter(self) -> bool:
         return self._adapter is not None
 
-    def extract(
-        self, text: str, use_adapter: bool = True, stop: threading.Event | None = None, *, user: str = ""
-    ) -> Extraction:
-        """The whole result at once; ``user`` names who asks, so that users take turns.
+    def extract(self, text: str, use_adapter: bool = True, caller: Caller = ANYONE) -> Extraction:
+        """The whole result at once.
 
         Raises:
             InputError: ``text`` is not a text, is empty or too long.
             ModelError: the model cannot answer.
-            Stopped: ``stop`` was set.
+            Stopped: ``caller.stop`` was set.
         """
-        *_, last = self.extract_stream(text, use_adapter, stop, user=user)
-        return last.partial
+        *_, last = self.extract_stream(text, use_adapter, caller)
+        assert isinstance(last, Finished)
+        return last.extraction
 
     def extract_many(
-        self,
-        texts: Sequence[str],
-        use_adapter: bool = True,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",
+        self, texts: Sequence[str], use_adapter: bool = True, caller: Caller = ANYONE
     ) -> Iterator[Extraction | InputError]:
         """One item for each text, in order: its result, or why that text cannot be used.
 
@@ -110,20 +84,18 @@ class ExtractionService:
 
         Raises:
             ModelError: the model cannot answer.
-            Stopped: ``stop`` was set.
+            Stopped: ``caller.stop`` was set.
         """
         if use_adapter and self._marker:
-            yield from self._mark_many(texts, stop, user)
+            yield from self._mark_many(texts, caller)
             return
         for text in texts:
             try:
-                yield self.extract(text, use_adapter, stop, user=user)
+                yield self.extract(text, use_adapter, caller)
             except InputError as error:
                 yield error
 
-    def _mark_many(
-        self, texts: Sequence[str], stop: threading.Event | None, user: str
-    ) -> Iterator[Extraction | InputError]:
+    def _mark_many(self, texts: Sequence[str], caller: Caller) -> Iterator[Extraction | InputError]:
         """Texts of one chunk share passes through the model."""
         for start in range(0, len(texts), _MANY):
             runs: list[_Run | InputError] = []
@@ -135,37 +107,33 @@ class ExtractionService:
             todo = [
                 (run, window) for run in runs if isinstance(run, _Run) for window in self._windows(run.text, True)
             ]
-            for _ in self._mark(todo, stop, user):
+            for _ in self._mark(todo, caller):
                 pass
             for done in runs:
                 yield done.result() if isinstance(done, _Run) else done
 
-    def extract_stream(
-        self, text: str, use_adapter: bool = True, stop: threading.Event | None = None, *, user: str = ""
-    ) -> Iterator[ExtractionProgress]:
-        """The same while it comes; the last item has ``done`` set. Closing the iterator frees the model.
+    def extract_stream(self, text: str, use_adapter: bool = True, caller: Caller = ANYONE) -> Iterator[Event]:
+        """Events of one extraction, ``Finished`` last. Closing the iterator frees the model.
 
         Raises:
             as ``extract``; an unusable text raises at the call, before the first item is asked for.
         """
-        return self._stream(_Run(self._checked(text)), use_adapter, stop, user)
+        return self._stream(_Run(self._checked(text)), use_adapter, caller)
 
-    def _stream(
-        self, run: "_Run", use_adapter: bool, stop: threading.Event | None, user: str
-    ) -> Iterator[ExtractionProgress]:
+    def _stream(self, run: "_Run", use_adapter: bool, caller: Caller) -> Iterator[Event]:
         windows = self._windows(run.text, use_adapter)
-        yield ExtractionProgress(0, len(windows), run.result())
+        total = len(windows)
+        yield Found(run.result(), 0, total)
         if use_adapter and self._marker:
-            for done, ahead in self._mark([(run, window) for window in windows], stop, user):
-                yield ExtractionProgress(done, len(windows), run.result(), ahead=ahead)
-            yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
-            return
-        for number, window in enumerate(windows):
-            for ahead in self._write(window, run, use_adapter, stop, user):
-                yield ExtractionProgress(number, len(windows), run.result(window), run.raw, ahead=ahead)
-            run.finish(window)
-            yield ExtractionProgress(number + 1, len(windows), run.result())
-        yield ExtractionProgress(len(windows), len(windows), run.result(), done=True)
+            for done in self._mark([(run, window) for window in windows], caller):
+                yield done if isinstance(done, Queued) else Found(run.result(), done, total)
+        else:
+            for number, window in enumerate(windows):
+                for queued in self._write(window, run, use_adapter, caller):
+                    yield queued or Found(run.result(window), number, total, run.raw)
+                run.finish(window)
+                yield Found(run.result(), number + 1, total)
+        yield Finished(run.result())
 
     def _checked(self, text: object) -> str:
         if not isinstance(text, str):
@@ -184,18 +152,20 @@ class ExtractionService:
         chars = min(self._window_chars, _MARKED_CHARS) if marked else self._window_chars
         return [window for window in split_windows(text, chars) if has_words(window.text)]
 
-    def _mark(
-        self, todo: Sequence[tuple["_Run", Window]], stop: threading.Event | None, user: str
-    ) -> Iterator[tuple[int, int | None]]:
-        """Put the spans of every window into its run; yields how many windows are done and requests ahead."""
+    def _mark(self, todo: Sequence[tuple["_Run", Window]], caller: Caller) -> Iterator[int | Queued]:
+        """Put the spans of every window into its run; yields the number of windows done after each pass."""
         assert self._marker is not None
         assert self._adapter is not None
-        _check(stop)
-        passes = self._marker.labels([window.text for _, window in todo], self._adapter, stop, user=user)
+        caller.check()
+        passes = self._marker.labels([window.text for _, window in todo], self._adapter, caller)
         done = 0
         started = time.perf_counter()
         try:
             for found in passes:
+                if isinstance(found, Queued):
+                    yield found
+                    started = time.perf_counter()
+                    continue
                 share_s = (time.perf_counter() - started) / max(len(found), 1)
                 for index, scores in found.items():
                     run, window = todo[index]
@@ -203,39 +173,40 @@ class ExtractionService:
                     spans = decode_spans(window.text, scores)
                     run.add(window, (span for span in spans if _is_likely(span)))
                 done += len(found)
-                yield done, found.ahead if isinstance(found, Waiting) else None
+                yield done
                 started = time.perf_counter()
         finally:
             if isinstance(passes, Generator):
                 passes.close()
-        _check(stop)
+        caller.check()
 
     def _write(
-        self, window: Window, run: "_Run", use_adapter: bool, stop: threading.Event | None, user: str
-    ) -> Iterator[int | None]:
-        """Let the model write about ``window`` into ``run.raw``; yields requests ahead, one step for each piece."""
+        self, window: Window, run: "_Run", use_adapter: bool, caller: Caller
+    ) -> Iterator[Queued | None]:
+        """Let the model write about ``window`` into ``run.raw``; yields None after each piece."""
         adapter = self._adapter if use_adapter else None
         messages = self._template.messages(window.text) if adapter else instruction_messages(window.text)
         room = self._model.context_tokens - self._model.count_tokens(messages)
         budget = min(_TOKENS_BASE + _TOKENS_PER_CHAR * len(window.text), _TOKENS_CAP, max(room, 1))
         grammar = build_grammar(window.text) if self._model.supports_grammar else None
         options = GenerationOptions(max_new_tokens=budget, adapter=adapter, grammar=grammar)
-        _check(stop)
-        pieces = self._model.stream(messages, options, stop, user=user)
+        caller.check()
+        pieces = self._model.stream(messages, options, caller)
         started = time.perf_counter()
         try:
             for piece in pieces:
-                ahead = piece.ahead if isinstance(piece, Piece) else None
-                if ahead is None:
+                if isinstance(piece, Queued):
+                    yield piece
+                else:
                     run.model_s += time.perf_counter() - started
                     run.write(piece)
-                yield ahead
+                    yield None
                 started = time.perf_counter()
             run.model_s += time.perf_counter() - started
         finally:
             if isinstance(pieces, Generator):  # what frees the model when the reader leaves
                 pieces.close()
-        _check(stop)
+        caller.check()
 
 
 class _Run:
@@ -288,8 +259,3 @@ class _Run:
 def _is_likely(span: Span) -> bool:
     """More likely right than wrong. The best sequence of tags may still hold a span that most others do not."""
     return has_words(span.text) and (span.confidence is None or span.confidence >= 0.5)
-
-
-def _check(stop: threading.Event | None) -> None:
-    if stop is not None and stop.is_set():
-        raise Stopped("抽取已停止")

@@ -1,11 +1,12 @@
 """What the services ask of a language model, whichever way it runs."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
+
+from src.caller import ANYONE, Caller
 
 
 @dataclass(frozen=True)
@@ -16,22 +17,25 @@ class Message:
     content: str
 
 
+@dataclass(frozen=True)
+class Queued:
+    """Event: the request waits for the model, ``ahead`` others go first, the one being answered included."""
+
+    ahead: int
+
+
 class Piece(str):
     """A piece of an answer.
 
     Attributes:
         log_probability: of the tokens behind it that the model chose, among those that the grammar allowed.
-        ahead: how many requests go before this one while it waits for the model, the one being answered included;
-            None once it has it.
     """
 
     log_probability: float
-    ahead: int | None
 
-    def __new__(cls, text: str, log_probability: float = 0.0, ahead: int | None = None) -> Self:
+    def __new__(cls, text: str, log_probability: float = 0.0) -> Self:
         piece = super().__new__(cls, text)
         piece.log_probability = log_probability
-        piece.ahead = ahead
         return piece
 
 
@@ -76,16 +80,13 @@ class LanguageModel(Protocol):
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",
-    ) -> Iterator[str]:
-        """Yield pieces of the answer. Closing the iterator or setting ``stop`` frees the model within one token.
+        caller: Caller = ANYONE,
+    ) -> Iterator[str | Queued]:
+        """Pieces of the answer, after ``Queued`` events while other users' requests go first.
 
-        ``user`` names who asks, so that users take turns however much each asks; it is never logged. With a grammar
-        that is enforced the pieces are ``Piece`` and say how probable they were. Empty pieces come while there is
-        nothing to say yet (waiting for a turn, reading a long prompt): an iterator can only be closed where it
-        yields, so pass every piece on.
+        Closing the iterator or setting ``caller.stop`` frees the model within one token. With a grammar that is
+        enforced the pieces are ``Piece`` and say how probable they were. Empty pieces come while a long prompt is
+        read: an iterator can only be closed where it yields, so pass every item on.
 
         Raises:
             Busy: too many wait already.
@@ -94,26 +95,19 @@ class LanguageModel(Protocol):
         ...
 
 
-class Waiting(dict[int, np.ndarray]):
-    """No labels yet, because ``ahead`` requests go first."""
-
-    def __init__(self, ahead: int) -> None:
-        super().__init__()
-        self.ahead = ahead
-
-
 @runtime_checkable
 class MarkingModel(Protocol):
     """A model with adapters that mark every character of a text instead of writing an answer."""
 
     def labels(
-        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None, *, user: str = ""
-    ) -> Iterator[dict[int, np.ndarray]]:
+        self, texts: Sequence[str], adapter: str, caller: Caller = ANYONE
+    ) -> Iterator[dict[int, np.ndarray] | Queued]:
         """Log-probabilities of every character's labels.
 
         Yields, after every pass through the model, some of ``texts``' indices, each with float32 (characters,
-        labels); an empty ``Waiting`` while it waits for its turn. Every pass is a turn of its own, so that a long
-        list lets others in between. Closing the iterator or ``stop`` frees the model within one pass.
+        labels); ``Queued`` while other users' requests go first. Every pass takes its own place in the queue, so
+        that a long list lets others in between. Closing the iterator or setting ``caller.stop`` frees the model
+        within one pass.
 
         Raises:
             Busy: too many wait already.

@@ -1,12 +1,12 @@
 """A language model without weights, for tests of everything around one."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from src.caller import ANYONE, Caller
 from src.errors import ModelError
-from src.language.base import GenerationOptions, Message
+from src.language.base import GenerationOptions, Message, Queued
 
 
 @dataclass
@@ -37,10 +37,8 @@ class FakeModel:
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",  # noqa: ARG002 (no queue)
-    ) -> Iterator[str]:
+        caller: Caller = ANYONE,
+    ) -> Iterator[str | Queued]:
         self.calls.append((tuple(messages), options))
         if self.fails:
             raise ModelError("模型出错了（测试用）")
@@ -48,7 +46,7 @@ class FakeModel:
         try:
             for character in self.reply(messages)[: options.max_new_tokens]:
                 time.sleep(self.delay_s)
-                if stop is not None and stop.is_set():
+                if caller.stopped:
                     return
                 yield character
             complete = True

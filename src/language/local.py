@@ -17,9 +17,10 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from src.caller import ANYONE, Caller
 from src.errors import ModelError
 from src.language.adapters import AdapterManifest, fingerprint, read_manifest
-from src.language.base import GenerationOptions, Message, Piece, Waiting
+from src.language.base import GenerationOptions, Message, Piece, Queued
 from src.language.decode import Step, decode
 from src.language.detokenize import TextStream
 from src.language.formats import ChatTemplateFormat, PromptFormat
@@ -97,10 +98,8 @@ class LocalModel:
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",
-    ) -> Iterator[str]:
+        caller: Caller = ANYONE,
+    ) -> Iterator[str | Queued]:
         prompt = self.prompt_format(messages)
         if len(prompt) + options.max_new_tokens > self.context_tokens:
             raise ModelError(
@@ -112,15 +111,15 @@ class LocalModel:
         text = TextStream(self.tokenizer.backend_tokenizer)
         shared = self._shares and options.adapter is None and options.grammar is None
         compute = self._together.answer if shared else self._tokens
-        with self.turns.enter(user, shared=shared) as ticket:
-            for ahead in self.turns.wait(ticket, stop):
-                yield Piece("", ahead=ahead)
+        with self.turns.enter(caller.user, shared=shared) as ticket:
+            for ahead in self.turns.wait(ticket, caller.stop):
+                yield Queued(ahead)
             if not self.turns.has(ticket):
                 return
             ends_at = time.monotonic() + self.answer_s
             with closing(compute(prompt, options)) as steps:
                 for step in steps:
-                    if stop is not None and stop.is_set():
+                    if caller.stopped:
                         return
                     if time.monotonic() > ends_at:
                         raise too_slow(self.answer_s)
@@ -128,21 +127,21 @@ class LocalModel:
             yield Piece(text.finish())
 
     def labels(
-        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None, *, user: str = ""
-    ) -> Iterator[dict[int, np.ndarray]]:
+        self, texts: Sequence[str], adapter: str, caller: Caller = ANYONE
+    ) -> Iterator[dict[int, np.ndarray] | Queued]:
         if adapter not in self._encoders:
             raise ModelError(f"没有载入名为 {adapter} 的标注适配器")
         encoder = self._encoders[adapter]
         echoes = [encoder(text) for text in texts]
         for number, chosen in enumerate(batches([len(echo.ids) for echo in echoes])):
-            with self.turns.enter(user, again=number > 0) as ticket:
-                for ahead in self.turns.wait(ticket, stop):
-                    yield Waiting(ahead)
+            with self.turns.enter(caller.user, again=number > 0) as ticket:
+                for ahead in self.turns.wait(ticket, caller.stop):
+                    yield Queued(ahead)
                 if not self.turns.has(ticket):
                     return
                 with closing(self._labels([echoes[i] for i in chosen], adapter)) as passes:
                     for found in passes:
-                        if stop is not None and stop.is_set():
+                        if caller.stopped:
                             return
                         yield dict(zip(chosen, found, strict=True))
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from src.caller import ANYONE, Caller
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
 
@@ -59,9 +60,7 @@ class ServerModel:
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",  # noqa: ARG002 (the server takes its own turns)
+        caller: Caller = ANYONE,
     ) -> Iterator[str]:
         body = {
             "model": self.name,
@@ -75,7 +74,7 @@ class ServerModel:
         # Read in a thread, so that whoever leaves need not wait until the server says something.
         threading.Thread(target=self._read, args=(body, lines, left), daemon=True).start()
         try:
-            while stop is None or not stop.is_set():
+            while not caller.stopped:
                 try:
                     line = lines.get(timeout=_POLL_S)
                 except queue.Empty:
@@ -101,7 +100,7 @@ class ServerModel:
                         return
                     lines.put(line)
             lines.put(None)
-        except httpx.HTTPError as error:
+        except Exception as error:  # a thread's error reaches the reader only through the queue
             lines.put(ModelError(f"语言模型服务没有答完（{type(error).__name__}），请稍后再试"))
 
     def _first_model(self) -> str:

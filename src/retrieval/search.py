@@ -69,7 +69,7 @@ class Retriever:
         candidates = self._candidates(asked, collections)
         ranked = _ranked(candidates, "rerank" if kind == "hybrid" else kind)
         return [
-            Hit(candidate.chunk, score, rank, candidate.stages)
+            Hit(candidate.chunk, score, rank, candidate.stages, own=candidate.order[0] == 1)
             for rank, (candidate, score) in enumerate(ranked[:top_k], 1)
         ]
 

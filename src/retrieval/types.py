@@ -23,12 +23,13 @@ class Stages:
 
 @dataclass(frozen=True)
 class Hit:
-    """A passage found, ``rank`` counted from 1, ``score`` in [0, 1]."""
+    """A passage found, ``rank`` counted from 1, ``score`` in [0, 1]; ``own`` where it is from the asker's documents."""
 
     chunk: Chunk
     score: float
     rank: int
     stages: Stages
+    own: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The ``Hit`` of DESIGN.md's endpoints."""

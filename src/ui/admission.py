@@ -1,175 +1,157 @@
-"""How much is done at once, and for whom: limits in words that a visitor understands, before gradio's own.
+"""The app's front door: calls and uploads that are too large or too many are turned away in Chinese.
 
-Gradio serves first come, first served, and answers in English when its queue is full. So it lets every call in, and
-here one visitor cannot take what all share.
+Gradio limits neither the number of uploads nor the size of a call, and says in English that its queue is full.
 """
 
-import ipaddress
 import json
-import threading
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from src.errors import Busy
+from src.ui.calls import public_address
+from src.ui.context import UPLOAD_LIFE_S
 
-# Of a kind's calls: one visitor's at most a quarter, those from one public address at most half.
-_VISITOR_SHARE = 4
-_ADDRESS_SHARE = 2
-# What enters gradio's queue is refused by a gate within milliseconds; only a flood comes to so many.
-MAX_EVENTS = 1000
 # A question with its conversation is a hundredth of this; files come another way.
 MAX_CALL_BYTES = 8 << 20
+# Of all uploads that gradio keeps on the disk at a time, and of those from one public address.
+MAX_UPLOADED_BYTES = 2 << 30
+MAX_ADDRESS_BYTES = 500 << 20
+MAX_ADDRESS_UPLOADS = 120
+# Left free on the disk for everything else.
+MIN_FREE_BYTES = 1 << 30
+# More calls than this in gradio's queue are a flood: its own limit, per function.
+MAX_QUEUED = 1000
+_BUSY = "现在请求太多，请过一会儿再试"
 
 
-class Gate:
-    """Calls of one kind: at most ``total`` at once, waiting ones included.
-
-    With ``places`` that many are worked on at a time, and only one of each visitor's, so that who sends thirty calls
-    leaves room for the others. Without, whoever is let in goes on: the model has a queue of its own.
-    """
-
-    def __init__(self, total: int, places: int | None = None) -> None:
-        self.total = total
-        self.places = places
-        self._changed = threading.Condition()
-        self._inside: Counter[str] = Counter()
-        self._addresses: Counter[str] = Counter()
-        self._working: set[str] = set()
-
-    @contextmanager
-    def enter(self, visitor: str, address: str | None = None) -> Iterator[None]:
-        """A place of ``visitor``, perhaps after a wait; ``address`` is a public one, if it is known.
-
-        Raises:
-            Busy: there are too many already.
-        """
-        with self._changed:
-            self._check_room(visitor, address)
-            self._inside[visitor] += 1
-            if address:
-                self._addresses[address] += 1
-        try:
-            if self.places is None:
-                yield
-            else:
-                with self._place(visitor, self.places):
-                    yield
-        finally:
-            with self._changed:
-                _less(self._inside, visitor)
-                if address:
-                    _less(self._addresses, address)
-
-    def waiting(self) -> int:
-        """How many wait for a place."""
-        with self._changed:
-            return 0 if self.places is None else self._inside.total() - len(self._working)
-
-    @contextmanager
-    def _place(self, visitor: str, places: int) -> Iterator[None]:
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._working) < places and visitor not in self._working)
-            self._working.add(visitor)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._working.discard(visitor)
-                self._changed.notify_all()
-
-    def _check_room(self, visitor: str, address: str | None) -> None:
-        if self._inside.total() >= self.total:
-            raise Busy(f"现在请求太多（{self.total} 个正在处理或排队），请过一会儿再试")
-        if self._inside[visitor] >= share(self.total, _VISITOR_SHARE):
-            raise Busy(f"您已有 {self._inside[visitor]} 个请求正在处理或排队，请等其中一个有了结果再试")
-        if address and self._addresses[address] >= share(self.total, _ADDRESS_SHARE):
-            raise Busy("从您的网络地址来的请求太多，请过一会儿再试")
-
-
-def share(total: int, parts: int) -> int:
-    """One of ``parts`` of ``total``, at least one."""
-    return max(1, total // parts)
-
-
-def _less(counter: Counter[str], key: str) -> None:
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
-
-
-def public_address(host: str | None) -> str | None:
-    """``host`` if it is an address of the open internet.
-
-    A private one is a proxy's or a neighbour's, and may stand for all visitors, so no limit goes by it. Behind a
-    proxy uvicorn learns the visitor's address if the environment names the proxy in FORWARDED_ALLOW_IPS; headers
-    of anybody else are not believed.
-    """
-    try:
-        return host if host and ipaddress.ip_address(host).is_global else None
-    except ValueError:
-        return None
-
-
-class FloodGuard:
-    """Turns calls away before they enter gradio's queue, which has no limit of its own here: too many, or too large.
+class UploadBudget:
+    """Bytes and uploads of the last ``window_s`` seconds, which is how long gradio keeps a file.
 
     Args:
-        events: the public addresses (or None) from which the calls came that gradio holds now.
+        folder: where the uploads go.
     """
 
-    def __init__(self, app: ASGIApp, events: Callable[[], Collection[str | None]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        window_s: float = UPLOAD_LIFE_S,
+        max_bytes: int = MAX_UPLOADED_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder, self._window_s, self._max_bytes, self._clock = folder, window_s, max_bytes, clock
+        self._uploads: deque[list[Any]] = deque()  # [time, address, bytes]
+
+    def begin(self, address: str | None) -> "Upload | None":
+        """Room for one more upload; None where there is none."""
+        now = self._clock()
+        while self._uploads and now - self._uploads[0][0] > self._window_s:
+            self._uploads.popleft()
+        own = sum(other == address for _, other, _ in self._uploads) if address else 0
+        upload = Upload(self, [now, address, 0])
+        if own >= MAX_ADDRESS_UPLOADS or not upload.has_room() or not self._has_disk():
+            return None
+        self._uploads.append(upload.entry)
+        return upload
+
+    def bytes_of(self, address: str | None) -> int:
+        """Bytes from one address; of all for None."""
+        return sum(size for _, other, size in self._uploads if address in (None, other))
+
+    def _has_disk(self) -> bool:
+        folder = next(parent for parent in (self._folder, *self._folder.parents) if parent.is_dir())
+        return shutil.disk_usage(folder).free >= MIN_FREE_BYTES
+
+
+class Upload:
+    """One upload under way."""
+
+    def __init__(self, budget: UploadBudget, entry: list[Any]) -> None:
+        self._budget, self.entry = budget, entry
+
+    def has_room(self) -> bool:
+        address = self.entry[1]
+        full = self._budget.bytes_of(None) >= self._budget._max_bytes
+        return not full and (address is None or self._budget.bytes_of(address) < MAX_ADDRESS_BYTES)
+
+    def received(self, size: int) -> bool:
+        """Count bytes that came; whether more may come."""
+        self.entry[2] += size
+        return self.has_room()
+
+
+class Admission:
+    """ASGI middleware around gradio."""
+
+    def __init__(self, app: ASGIApp, uploads: UploadBudget) -> None:
         self._app = app
-        self._events = events
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 429 or 413 with a reason that gradio's page shows."""
-        if not _is_call(scope):
+        """Pass on, or answer 413 or 429 with a reason that gradio's page shows."""
+        path: str = scope.get("path", "")
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
+        elif path.endswith("/gradio_api/upload"):
+            await self._upload(scope, receive, send)
+        elif "/queue/join" in path or "/gradio_api/call/" in path:
+            length = dict(scope["headers"]).get(b"content-length", b"")
+            if length.isdigit() and int(length) > MAX_CALL_BYTES:
+                await _refuse(send, 413, f"请求太大：最多 {MAX_CALL_BYTES >> 20} MB，文件请用上传")
+                return
+            left = MAX_CALL_BYTES
+
+            def counted(size: int) -> bool:
+                nonlocal left
+                left -= size
+                return left >= 0
+
+            await self._app(scope, _while(counted, receive), _FullQueue(send))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        upload = self._uploads.begin(public_address((scope.get("client") or (None,))[0]))
+        if upload is None:
+            await _refuse(send, 429, "现在上传的文件太多，请过几分钟再试")
             return
-        refusal = self._refusal(scope)
-        if refusal is None:
-            await self._app(scope, _at_most(MAX_CALL_BYTES, receive), send)
-            return
-        status, reason = refusal
-        body = json.dumps({"detail": reason}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        headers.append((b"connection", b"close"))  # the body was not read
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        length = dict(scope["headers"]).get(b"content-length", b"")
-        if length.isdigit() and int(length) > MAX_CALL_BYTES:
-            return 413, f"请求太大：最多 {MAX_CALL_BYTES >> 20} MB，文件请用上传"
-        events = self._events()
-        address = public_address((scope.get("client") or (None,))[0])
-        own = sum(other == address for other in events) if address else 0
-        if len(events) >= MAX_EVENTS or own >= share(MAX_EVENTS, _VISITOR_SHARE):
-            return 429, "现在请求太多，请过一会儿再试"
-        return None
+        await self._app(scope, _while(upload.received, receive), send)
 
 
-def _at_most(limit: int, receive: Receive) -> Receive:
-    """``receive`` for a body of which the length was not said; too long, it ends as if the sender had hung up."""
-    left = limit
+def _while(goes_on: Callable[[int], bool], receive: Receive) -> Receive:
+    """``receive`` until ``goes_on(bytes)`` says no; then the body ends as if the sender had hung up."""
 
     async def counted() -> Message:
-        nonlocal left
         message = await receive()
-        left -= len(message.get("body", b""))
-        return message if left >= 0 else {"type": "http.disconnect"}
+        return message if goes_on(len(message.get("body", b""))) else {"type": "http.disconnect"}
 
     return counted
 
 
-def _is_call(scope: Scope) -> bool:
-    path: Any = scope.get("path", "")
-    return (
-        scope["type"] == "http"
-        and scope["method"] == "POST"
-        and ("/queue/join" in path or "/gradio_api/call/" in path)
-    )
+class _FullQueue:
+    """Sends gradio's 503 (queue full) with a Chinese reason, anything else as it comes."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._full = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._full = message["status"] == 503
+            if self._full:
+                await _refuse(self._send, 503, _BUSY)
+        if not self._full:
+            await self._send(message)
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
+    body = json.dumps({"detail": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers.append((b"connection", b"close"))  # the body may not have been read
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

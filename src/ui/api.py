@@ -1,6 +1,6 @@
 """The public endpoints. Parameters arrive as the client sent them, so every one is checked here or in the service.
 
-The docstrings are what the API page and, with ``--mcp``, other programs' language models are shown.
+The docstrings are what ``--mcp`` shows to other programs' language models; people read ``docs/api.md``.
 """
 
 import time
@@ -11,17 +11,18 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from src.chat.service import parse_history
+from src.chat.answer import Answer
+from src.chat.service import ChatOptions, parse_history
 from src.errors import InputError
-from src.runtime import Runtime
-from src.ui.calls import calls
-from src.ui.guard import MODEL_SLOT, SEARCH_SLOT, guarded, served, session_of
+from src.extraction.events import Queued
+from src.ui.context import MODEL, SEARCH, UPLOAD, Context, raising
 
 
-def build(runtime: Runtime) -> None:
+def build(context: Context) -> None:
     """Register the endpoints of DESIGN.md in the current Blocks."""
+    runtime, sessions, calls = context.runtime, context.sessions, context.calls
 
-    @guarded
+    @raising
     def chat(
         message: str,
         history: list[Any] = [],  # noqa: B006 (the documented default; never changed)
@@ -38,22 +39,17 @@ def build(runtime: Runtime) -> None:
             use_knowledge: 是否先检索知识库。Whether to search the knowledge base first.
             top_k: 最多用几条资料，1 到 20。How many passages at most.
         """
+        options = ChatOptions(use_knowledge=_flag(use_knowledge, "use_knowledge"), top_k=top_k)
         with calls.open("chat", request, message, history) as call:
-            answers = runtime.chat.stream(
-                message,
-                parse_history(history),
-                use_knowledge=_flag(use_knowledge, "use_knowledge"),
-                top_k=top_k,
-                extra=runtime.sessions.base(session_of(request)),
-                stop=call.stop,
-                user=call.visitor,
-            )
-            for answer in call.follow(answers):
-                value = answer.to_json()
-                call.gave(value)
-                yield value
+            answer = Answer(message)
+            extra = sessions.documents_of(request)
+            events = runtime.chat.ask(message, parse_history(history), call.caller, options, extra)
+            for event in call.follow(events):
+                answer.add(event)
+                yield answer.to_json()
+            call.gave(answer.written, len(answer.hits))
 
-    @guarded
+    @raising
     def compare(message: str, top_k: int = 4, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
         """同一个问题的两个回答：不用知识库的 without，用知识库的 with。
         Answer the same question twice: without and with the knowledge base.
@@ -63,14 +59,15 @@ def build(runtime: Runtime) -> None:
             top_k: 最多用几条资料，1 到 20。How many passages at most.
         """
         with calls.open("compare", request, message) as call:
-            extra = runtime.sessions.base(session_of(request))
-            both = runtime.chat.compare(message, top_k=top_k, extra=extra, stop=call.stop, user=call.visitor)
-            for answers in call.follow(both):
-                value = answers.to_json()
-                call.gave(value)
-                yield value
+            answers = {"without": Answer(message), "with": Answer(message)}
+            extra = sessions.documents_of(request)
+            for side, event in runtime.chat.compare(message, call.caller, top_k, extra):
+                call.note(event)
+                answers[side].add(event)
+                yield {"without": answers["without"].text, "with": answers["with"].to_json()}
+            call.gave([answer.written for answer in answers.values()], len(answers["with"].hits))
 
-    @guarded
+    @raising
     def extract(text: str, use_adapter: bool = True, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
         """从一段中文简历抽取八类实体（姓名、国籍、种族、职位、教育背景、专业、组织名、地名）；每个实体都是原文的一段。
         Extract eight kinds of entities from a Chinese resume, each verbatim with its place.
@@ -81,14 +78,14 @@ def build(runtime: Runtime) -> None:
         """
         with calls.open("extract", request, text) as call:
             flag = _flag(use_adapter, "use_adapter")
-            stream = runtime.extraction.extract_stream(text, use_adapter=flag, stop=call.stop, user=call.visitor)
-            for progress in call.follow(stream):
-                value = progress.partial.to_json()
-                call.gave(value)
+            value: dict[str, Any] = {}
+            for event in call.follow(runtime.extraction.extract_stream(text, flag, call.caller)):
+                # A call that waits says so by repeating what it has: a client that is gone is noticed only then.
+                value = value if isinstance(event, Queued) else event.extraction.to_json()
                 yield value
+            call.gave(value)
 
-    @guarded
-    @served("search", "search")
+    @raising
     def search(
         query: str, top_k: int = 10, mode: str = "hybrid", request: gr.Request | None = None
     ) -> dict[str, Any]:
@@ -101,20 +98,21 @@ def build(runtime: Runtime) -> None:
             mode: hybrid（默认）、dense（向量）或 lexical（字词）。
         """
         started = time.perf_counter()
-        extra = runtime.sessions.base(session_of(request))
-        hits = runtime.retriever.search(query, top_k=top_k, mode=mode, extra=extra)
-        elapsed = (time.perf_counter() - started) * 1000
-        return {"hits": [hit.to_json() for hit in hits], "timings_ms": {"total": round(elapsed, 1)}}
+        with calls.open("search", request, query, kind="search") as call:
+            hits = runtime.retriever.search(query, top_k=top_k, mode=mode, extra=sessions.documents_of(request))
+            elapsed = (time.perf_counter() - started) * 1000
+            value = {"hits": [hit.to_json() for hit in hits], "timings_ms": {"total": round(elapsed, 1)}}
+            call.gave(value, len(hits))
+            return value
 
-    @guarded
+    @raising
     def index_stats() -> dict[str, Any]:
         """知识库索引的统计：文档数、段落数、向量模型等。
         Figures about the knowledge base: documents, passages, embedding model.
         """
         return runtime.base.stats()
 
-    @guarded
-    @served("upload", "upload")
+    @raising
     def add_documents(files: list[str] | None, request: gr.Request) -> dict[str, Any]:
         """把文件加入这次会话的知识库，别的会话看不到。MCP 没有会话，请用网页或 gradio_client。
         Add files to this session's own knowledge. Not through MCP, which has no sessions.
@@ -122,17 +120,20 @@ def build(runtime: Runtime) -> None:
         Args:
             files: 要加入的文件。The files.
         """
-        return runtime.sessions.add(session_of(request), [Path(file) for file in files or []])
+        with calls.open("upload", request, kind="upload") as call:
+            value = sessions.of(request).documents.add([Path(file) for file in files or []])
+            call.gave(value)
+            return value
 
-    api(chat, **MODEL_SLOT)
-    api(compare, **MODEL_SLOT)
-    api(extract, **MODEL_SLOT)
-    api(search, **SEARCH_SLOT)
-    api(index_stats, **SEARCH_SLOT)
+    api(chat, **MODEL)
+    api(compare, **MODEL)
+    api(extract, **MODEL)
+    api(search, **SEARCH)
+    api(index_stats, **SEARCH)
     # Files go through a real component, so that gradio checks their size and that they were uploaded.
     files = gr.File(file_count="multiple", visible=False, label="files")
     added = gr.JSON(visible=False, label="result")
-    gr.Button(visible=False).click(add_documents, files, added, api_name="add_documents", **SEARCH_SLOT)
+    gr.Button(visible=False).click(add_documents, files, added, api_name="add_documents", **UPLOAD)
 
 
 def _flag(value: object, name: str) -> bool:

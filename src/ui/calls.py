@@ -1,22 +1,32 @@
-"""Every request, from when it is let in until it has left: its limits, its line in the log, and what health says."""
+"""Calls from the moment they are let in until they have left: their limits, their line in the log, the app's health.
 
+Nothing waits here. Calls of the model wait in its fair queue (``language/turns.py``), all others in gradio's.
+"""
+
+import ipaddress
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
-from src.chat.types import Comparison
+from src.caller import Caller
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
-from src.ui.admission import Gate, public_address
+from src.language.base import Queued
 from src.ui.log import Record, characters, tag_of
+from src.ui.session import connection_of
 
 Kind = Literal["model", "batch", "search", "upload"]
 T = TypeVar("T")
 
+# Of a kind's calls: one visitor's at most a quarter, those from one public address at most half.
+_VISITOR_SHARE = 4
+_ADDRESS_SHARE = 2
 # So many failures of the model in a row, the last one no longer ago than this, and it is called unusable.
 _FAILURES = 3
 _FAILED_S = 60.0
@@ -26,62 +36,49 @@ _QUICK_THREADS = 40
 
 @dataclass
 class Call:
-    """One request. ``stop`` is set when it ends, and whoever sets it ends the request."""
+    """One call; ``caller`` is what services are given of it."""
 
-    visitor: str
-    stop: threading.Event
+    caller: Caller
     record: Record
-    waits: bool = False
+    queued: bool = False
     started: float = field(default_factory=time.perf_counter)
 
-    def follow(self, items: Iterator[T]) -> Iterator[T]:
-        """``items``; what they say in ``ahead`` tells whether they still wait for the model."""
-        for item in items:
-            answer = item.with_knowledge if isinstance(item, Comparison) else item
-            self.waits = getattr(answer, "ahead", None) is not None
-            if self.waits:
-                self.record.wait_s = time.perf_counter() - self.started
-            yield item
+    def follow(self, events: Iterator[T]) -> Iterator[T]:
+        """``events`` unchanged, each noted."""
+        for event in events:
+            self.note(event)
+            yield event
 
-    def received(self, *values: object) -> None:
-        """Count the characters that came."""
-        self.record.characters_in += characters(values)
+    def note(self, event: object) -> None:
+        """Keep whether the call waits for the model, and for how long it has."""
+        self.queued = isinstance(event, Queued)
+        if self.queued:
+            self.record.wait_s = time.perf_counter() - self.started
 
-    def gave(self, result: object) -> None:
-        """Count what the last value of the result holds."""
+    def gave(self, result: object, hits: int | None = None) -> None:
+        """Count the characters of the last value."""
         self.record.characters_out = characters(result)
-        hits = _hits(result)
-        if hits is not None:
-            self.record.hits = hits
+        self.record.hits = hits if hits is not None else self.record.hits
 
 
 class Calls:
-    """All requests of this process, which has one model.
+    """All calls of one app, at most ``limits[kind]`` of a kind at once."""
 
-    ``limit`` sets how many may be there at once; until then it is the setting's default.
-    """
-
-    def __init__(self, queue_size: int = 32) -> None:
+    def __init__(self, queue_size: int) -> None:
+        # A batch is hours long, but its share of the model is that of one question at a time.
+        self.limits: dict[Kind, int] = {
+            "model": queue_size, "batch": max(8, queue_size // 2), "search": 2 * queue_size, "upload": queue_size,
+        }  # fmt: skip
         self._lock = threading.Lock()
+        self._inside: Counter[tuple[Kind, str]] = Counter()  # by kind and "", visitor or address
         self._open: dict[int, Call] = {}
         self._failures = 0
         self._failed_at = 0.0
-        self.limit(queue_size)
-
-    def limit(self, queue_size: int) -> None:
-        """Start anew with other limits."""
-        self._gates: dict[Kind, Gate] = {
-            "model": Gate(queue_size),
-            # Hours long; its share of the model is that of one question at a time.
-            "batch": Gate(max(8, queue_size // 2)),
-            "search": Gate(2 * queue_size, places=4),
-            "upload": Gate(queue_size, places=4),
-        }
 
     @property
     def threads(self) -> int:
         """Enough that all who wait, each in a thread, leave some for what is quick."""
-        return _QUICK_THREADS + sum(gate.total for gate in self._gates.values())
+        return _QUICK_THREADS + sum(self.limits.values())
 
     @contextmanager
     def open(
@@ -90,81 +87,96 @@ class Calls:
         request: gr.Request | None,
         *received: object,
         kind: Kind = "model",
-        stop: threading.Event | None = None,
+        stop: Event | None = None,
     ) -> Iterator[Call]:
-        """Let a request in and write its line when it has left, however it leaves.
+        """Let a call in and write its line when it has left, however it leaves.
 
         Raises:
             Busy: too many are there already.
         """
         visitor = visitor_of(request)
-        call = Call(visitor, stop or threading.Event(), Record(endpoint, tag_of(visitor)))
-        call.received(*received)
-        outcome, gate = "done", self._gates[kind]
+        record = Record(endpoint, tag_of(visitor), characters_in=characters(received))
+        call = Call(Caller(visitor, stop or Event()), record)
+        outcome = "done"
+        keys = [(kind, ""), (kind, visitor)]
+        if address := public_address(_host(request)):
+            keys.append((kind, f"@{address}"))
         try:
-            with gate.enter(visitor, public_address(_host(request))):
-                if gate.places:
-                    call.record.wait_s = time.perf_counter() - call.started
-                with self._lock:
-                    self._open[id(call)] = call
+            with self._lock:
+                self._check_room(*keys)
+                self._inside.update(set(keys))
+                self._open[id(call)] = call
+            try:
                 yield call
-            if call.stop.is_set():
-                outcome = "stopped"
+                if call.caller.stopped:
+                    outcome = "stopped"
+            finally:
+                call.caller.stop.set()
+                with self._lock:
+                    self._open.pop(id(call))
+                    self._inside.subtract(set(keys))
+                    self._inside += Counter()  # drops what has come to zero
         except BaseException as error:
             outcome = _outcome(error)
             raise
         finally:
-            call.stop.set()
-            with self._lock:
-                self._open.pop(id(call), None)
-                self._note(kind, outcome)
-            call.record.outcome = outcome
-            call.record.duration_s = time.perf_counter() - call.started
-            call.record.write()
+            self._note(kind, outcome)
+            record.outcome = outcome
+            record.duration_s = time.perf_counter() - call.started
+            record.write()
 
     def waiting(self) -> int:
-        """How many requests wait, for the model or for a place."""
+        """How many calls wait for the model."""
         with self._lock:
-            at_model = sum(call.waits for call in self._open.values())
-        return at_model + sum(gate.waiting() for gate in self._gates.values())
+            return sum(call.queued for call in self._open.values())
 
     def model_fails(self) -> bool:
         """Whether the model failed several times in a row just now; a success ends that, and so does a minute."""
         with self._lock:
             return self._failures >= _FAILURES and time.monotonic() - self._failed_at < _FAILED_S
 
+    def _check_room(self, total: tuple[Kind, str], visitor: tuple[Kind, str], *address: tuple[Kind, str]) -> None:
+        limit = self.limits[total[0]]
+        if self._inside[total] >= limit:
+            raise Busy(f"现在请求太多（{limit} 个正在处理或排队），请过一会儿再试")
+        if self._inside[visitor] >= max(1, limit // _VISITOR_SHARE):
+            raise Busy(f"您已有 {self._inside[visitor]} 个请求正在处理或排队，请等其中一个有了结果再试")
+        if address and self._inside[address[0]] >= max(1, limit // _ADDRESS_SHARE):
+            raise Busy("从您的网络地址来的请求太多，请过一会儿再试")
+
     def _note(self, kind: Kind, outcome: str) -> None:
         if kind not in ("model", "batch"):
             return
-        if outcome == "done":
-            self._failures = 0
-        elif outcome.startswith("error:"):
-            self._failures += 1
-            self._failed_at = time.monotonic()
-
-
-def session_of(request: gr.Request | None) -> str:
-    """The visitor's session; empty for a call without one.
-
-    Gradio gives all MCP callers one session, so theirs counts as none: they must not see each other's documents.
-    """
-    return "" if _through_mcp(request) else str(getattr(request, "session_hash", None) or "")
+        with self._lock:
+            if outcome == "done":
+                self._failures = 0
+            elif outcome.startswith("error:"):
+                self._failures += 1
+                self._failed_at = time.monotonic()
 
 
 def visitor_of(request: gr.Request | None) -> str:
-    """Who takes turns with whom: the session, or else the address."""
-    return session_of(request) or f"@{_host(request) or ''}"
+    """Who takes turns with whom: the session hash, or else the address."""
+    return connection_of(request) or f"@{_host(request) or ''}"
+
+
+def public_address(host: str | None) -> str | None:
+    """``host`` if it is an address of the open internet.
+
+    A private one is a proxy's or a neighbour's, and may stand for all visitors, so no limit goes by it. Behind a
+    proxy uvicorn learns the visitor's address if the environment names the proxy in FORWARDED_ALLOW_IPS; headers
+    of anybody else are not believed.
+    """
+    try:
+        return host if host and ipaddress.ip_address(host).is_global else None
+    except ValueError:
+        return None
 
 
 def _host(request: gr.Request | None) -> str | None:
     client: Any = getattr(request, "client", None)
     host = getattr(client, "host", None)
     return str(host) if host else None
-
-
-def _through_mcp(request: gr.Request | None) -> bool:
-    headers: Any = getattr(request, "headers", None) or {}
-    return bool(headers.get("x-gradio-user") == "mcp")
 
 
 def _outcome(error: BaseException) -> str:
@@ -175,13 +187,3 @@ def _outcome(error: BaseException) -> str:
     if isinstance(error, ModelError) or not isinstance(error, YuanZhiError | gr.Error):
         return f"error:{type(error).__name__}"
     return "refused"
-
-
-def _hits(result: object) -> int | None:
-    if isinstance(result, dict):
-        found = result.get("hits")
-        return len(found) if isinstance(found, list) else _hits(result.get("with"))
-    return None
-
-
-calls = Calls()

@@ -1,4 +1,4 @@
-"""``GET /health`` for whoever watches the app: nothing about visitors, and nothing that takes time."""
+"""``GET /health`` for whoever watches the app: nothing about visitors, no network, nothing that takes time."""
 
 import time
 from typing import Any
@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from src.retrieval.knowledge_base import KnowledgeBase
 from src.runtime import Runtime
 from src.ui.calls import Calls
 
@@ -31,7 +32,7 @@ def report(runtime: Runtime, calls: Calls) -> tuple[int, dict[str, Any]]:
     body = {
         "status": status,
         "model": getattr(model, "name", None),
-        "chunks": 0 if base is None else len(base),
+        "chunks": len(base) if isinstance(base, KnowledgeBase) else None,  # Milvus would have to be asked
         "waiting": calls.waiting(),
     }
     return (200 if status == "ok" else 503), body

@@ -11,12 +11,13 @@ from typing import Any
 import gradio as gr
 import httpx
 
+from src.caller import ANYONE, Caller
 from src.errors import ModelError
-from src.language.base import GenerationOptions, Message, Piece
+from src.language.base import GenerationOptions, Message, Piece, Queued
 from src.language.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import load_settings
-from src.ui.page import create_page, launch
+from src.ui.page import App
 from tests.retrieval.helpers import build_index
 
 
@@ -37,19 +38,17 @@ class OneAtATime(FakeModel):
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",
-    ) -> Iterator[str]:
+        caller: Caller = ANYONE,
+    ) -> Iterator[str | Queued]:
         while not self._turn.acquire(timeout=1):
-            if stop is not None and stop.is_set():
+            if caller.stopped:
                 return
-            yield Piece("", ahead=1)
+            yield Queued(1)
         try:
-            self.asked.append(user)
+            self.asked.append(caller.user)
             while not self.gate.wait(timeout=1):
                 yield Piece("")
-            yield from super().stream(messages, options, stop, user=user)
+            yield from super().stream(messages, options, caller)
         finally:
             self._turn.release()
 
@@ -57,7 +56,7 @@ class OneAtATime(FakeModel):
 class Broken(FakeModel):
     """Fails in a way that nobody foresaw, with the user's words in the message."""
 
-    def stream(self, messages, options, stop=None, *, user=""):
+    def stream(self, messages, options, caller=ANYONE):
         raise ValueError(f"cannot answer {messages[-1].content}")
         yield ""
 
@@ -65,7 +64,7 @@ class Broken(FakeModel):
 class Failing(FakeModel):
     """Fails as a model server does that is down."""
 
-    def stream(self, messages, options, stop=None, *, user=""):
+    def stream(self, messages, options, caller=ANYONE):
         raise ModelError("语言模型服务没有答完")
         yield ""
 
@@ -79,13 +78,13 @@ def fake_runtime(model: Any, **settings: Any) -> Runtime:
 
 
 @contextmanager
-def running_app(runtime: Runtime, page: gr.Blocks | None = None) -> Iterator[str]:
+def running_app(runtime: Runtime, app: App | None = None) -> Iterator[str]:
     """Its address."""
-    page = page or create_page(runtime)
+    app = app or App(runtime)
     try:
-        yield launch(page, runtime, block=False)
+        yield app.launch(block=False)
     finally:
-        page.close()
+        app.page.close()
         runtime.parser.close()
 
 
