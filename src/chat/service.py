@@ -1,7 +1,7 @@
 """RAG chat: standalone question -> retrieve -> quote -> prompt -> stream -> support of each sentence, as events."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -78,7 +78,7 @@ class ChatService:
         caller: Caller = ANYONE,
         options: ChatOptions = ChatOptions(),  # noqa: B008 (frozen)
         extra: Collection | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Events of one question; the last is ``Finished`` unless ``caller.stop`` was set.
 
         ``extra`` is the asker's own documents, searched together with the knowledge base.
@@ -126,7 +126,7 @@ class ChatService:
 
     def compare(
         self, message: str, caller: Caller = ANYONE, top_k: int = 4, extra: Collection | None = None
-    ) -> Iterator[tuple[Side, Event]]:
+    ) -> Generator[tuple[Side, Event], None, None]:
         """Events of both answers, first those without knowledge, then those with it.
 
         Raises:

@@ -29,6 +29,8 @@ MIN_COVERAGE_ALIKE = 0.4
 ALIKE = 0.6
 # The same of what the question does not say.
 MIN_NEW = 0.6
+# How much less of it a single sentence may have than the two together.
+NARROWER = 0.1
 # Shorter than this, a sentence says nothing without its question ("1927年。"), so the evidence must suit that too.
 SHORT = 8
 MIN_QUESTION = 0.3
@@ -75,6 +77,9 @@ class _Window:
     text: str
     suits: float = 1.0
 
+    def is_within(self, other: "_Window") -> bool:
+        return self.rank == other.rank and other.start <= self.start and self.end <= other.end
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -119,7 +124,11 @@ class _Finder:
             nearest = max((_coverage(claim, w.text) for claim in claims for w in self._windows), default=0.0)
             return Support(sentence, None, round(nearest, 4))
         best = max(found, key=lambda one: one.score)
-        window = best.window
+        # Of a window of two sentences the one that carries it alone, where one does: the least text to be read.
+        inside = [
+            one for one in found if one.window.is_within(best.window) and one.coverage >= best.coverage - NARROWER
+        ]
+        window = min(inside, key=lambda one: one.window.end - one.window.start).window
         return Support(sentence, window.rank, round(best.coverage, 4), (window.start, window.end))
 
     def _carries(self, window: _Window, claim: Claim) -> _Found | None:

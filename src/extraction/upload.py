@@ -115,9 +115,7 @@ def read_batch(parser: ParserPool, path: Path) -> Batch:
         table = table_of(parser.read_table(path), path.name)
         lines, names = table.lines(), [replace_surrogates(name) for name in table.names()]
     else:
-        raise InputError(
-            f"{path.name}：批量抽取读 {' '.join(UPLOAD_KINDS)}，收到的是 {suffix or '没有后缀的文件'}"
-        )
+        raise InputError(f"{path.name}：批量抽取读 {' '.join(UPLOAD_KINDS)}，收到的是 {suffix or '没有后缀的文件'}")
     if not lines:
         raise InputError(f"{path.name} 里没有一行简历")
     if len(lines) > MAX_ROWS:

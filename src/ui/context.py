@@ -128,6 +128,4 @@ def _raise(error: gr.Error) -> Any:
 def log_bug(error: Exception) -> None:
     """Log an unforeseen error with its traceback, but without its text, which may hold what a visitor typed."""
     without_text = RuntimeError(type(error).__name__)
-    log.error(
-        "未预料的错误 %s", type(error).__name__, exc_info=(RuntimeError, without_text, error.__traceback__)
-    )
+    log.error("未预料的错误 %s", type(error).__name__, exc_info=(RuntimeError, without_text, error.__traceback__))

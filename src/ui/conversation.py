@@ -22,6 +22,7 @@ class Turn:
         state: how the answer ended.
         ahead: requests that go first while it waits for the model; None once it has it.
         problem: why it failed, in the page's language.
+        liked: the visitor's rating.
         files: names of documents that came with the question.
     """
 
@@ -31,6 +32,7 @@ class Turn:
     ahead: int | None = None
     problem: str = ""
     files: tuple[str, ...] = ()
+    liked: bool | None = None
 
     @property
     def question(self) -> str:
@@ -41,6 +43,10 @@ class Turn:
         """Of the texts that are kept in memory."""
         hits = sum(len(hit.chunk.text) for hit in self.answer.hits)
         return len(self.question) + len(self.answer.text) + hits
+
+    def fail(self, problem: str) -> None:
+        """End it with a reason that the visitor is shown."""
+        self.state, self.problem, self.ahead = "failed", problem, None
 
     def add(self, event: Event) -> None:
         """Take in one event of the chat service."""

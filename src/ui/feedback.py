@@ -1,17 +1,39 @@
-"""What visitors say of answers, in a file of the owner's, if he wants one."""
+"""Visitors' ratings of answers, in a file of the owner's, if he wants one."""
 
 import json
 import logging
 import os
 import threading
 import time
+from collections import deque
 from pathlib import Path
+
+from src.ui.conversation import Turn
 
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 100 << 20
+# Of all visitors together: more is a script's.
+MAX_PER_MINUTE = 60
 _MAX_CHARS = 10_000
 _lock = threading.Lock()
+_recent: deque[float] = deque()
+
+
+def rate(path: Path, turn: Turn, liked: bool) -> bool:
+    """Store a rating unless the answer has the same one already or too many come; whether it was stored."""
+    answer = turn.answer
+    now = time.monotonic()
+    with _lock:
+        while _recent and now - _recent[0] > 60:
+            _recent.popleft()
+        if not answer.done or turn.liked == liked or len(_recent) >= MAX_PER_MINUTE:
+            return False
+        _recent.append(now)
+        turn.liked = liked
+    names = [f"{hit.chunk.source} {hit.chunk.chunk_id}" for hit in answer.hits]
+    record(path, liked=liked, question=turn.question, answer=answer.written, sources=names)
+    return True
 
 
 def record(path: Path, *, liked: bool, question: str, answer: str, sources: list[str]) -> None:

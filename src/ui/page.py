@@ -1,6 +1,7 @@
 """The page: three tabs in two languages, and the endpoints."""
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -9,7 +10,7 @@ from src.runtime import Runtime
 from src.ui import api, server
 from src.ui.calls import Calls
 from src.ui.chat_tab import ChatTab
-from src.ui.context import UPLOAD_LIFE_S, Context
+from src.ui.context import QUICK, UPLOAD_LIFE_S, Context
 from src.ui.extraction_tab import ExtractionTab
 from src.ui.index_tab import IndexTab
 from src.ui.page_language import TAGS
@@ -25,6 +26,12 @@ TITLE = "源知 YuanZhi"
 STYLE = Path(__file__).parent / "style"
 # The link to the same page in the other language; relative, so that it works behind any prefix.
 _OTHER: dict[Language, tuple[str, Language, str]] = {"zh": ("en", "en", "English"), "en": ("./", "zh", "中文")}
+# The session's token lives in the tab's sessionStorage, which a reload keeps and other tabs do not see. A browser may
+# forbid it; then a reload begins anew.
+_TOKEN_JS = """(token, kept) => {
+  try { return [sessionStorage.getItem("yuanzhi"), kept]; } catch { return [null, kept]; }
+}"""
+_STORE_JS = """(token) => { try { sessionStorage.setItem("yuanzhi", token); } catch {} }"""
 
 
 class App:
@@ -43,9 +50,9 @@ class App:
             context = self.context("zh")
             # First, because gradio gives a name that is taken already another ending, even if a private handler took it.
             api.build(context)
-            build(context)
+            build(page, context)
         with page.route("English", "/en", show_in_navbar=False):
-            build(self.context("en"))
+            build(page, self.context("en"))
             # Gradio calls it for visitors of both pages.
             page.unload(self.sessions.leave)
         server.prepare(page)
@@ -71,7 +78,7 @@ class App:
                 run_history=False,
                 theme=theme(),
                 css="\n".join(path.read_text(encoding="utf-8") for path in sorted(STYLE.glob("*.css"))),
-                footer_links=["settings"],
+                footer_links=["api", "settings"],
                 show_error=True,
                 prevent_thread_lock=True,
                 ssr_mode=False,
@@ -84,18 +91,29 @@ class App:
         return str(address)
 
 
-def build(context: Context) -> None:
+def build(page: gr.Blocks, context: Context) -> None:
     """One language's page inside the current Blocks."""
     words = context.words
+    token = gr.Textbox(visible=False)
     gr.HTML(_header(words), elem_id="page-header")
     with gr.Tabs(elem_id="tabs"):
         with gr.Tab(words("问答"), id="rag"):
-            ChatTab(context)
+            chat = ChatTab(context)
         with gr.Tab(words("抽取"), id="extraction"):
             ExtractionTab(context)
         with gr.Tab(words("索引"), id="index") as tab:
             IndexTab(context, tab)
     gr.HTML(render("footer", words, model=context.runtime.model.name, embedder=context.runtime.embedder.name))
+
+    def load(before: str | None, kept: object, request: gr.Request) -> tuple[Any, ...]:
+        """A reloaded page, or the one in the other language, shows the session that its tab had before."""
+        session = context.sessions.resume(request, before)
+        return session.token, *chat.restore(session, kept)
+
+    loaded = context.listen(
+        page.load, load, [token, chat.dialogue.browser], [token, *chat.restored], js=_TOKEN_JS, **QUICK
+    )
+    loaded.then(None, token, None, js=_STORE_JS, api_visibility="private")
 
 
 def _header(words: Words) -> str:

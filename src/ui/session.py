@@ -37,10 +37,26 @@ MAX_CLOSED = 4096
 
 
 @dataclass
-class _Work:
+class Work:
+    """Work under way: an answer, a comparison, an extraction, a batch.
+
+    Attributes:
+        connection: the session hash of the page that began it.
+        stop: set to end it.
+        superseded: who ended it draws the page, so that it must not.
+        left: set once it has ended.
+    """
+
     connection: str
     stop: Event = field(default_factory=Event)
+    superseded: bool = False
     left: Event = field(default_factory=Event)
+
+    def end(self, *, superseded: bool) -> None:
+        """Tell it to end and wait until it has."""
+        self.superseded = superseded
+        self.stop.set()
+        self.left.wait(LEAVE_S)
 
 
 class Session:
@@ -53,21 +69,20 @@ class Session:
         self.conversation: Conversation = []
         self.resumable = False
         self.used = time.monotonic()
-        self._work: dict[str, _Work] = {}
+        self._work: dict[str, Work] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def work(self, kind: str, connection: str = "") -> Iterator[Event]:
-        """Begin work of one kind, after that of the same kind before it has ended; yields its stop event."""
-        mine = _Work(connection)
+    def work(self, kind: str, connection: str = "") -> Iterator[Work]:
+        """Begin work of one kind, after that of the same kind before it has ended."""
+        mine = Work(connection)
         with self._lock:
             before = self._work.get(kind)
             self._work[kind] = mine
         if before is not None:
-            before.stop.set()
-            before.left.wait(LEAVE_S)
+            before.end(superseded=True)
         try:
-            yield mine.stop
+            yield mine
         finally:
             mine.stop.set()
             mine.left.set()
@@ -75,13 +90,12 @@ class Session:
                 if self._work.get(kind) is mine:
                     del self._work[kind]
 
-    def stop(self, kind: str) -> None:
-        """End work of one kind; returns once it has ended."""
+    def stop(self, kind: str, *, superseded: bool = False) -> None:
+        """End work of one kind; returns once it has ended. ``superseded``: the caller draws the page."""
         with self._lock:
             work = self._work.get(kind)
         if work is not None:
-            work.stop.set()
-            work.left.wait(LEAVE_S)
+            work.end(superseded=superseded)
 
     def is_working(self, kind: str) -> bool:
         return kind in self._work
@@ -92,6 +106,14 @@ class Session:
             for work in self._work.values():
                 if connection in (None, work.connection):
                     work.stop.set()
+
+    def forget(self) -> None:
+        """Empty it; work under way ends."""
+        self.stop_all()
+        for entry in self.documents.files():
+            self.documents.remove(entry.name)
+        self.batch = None
+        self.conversation.clear()
 
     @property
     def characters(self) -> int:
@@ -182,13 +204,6 @@ class Sessions:
             session.stop_all(connection)
             if not session.resumable:
                 self._sessions.pop(session.token, None)
-
-    def forget(self, request: gr.Request) -> None:
-        """Delete everything of the caller's session, now."""
-        with self._lock:
-            session = self._by_connection.get(connection_of(request))
-            if session is not None:
-                self._drop(session)
 
     def _new(self, connection: str) -> Session:
         session = Session(self._make_documents())

@@ -1,12 +1,10 @@
-"""Where an answer's sentences stand in it, and which words of the passages carry them."""
+"""Evidence: the words of the passages that carry an answer's sentences, and the marks that light them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 
-from src.chat.types import Answer, Support
-
-QUOTE = "q"
+from src.chat.answer import Answer
+from src.chat.types import Support
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,21 @@ def pieces(answer: Answer) -> Iterator[Piece]:
         yield Piece(answer.text[position:])
 
 
+# Keys of marks: what carries sentence 2, the quote, what contradiction 0 is about.
+QUOTE = "q"
+
+
+def sentence_key(number: int) -> str:
+    return f"s{number}"
+
+
+def conflict_key(number: int) -> str:
+    return f"c{number}"
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """Words of a passage, ``text[start:end]``; ``key`` is what a mark in the answer calls them."""
+    """Words of a passage, ``text[start:end]``; ``key`` is what a link in the answer calls them."""
 
     start: int
     end: int
@@ -43,25 +53,64 @@ class Evidence:
 
 
 def evidence(answer: Answer) -> dict[int, list[Evidence]]:
-    """By rank of the passage: what carries sentence 2 is called ``s2``, what conflict 0 is about ``c0``,
-    the quote ``q``."""
+    """Evidence of everything in the answer, by rank of the passage."""
     found: dict[int, list[Evidence]] = {}
     texts = {hit.rank: hit.chunk.text for hit in answer.hits}
     for number, support in enumerate(answer.support):
         if support.rank is not None and support.evidence is not None:
-            found.setdefault(support.rank, []).append(Evidence(*support.evidence, f"s{number}"))
+            found.setdefault(support.rank, []).append(Evidence(*support.evidence, sentence_key(number)))
     if answer.quote is not None:
         found.setdefault(answer.quote.rank, []).append(Evidence(answer.quote.start, answer.quote.end, QUOTE))
     for number, conflict in enumerate(answer.conflicts):
-        for rank, value in ((conflict.rank, conflict.value), (conflict.other_rank, conflict.other_value)):
+        for side, rank, value in (
+            ("a", conflict.rank, conflict.value),
+            ("b", conflict.other_rank, conflict.other_value),
+        ):
             start = texts.get(rank, "").find(value)
             if start >= 0 and value:
-                found.setdefault(rank, []).append(Evidence(start, start + len(value), f"c{number}"))
+                key = conflict_key(number) + side
+                found.setdefault(rank, []).append(Evidence(start, start + len(value), key))
     return found
 
 
-def stretches(text: str, found: Sequence[Evidence]) -> Iterator[tuple[str, list[str]]]:
-    """``text`` cut where evidence begins or ends, each piece with the keys of all evidence over it."""
-    edges = {min(max(edge, 0), len(text)) for item in found for edge in (item.start, item.end)}
-    for start, end in pairwise(sorted({0, len(text), *edges})):
-        yield text[start:end], [item.key for item in found if item.start <= start and end <= item.end]
+@dataclass
+class Mark:
+    """A node of a passage's text: plain ``text``, or a mark with ``key`` around ``inside``."""
+
+    text: str = ""
+    key: str = ""
+    inside: list["Mark"] = field(default_factory=list)
+
+
+def marked(text: str, found: Sequence[Evidence]) -> list[Mark]:
+    """The text as nested marks; of two that overlap in part the later one keeps what is beyond the earlier."""
+    ordered = sorted(found, key=lambda one: (one.start, -one.end))
+    nodes, _ = _nested(text, [one for one in ordered if 0 <= one.start < one.end <= len(text)], 0, len(text))
+    return nodes
+
+
+def _nested(text: str, found: list[Evidence], start: int, end: int) -> tuple[list[Mark], list[Evidence]]:
+    """Nodes of text[start:end], and what of ``found`` begins behind it."""
+    nodes: list[Mark] = []
+    position = start
+    while found and found[0].start < end:
+        one = found.pop(0)
+        first, last = max(one.start, position), min(one.end, end)
+        if one.end > end:  # goes on behind what it stands in
+            _insert(found, Evidence(end, one.end, one.key))
+            continue
+        if first >= last:
+            continue
+        if first > position:
+            nodes.append(Mark(text[position:first]))
+        inside, found = _nested(text, found, first, last)
+        nodes.append(Mark(key=one.key, inside=inside))
+        position = last
+    if position < end:
+        nodes.append(Mark(text[position:end]))
+    return nodes, found
+
+
+def _insert(found: list[Evidence], one: Evidence) -> None:
+    at = next((i for i, other in enumerate(found) if (other.start, -other.end) > (one.start, -one.end)), len(found))
+    found.insert(at, one)
