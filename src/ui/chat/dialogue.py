@@ -31,6 +31,8 @@ WORK = "chat"
 MAX_REASONS = 5
 _DROP_JS = """
 const main = document.querySelector("#chat-main");
+// Gradio gives this box no name.
+main.addEventListener("focusin", ({target}) => { if (target.closest("#chat-input textarea")) target.ariaLabel = target.placeholder; });
 const files = (event) => event.dataTransfer && event.dataTransfer.types.includes("Files");
 main.addEventListener("dragover", (event) => { if (files(event)) { event.preventDefault(); main.classList.add("yz-drop"); } });
 main.addEventListener("dragleave", (event) => { if (!main.contains(event.relatedTarget)) main.classList.remove("yz-drop"); });
@@ -117,7 +119,7 @@ class Dialogue:
                     if context.runtime.settings.feedback:
                         text = words("点 👍 或 👎 会把这个问题、回答和资料的名字存给站长，用来改进；不点就不存。")
                         gr.HTML(note(text, words))
-        self.browser = gr.BrowserState(None, storage_key="yuanzhi-conversation", secret="yuanzhi")  # noqa: S106 (kept by the visitor)
+        self.browser = gr.BrowserState(kept.NOTHING, storage_key="yuanzhi-conversation", secret="yuanzhi")  # noqa: S106 (kept by the visitor)
         self._outputs = [
             self.chatbot, self.sources, self.box, self.files, self.export_button, self.forget_button, self.browser,
         ]  # fmt: skip
@@ -232,7 +234,7 @@ class Dialogue:
         session = self._session(request)
         session.stop(WORK, superseded=True)
         session.conversation.clear()
-        return self._drawn(session, browser=None)
+        return self._drawn(session, browser=kept.NOTHING)
 
     def forget(self, request: gr.Request) -> tuple[Any, ...]:
         """Delete the conversation, the documents, the batch and what the browser keeps."""
@@ -240,7 +242,7 @@ class Dialogue:
         session.stop(WORK, superseded=True)
         session.forget()
         gr.Info(self._context.words("对话、我的文档和批量抽取的结果都已删除"), title=self._context.words("提示"))
-        return *self._drawn(session, browser=None), False
+        return *self._drawn(session, browser=kept.NOTHING), False
 
     def stop(self, request: gr.Request) -> None:
         """End the running answer, which draws its own end."""
@@ -258,7 +260,7 @@ class Dialogue:
 
     def keep_conversation(self, keep: bool, request: gr.Request) -> object:
         """What the visitor's browser is to keep from now on."""
-        return kept.stored(self._session(request).conversation) if keep else None
+        return kept.stored(self._session(request).conversation) if keep else kept.NOTHING
 
     def export(self, request: gr.Request) -> tuple[str, bytes]:
         """The conversation as a Markdown file."""
@@ -280,7 +282,7 @@ class Dialogue:
         """The values of ``restored``: the session's conversation, or the one that the visitor's browser kept."""
         if not session.conversation:
             session.conversation.extend(kept.restored(stored))
-        return *self._drawn(session), stored is not None
+        return *self._drawn(session), kept.is_kept(stored)
 
     # One answer
 
@@ -345,11 +347,11 @@ class Dialogue:
             lines = refused[:MAX_REASONS]
             if rest > 0:
                 lines.append(words("还有 {count} 个文件也没有加入").format(count=rest))
-            gr.Warning(_lines(lines, words), title=words("提示"), duration=20)
+            gr.Warning(render_notice(lines, words), title=words("提示"), duration=20)
         added = tuple(one["source"] for one in result["added"])
         if added:
             text = words("已加入 {count} 个文件：{names}").format(count=len(added), names=words("、").join(added))
-            gr.Info(_lines([text], words), title=words("提示"))
+            gr.Info(render_notice([text], words), title=words("提示"))
         return added
 
     # Views
@@ -429,6 +431,6 @@ def _placeholder(words: Words) -> str:
     return f"### {title}\n{text}"
 
 
-def _lines(lines: Sequence[str], words: Words) -> str:
+def render_notice(lines: Sequence[str], words: Words) -> str:
     """Lines of text for a notice, which gradio shows as HTML."""
     return render("chat/lines", words, lines=lines)

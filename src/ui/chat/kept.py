@@ -11,18 +11,29 @@ from src.ui.conversation import MAX_TURNS, Turn
 MAX_ANSWER_CHARS = 20_000
 
 
-def stored(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+# gr.BrowserState does not store None, so that nothing is a value of its own.
+NOTHING: dict[str, Any] = {"keep": False, "turns": []}
+
+
+def stored(turns: Sequence[Turn]) -> dict[str, Any]:
     """Questions and answers; no passages."""
-    return [
+    rows = [
         {"question": turn.question, "answer": turn.answer.written, "knowledge": turn.options.use_knowledge}
         for turn in turns
         if turn.state == "done" and not turn.answer.refused
     ]
+    return {"keep": True, "turns": rows}
+
+
+def is_kept(value: object) -> bool:
+    """Whether the visitor wants the browser to keep it."""
+    return isinstance(value, dict) and value.get("keep") is True
 
 
 def restored(value: object) -> list[Turn]:
     """Turns of what ``stored`` gave; anything else is left out."""
-    rows = value[-MAX_TURNS:] if isinstance(value, list) else []
+    rows = value.get("turns") if isinstance(value, dict) else None
+    rows = rows[-MAX_TURNS:] if isinstance(rows, list) else []
     return [turn for row in rows if (turn := _turn(row)) is not None]
 
 

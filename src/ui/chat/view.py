@@ -33,9 +33,7 @@ _SUBJECT = re.compile(
 _BLOCK_START = re.compile(r"\s*(?:(?:[-*+]|\d+[.)]|#{1,6}|>)\s+)*")
 
 
-def messages(
-    turns: Sequence[Turn], words: Words, *, name: str = "a", with_choices: bool = True
-) -> list[Message]:
+def messages(turns: Sequence[Turn], words: Words, *, name: str = "a", with_choices: bool = True) -> list[Message]:
     """All messages; a streamed answer changes only the last ones."""
     shown: list[Message] = []
     for number, turn in enumerate(turns):
@@ -45,8 +43,7 @@ def messages(
 
 
 def _anchor(turns: Sequence[Turn], number: int, name: str) -> str:
-    """Prefix of the ids of an answer's evidence; another one after the next question, so that what a click on [1] has
-    opened is the page's target no longer and the new answer's passages are shown."""
+    """Prefix of the ids of an answer's evidence: others after the next question, when what a click has opened closes."""
     return f"{name}{len(turns)}-{number}"
 
 
@@ -232,7 +229,10 @@ def panel(turns: Sequence[Turn], words: Words, *, name: str = "a") -> str:
         _section(turn, _anchor(turns, number, name), words) for number, turn in numbered if turn.answer.hits
     ]
     current = turns[-1] if turns else None
-    return render("chat/sources", words, sections=sections, current=current)
+    # gr.HTML changes elements in place, and what was the page's target would stay it under another id: another tag around
+    # them makes them new ones after each question.
+    tag = ("div", "article")[len(turns) % 2]
+    return render("chat/sources", words, sections=sections, current=current, tag=tag)
 
 
 def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:

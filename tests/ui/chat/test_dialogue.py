@@ -1,119 +1,360 @@
-"""What the chat's handlers do, with a scripted service and no browser."""
+"""The chat's handlers, with a scripted service and no browser."""
 
 import json
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from src.chat.types import Answer
+from src.chat.events import Delta, Event, Finished, Queued, Retrieved
+from src.chat.service import ChatOptions
 from src.embedding.fake import HashingEmbedder
+from src.errors import InputError, ModelError
 from src.language.base import Message
 from src.language.fake import FakeModel
-from src.retrieval.search import Retriever
 from src.runtime import Runtime
 from src.settings import load_settings
-from src.ui.calls import Call
-from src.ui.chat.conversation import Exchange, asked_again, ended, history, own_ranks, without_last
-from src.ui.chat.dialogue_tab import Choices, record, stream_turn
-from src.ui.log import Record
+from src.ui.chat import view
+from src.ui.chat.compare import Comparison
+from src.ui.chat.kept import NOTHING
+from src.ui.chat.dialogue import MAX_REASONS, WORK, Dialogue, render_notice
+from src.ui.context import Context
+from src.ui.conversation import MAX_TURNS
+from src.ui.page import App
+from src.ui.session import Session
+from src.ui.wording import CHINESE
+from tests.ui.app import text_file, until
 from tests.ui.chat.scripted import ScriptedChat, hit
 
-
-def script(question: str, options: dict[str, Any]) -> Sequence[Answer]:
-    waiting = Answer("", question, hits=(hit(1, "别的"),) if options["use_knowledge"] else ())
-    return [waiting, replace(waiting, text="答"), replace(waiting, text="答完。", done=True)]
+SETTINGS = (True, True, 4, 0.15, False)
+CHATBOT, SOURCES, BOX, FILES, EXPORT, FORGET, BROWSER = range(7)
 
 
-def call() -> Call:
-    return Call("me", threading.Event(), Record("chat", "tag"))
+def script(question: str, options: ChatOptions, extra: Any) -> Iterator[Event]:
+    if question == "坏":
+        raise ModelError("模型坏了")
+    if question == "虫":
+        raise ValueError(f"secret {question}")
+    if options.use_knowledge:
+        yield Retrieved((hit(1, "别的", 0.9 if question != "拒" else 0.01),), 5.0)
+    if question == "拒" and options.use_knowledge and options.min_score:
+        yield Finished(refused=True)
+        return
+    yield Queued(1)
+    while question == "久":
+        time.sleep(0.01)
+        yield Delta("啊")
+    yield Delta("答")
+    yield Delta("完。")
+    yield Finished(timings_ms={"total": 9.0})
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> Runtime:
+def app(tmp_path: Path) -> App:
     (tmp_path / "knowledge.txt").write_text("端午节在五月初五。\n", encoding="utf-8")
-    runtime = Runtime(load_settings(knowledge=[tmp_path / "knowledge.txt"], cache_dir=tmp_path / "cache"))
-    runtime.__dict__.update(model=FakeModel(), embedder=HashingEmbedder(), chat=ScriptedChat(script))
-    return runtime
+    settings = load_settings(
+        knowledge=[tmp_path / "knowledge.txt"], cache_dir=tmp_path / "cache", feedback=tmp_path / "f.jsonl"
+    )
+    runtime = Runtime(settings)
+    vars(runtime).update(model=FakeModel(), embedder=HashingEmbedder(), chat=ScriptedChat(script))
+    return App(runtime)
 
 
-def test_what_the_visitor_set_reaches_the_service(runtime: Runtime) -> None:
-    choices = Choices(use_knowledge=True, rewrite=False, top_k=7, min_score=0.4)
-    earlier = Exchange("早", Answer("好。", "早", True))
-    steps = list(stream_turn(runtime, [earlier, Exchange("它呢？")], choices, "me", call()))
-    question, told, options = runtime.chat.calls[0]  # type: ignore[attr-defined]
+@pytest.fixture
+def context(app: App) -> Context:
+    return app.context("zh")
+
+
+@pytest.fixture
+def dialogue(context: Context) -> Dialogue:
+    with gr.Blocks():
+        return Dialogue(context, ["示例一"])
+
+
+@pytest.fixture(autouse=True)
+def notices(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notices, which gradio can only show within an event of its own."""
+    said: list[str] = []
+    for name in ("Info", "Warning"):
+        monkeypatch.setattr(gr, name, lambda text, **_: said.append(text))
+    return said
+
+
+def visitor(name: str = "me") -> Any:
+    return SimpleNamespace(session_hash=name, client=SimpleNamespace(host="127.0.0.1"), headers={})
+
+
+def session(context: Context, name: str = "me") -> Session:
+    return context.sessions.of(visitor(name))
+
+
+def ask(dialogue: Dialogue, text: str, files: list[str] | None = None, name: str = "me") -> list[tuple[Any, ...]]:
+    return list(dialogue.ask({"text": text, "files": files or []}, *SETTINGS, visitor(name)))
+
+
+def texts(step: tuple[Any, ...]) -> list[str]:
+    return [message["content"] for message in step[CHATBOT]]
+
+
+def questions(context: Context, name: str = "me") -> list[str]:
+    return [turn.question for turn in session(context, name).conversation]
+
+
+def service(context: Context) -> ScriptedChat:
+    return vars(context.runtime)["chat"]
+
+
+def test_what_the_visitor_set_reaches_the_service(dialogue: Dialogue, context: Context) -> None:
+    ask(dialogue, "早")
+    list(dialogue.ask({"text": "它呢？"}, True, False, 7, 0.4, False, visitor()))
+    question, told, options = service(context).asked[1]
     assert question == "它呢？"
-    assert told == [Message("user", "早"), Message("assistant", "好。")]
-    assert options == {
-        "use_knowledge": True, "rewrite": False, "top_k": 7, "min_score": 0.4, "extra": None, "user": "me",
-    }  # fmt: skip
-    assert [step[-1].answer.text for step in steps] == ["", "答", "答完。"]
-    assert all(step[0] is earlier for step in steps)
-    assert steps[-1][-1].min_score == 0.4
+    assert told == [Message("user", "早"), Message("assistant", "答完。")]
+    assert options == ChatOptions(True, False, 7, 0.4)
+    assert service(context).callers[1].user == "me"
 
 
-def test_an_answer_without_knowledge_is_known_as_such(runtime: Runtime) -> None:
-    choices = Choices(use_knowledge=False)
-    last = list(stream_turn(runtime, [Exchange("问")], choices, "me", call()))[-1][-1]
-    assert not last.grounded
-    assert last.is_done
+def test_an_answer_streams_and_the_box_can_stop_it(dialogue: Dialogue) -> None:
+    first, *middle, last = ask(dialogue, "问")
+    assert first[BOX].constructor_args["stop_btn"]
+    assert not first[BOX].constructor_args["submit_btn"]
+    assert first[BOX].constructor_args["value"] is None
+    assert all("value" not in step[BOX].constructor_args for step in middle)  # what is typed meanwhile stays
+    assert last[BOX].constructor_args["submit_btn"]
+    assert not last[BOX].constructor_args["stop_btn"]
+    titles = [step[CHATBOT][1]["metadata"]["title"] for step in (first, *middle)]
+    assert titles[0] == "正在查资料…"
+    assert "前面还有 1 个请求…" in titles
+    assert texts(last)[-1] == "答完。"
+    assert last[EXPORT].constructor_args["interactive"]
+    # The passages are drawn when they come and at the end, not at every word.
+    assert sum(isinstance(step[SOURCES], str) for step in middle) == 1
 
 
-def test_passages_of_my_documents_are_known_even_under_the_same_name(runtime: Runtime, tmp_path: Path) -> None:
-    mine = tmp_path / "mine" / "knowledge.txt"
-    mine.parent.mkdir()
-    mine.write_text("青柠社的社长是钱多多。\n", encoding="utf-8")
-    assert [item["chunks"] for item in runtime.sessions.add("me", [mine])["added"]] == [1]
-    extra = runtime.sessions.base("me")
-    hits = Retriever(runtime.base, runtime.embedder).search("青柠社的社长和端午节", extra=extra)
-    assert {item.chunk.source for item in hits} == {"knowledge.txt"}
-    own = own_ranks(Answer("", "q", hits=tuple(hits)), extra)
-    assert [hits[rank - 1].chunk.text for rank in own] == ["青柠社的社长是钱多多。"]
-    assert own_ranks(Answer("", "q", hits=tuple(hits)), None) == frozenset()
+def test_an_empty_or_too_long_question_changes_nothing(dialogue: Dialogue, context: Context) -> None:
+    ask(dialogue, "早")
+    for text in ("", "  \n", "长" * 2001):
+        with pytest.raises(InputError):
+            ask(dialogue, text)
+    assert questions(context) == ["早"]
 
 
-def test_retry_and_undo() -> None:
-    turns = [Exchange("一", Answer("1", "一", True)), Exchange("二", Answer("2", "二", True))]
-    assert asked_again(turns) == [turns[0], Exchange("二")]
-    assert without_last(turns) == ([turns[0]], "二")
-    assert without_last([]) == ([], "")
-    with pytest.raises(gr.Error, match="还没有可以重答的问题"):
-        asked_again([])
+def test_a_failure_is_told_in_the_conversation(dialogue: Dialogue, context: Context, caplog: Any) -> None:
+    last = ask(dialogue, "坏")[-1]
+    assert texts(last)[-1] == "⚠ 模型坏了"
+    last = ask(dialogue, "虫")[-1]
+    assert "出了意料之外的错误" in texts(last)[-1]
+    assert "secret 虫" not in caplog.text
+    assert "ValueError" in caplog.text
+    assert [turn.state for turn in session(context).conversation] == ["failed", "failed"]
+    assert last[BOX].constructor_args["submit_btn"]
 
 
-def test_what_is_left_of_a_stopped_answer() -> None:
-    done, growing = Answer("1", "一", True), Answer("半", "二")
-    assert ended([Exchange("一", done)]) == [Exchange("一", done)]
-    assert ended([Exchange("一", done), Exchange("二", growing)])[-1] == Exchange("二", growing, stopped=True)
-    assert ended([Exchange("二", Answer("", "二", ahead=2))]) == [Exchange("二")]
-    assert ended([]) == []
+def test_stop_ends_the_answer_and_says_so(dialogue: Dialogue, context: Context) -> None:
+    steps: list[Any] = []
+    thread = threading.Thread(target=lambda: steps.extend(ask(dialogue, "久")))
+    thread.start()
+    assert until(lambda: len(steps) > 5 or session(context).is_working(WORK))
+    time.sleep(0.1)
+    dialogue.stop(visitor())
+    assert not session(context).is_working(WORK)
+    thread.join(5)
+    assert texts(steps[-1])[-1].endswith("*■ 已停止*")
+    assert steps[-1][BOX].constructor_args["submit_btn"]
 
 
-def test_a_question_without_an_answer_is_told_without_one() -> None:
-    assert history([Exchange("一"), Exchange("二", Answer("", "二"))]) == [
-        Message("user", "一"),
-        Message("user", "二"),
-    ]
+@pytest.mark.parametrize("event", ["ask", "undo", "clear", "forget"])
+def test_who_ends_an_answer_by_something_else_draws_the_page(
+    dialogue: Dialogue, context: Context, event: str
+) -> None:
+    steps: list[Any] = []
+    thread = threading.Thread(target=lambda: steps.extend(ask(dialogue, "久")))
+    thread.start()
+    assert until(lambda: session(context).is_working(WORK))
+    time.sleep(0.1)
+    if event == "ask":
+        assert texts(ask(dialogue, "问")[-1])[-1] == "答完。"
+    elif event == "undo":
+        shown = dialogue.undo(SimpleNamespace(index=0), visitor())  # type: ignore[arg-type]
+        assert (shown[CHATBOT], shown[BOX].constructor_args["value"]["text"]) == ([], "久")
+    else:
+        assert getattr(dialogue, event)(visitor())[CHATBOT] == []
+    thread.join(5)
+    assert all(value == gr.skip() for value in steps[-1])
 
 
-def test_a_rating_is_kept_with_its_question(tmp_path: Path) -> None:
-    file = tmp_path / "ratings.jsonl"
-    turns = [
-        Exchange("一", Answer("1", "一", True, (hit(1, "文", source="a.txt"),))),
-        Exchange("二", Answer("2", "二")),
-    ]
-    record(file, turns, {"number": 0, "liked": False})
-    kept = json.loads(file.read_text("utf-8"))
-    assert kept.pop("time")
-    assert kept == {"liked": False, "question": "一", "answer": "1", "sources": ["a.txt a.txt#1"]}
-    hostile: list[Any] = [
-        {"number": 1, "liked": True}, {"number": 9, "liked": True}, {"number": -1, "liked": True},
-        {"number": "0", "liked": True}, {"number": 0, "liked": "yes"}, {}, None, [],
-    ]  # fmt: skip
-    for sent in hostile:
-        record(file, turns, sent)
-    assert len(file.read_text("utf-8").splitlines()) == 1
+def test_a_client_that_leaves_mid_stream_frees_the_model(dialogue: Dialogue, context: Context) -> None:
+    stream = dialogue.ask({"text": "久"}, *SETTINGS, visitor())
+    for _ in range(5):
+        next(stream)
+    stream.close()
+    assert service(context).callers[0].stopped
+    assert session(context).conversation[0].state == "stopped"
+    assert not session(context).is_working(WORK)
+
+
+def test_retry_edit_and_undo_go_back_to_their_question(dialogue: Dialogue, context: Context) -> None:
+    for text in ("一", "二", "三"):
+        ask(dialogue, text)
+    list(dialogue.edit(*SETTINGS, SimpleNamespace(index=3, value="二\\*改"), visitor()))  # type: ignore[arg-type]
+    assert questions(context) == ["一", "二*改"]
+    list(dialogue.retry(False, True, 4, 0.15, False, SimpleNamespace(index=0), visitor()))  # type: ignore[arg-type]
+    assert questions(context) == ["一"]
+    assert service(context).asked[-1][1:] == ([], ChatOptions(False, True, 4, 0.15))
+    dialogue.undo(SimpleNamespace(index=1), visitor())  # type: ignore[arg-type]
+    assert questions(context) == []
+
+
+@pytest.mark.parametrize("index", [-1, 99, None, "0", (0, 1)])
+def test_a_message_that_is_not_there(dialogue: Dialogue, context: Context, index: Any) -> None:
+    ask(dialogue, "一")
+    event: Any = SimpleNamespace(index=index, value="x", liked=True)
+    for handler in (dialogue.retry, dialogue.edit):
+        with pytest.raises(InputError, match="不在对话里"):
+            list(handler(*SETTINGS, event, visitor()))
+    for quick in (dialogue.undo, dialogue.like):
+        with pytest.raises(InputError, match="不在对话里"):
+            quick(event, visitor())
+    assert questions(context) == ["一"]
+
+
+def test_an_edit_that_cannot_be_used_brings_the_old_text_back(
+    dialogue: Dialogue, context: Context, notices: list[str]
+) -> None:
+    ask(dialogue, "一")
+    for value in (" ", "长" * 3000, None, [{"type": "text"}]):
+        (shown,) = dialogue.edit(*SETTINGS, SimpleNamespace(index=0, value=value), visitor())  # type: ignore[arg-type]
+        assert texts(shown)[0] == "一"
+    assert len(notices) == 4
+    assert questions(context) == ["一"]
+
+
+def test_chips_under_a_refusal(dialogue: Dialogue, context: Context) -> None:
+    ask(dialogue, "拒")
+    event: Any = SimpleNamespace(value=view.NEAREST)
+    last = list(dialogue.choose(*SETTINGS, event, visitor()))[-1]
+    assert texts(last)[-1] == "答完。"
+    assert questions(context) == ["拒"]
+    assert service(context).asked[-1][2].min_score == 0.0
+    ask(dialogue, "拒")
+    last = list(dialogue.choose(*SETTINGS, SimpleNamespace(value=view.WITHOUT_KNOWLEDGE), visitor()))[-1]  # type: ignore[arg-type]
+    assert texts(last)[-1].startswith("*模型自己的回答")
+    # Not offered now, or never: nothing happens.
+    for value in (view.NEAREST, view.ASK + "别的", None, {}):
+        (shown,) = dialogue.choose(*SETTINGS, SimpleNamespace(value=value), visitor())  # type: ignore[arg-type]
+        assert len(questions(context)) == 2
+
+
+def test_an_example_sends_itself_and_nothing_else_passes_for_one(dialogue: Dialogue, context: Context) -> None:
+    list(dialogue.example(*SETTINGS, SimpleNamespace(value={"text": "示例一"}), visitor()))  # type: ignore[arg-type]
+    assert questions(context) == ["示例一"]
+    for value in ({"text": "别的"}, "示例一", None, {}):
+        with pytest.raises(InputError):
+            list(dialogue.example(*SETTINGS, SimpleNamespace(value=value), visitor()))  # type: ignore[arg-type]
+
+
+def test_files_become_own_documents(
+    dialogue: Dialogue, context: Context, tmp_path: Path, notices: list[str]
+) -> None:
+    good = text_file(tmp_path, "社团 <b>.txt", "青柠社的社长是钱多多。\n")
+    bad = text_file(tmp_path, "坏.xyz", "x")
+    steps = ask(dialogue, "社长？", [str(good), str(bad)])
+    assert steps[0][BOX].constructor_args["placeholder"] == "正在读文件…"
+    assert steps[-1][FILES].constructor_args["value"] == ["社团 <b>.txt"]
+    assert "加入了 社团" in steps[-1][CHATBOT][1]["content"]
+    assert any("未加入 坏.xyz" in said for said in notices)
+    assert all("<b>" not in said for said in notices)
+    # Without a question they are only added.
+    (_, shown) = ask(dialogue, "", [str(text_file(tmp_path, "二.txt", "另一份。\n"))])
+    assert shown[FILES].constructor_args["value"] == ["社团 <b>.txt", "二.txt"]
+    assert questions(context) == ["社长？"]
+    chips = dialogue.keep_files(["二.txt"], visitor())
+    assert chips.constructor_args["value"] == ["二.txt"]
+    assert not dialogue.keep_files(None, visitor()).constructor_args["visible"]
+
+
+def test_five_hundred_dropped_files_get_a_short_answer(
+    dialogue: Dialogue, tmp_path: Path, notices: list[str]
+) -> None:
+    files = [str(text_file(tmp_path, f"{number}.txt", f"第{number}份。\n")) for number in range(26)]
+    last = ask(dialogue, "", files)[-1]
+    assert len(last[FILES].constructor_args["value"]) == 20
+    assert len(notices) == 2
+    assert notices[0].count("未加入") == MAX_REASONS
+    assert "还有 1 个文件也没有加入" in notices[0]
+
+
+def test_two_visitors_have_their_own_conversations(dialogue: Dialogue, context: Context) -> None:
+    ask(dialogue, "甲的", name="甲")
+    ask(dialogue, "乙的", name="乙")
+    assert (questions(context, "甲"), questions(context, "乙")) == (["甲的"], ["乙的"])
+
+
+def test_an_old_conversation_is_cut_and_forgotten(dialogue: Dialogue, context: Context) -> None:
+    for number in range(MAX_TURNS + 3):
+        ask(dialogue, str(number))
+    assert questions(context)[0] == "3"
+    shown = dialogue.forget(visitor())
+    assert shown[CHATBOT] == []
+    assert shown[BROWSER] == NOTHING
+    assert session(context).is_empty
+
+
+def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, context: Context) -> None:
+    assert ask(dialogue, "一")[-1][BROWSER] == gr.skip()
+    kept = list(dialogue.ask({"text": "二"}, True, True, 4, 0.15, True, visitor()))[-1][BROWSER]
+    assert [row["question"] for row in kept["turns"]] == ["一", "二"]
+    assert dialogue.keep_conversation(False, visitor()) == NOTHING
+    again = session(context, "later")
+    *shown, ticked = dialogue.restore(again, kept)
+    assert [turn.question for turn in again.conversation] == ["一", "二"]
+    assert ticked
+    assert texts(tuple(shown))[-1] == "答完。"
+    # A session that has a conversation keeps it.
+    dialogue.restore(again, {"keep": True, "turns": [{"question": "别的", "answer": "x"}]})
+    assert len(again.conversation) == 2
+
+
+def test_an_export_needs_a_conversation(dialogue: Dialogue) -> None:
+    with pytest.raises(InputError, match="没有可以导出"):
+        dialogue.export(visitor())
+    ask(dialogue, "一")
+    name, data = dialogue.export(visitor())
+    assert (name, "答完。" in data.decode()) == ("yuanzhi-chat.md", True)
+
+
+def test_a_rating_is_stored_once(dialogue: Dialogue, context: Context) -> None:
+    ask(dialogue, "一")
+    for liked in (False, False, "Spam", True, True):
+        dialogue.like(SimpleNamespace(index=2, liked=liked), visitor())  # type: ignore[arg-type]
+    path = context.runtime.settings.feedback
+    assert path is not None
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert [row["liked"] for row in rows] == [False, True]
+    assert rows[0]["question"] == "一"
+    assert rows[0]["sources"] == ["knowledge.txt knowledge.txt#1"]
+
+
+def test_a_notice_is_text() -> None:
+    assert render_notice(["<b>一</b>", "二"], CHINESE) == "&lt;b&gt;一&lt;/b&gt;<br>二"
+
+
+def test_compare_streams_both_sides(context: Context) -> None:
+    with gr.Blocks():
+        comparison = Comparison(context, "示例")
+    steps = list(comparison.compare("问", visitor()))
+    without, grounded, sources, button, stop = steps[-1]
+    assert without[-1]["content"].endswith("答完。")
+    assert grounded[-1]["content"] == "答完。"
+    assert "别的" in sources
+    assert (button.constructor_args["visible"], stop.constructor_args["visible"]) == (True, False)
+    assert steps[0][4].constructor_args["visible"]
+    with pytest.raises(InputError):
+        list(comparison.compare(" ", visitor()))
+    failed = list(comparison.compare("坏", visitor()))[-1]
+    assert failed[0][-1]["content"] == failed[1][-1]["content"] == "⚠ 模型坏了"

@@ -27,7 +27,24 @@ def test_finished_answers_come_back_without_passages() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "x", 3, {}, [1, None, {}, {"question": 1, "answer": "x"}, {"question": " ", "answer": "x"}, {"question": "x"}]],
+    [
+        None,
+        "x",
+        3,
+        {},
+        {"turns": 3},
+        {"turns": {"a": 1}},
+        {
+            "turns": [
+                1,
+                None,
+                {},
+                {"question": 1, "answer": "x"},
+                {"question": " ", "answer": "x"},
+                {"question": "x"},
+            ]
+        },
+    ],
 )
 def test_anything_else_is_left_out(value: Any) -> None:
     assert restored(value) == []
@@ -35,6 +52,6 @@ def test_anything_else_is_left_out(value: Any) -> None:
 
 def test_what_comes_back_is_cut_to_size() -> None:
     rows = [{"question": "长" * 9999, "answer": "长" * 99_999}] * 500
-    back = restored(rows)
+    back = restored({"keep": True, "turns": rows})
     assert len(back) == MAX_TURNS
     assert (len(back[0].question), len(back[0].answer.text)) == (MAX_MESSAGE_CHARS, MAX_ANSWER_CHARS)

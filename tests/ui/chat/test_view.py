@@ -80,7 +80,7 @@ def test_no_text_becomes_markup(words: Words, text: str) -> None:
         assert all("](#a3-" in "](" + link for link in made.split("](")[1:] if link.startswith("#"))
         assert "<" not in message.get("metadata", {}).get("title", "")
     page = Parsed(view.panel([one, growing], words))
-    assert set(page.tags) <= {"div", "section", "p", "a", "details", "summary", "span", "mark"}
+    assert set(page.tags) <= {"div", "article", "section", "p", "a", "details", "summary", "span", "mark"}
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     assert {a["href"] for a in page.of("a")} == {"#chatbot"}
     assert text.strip("\0") in page.text.replace("\0", "") or "\0" in text
@@ -96,7 +96,11 @@ def test_each_sentence_leads_to_its_passage_and_the_rest_is_marked() -> None:
 
 def test_marks_stand_inside_of_lists_and_tables() -> None:
     sentences = ("- 一、第一项。", "| 1927 | 创办。 |", "| 1928 | 没有的。 |", "2. 没有的项。")
-    support = (Support(sentences[0], 1, 1), Support(sentences[1], 1, 1), *(Support(s, None, 0) for s in sentences[2:]))
+    support = (
+        Support(sentences[0], 1, 1),
+        Support(sentences[1], 1, 1),
+        *(Support(s, None, 0) for s in sentences[2:]),
+    )
     one = turn("q", Retrieved(HITS, 1), Delta("\n".join(sentences)), Supported(support, ()))
     lines = reply(one).splitlines()
     assert lines[0] == "- 一、第一项。 [[1]](#a1-0-s0)"
