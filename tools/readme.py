@@ -1,11 +1,11 @@
-"""Writes the settings table into README from ``src.settings``; ``--check`` fails when it is out of date."""
+"""The settings table of docs/settings.md, made from ``src.settings``; ``--check`` fails when it is out of date."""
 
 import sys
 from pathlib import Path
 
 from src.settings import ENV_PREFIX, Settings, default_text
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 BEGIN, END = "<!-- settings:begin -->", "<!-- settings:end -->"
 
 
@@ -19,17 +19,17 @@ def settings_table() -> str:
 
 
 def main() -> int:
-    """Rewrite README's table, or say that it needs rewriting."""
-    text = README.read_text(encoding="utf-8")
+    """Rewrite the table, or say that it needs rewriting."""
+    text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     fresh = f"{before}{BEGIN}\n{settings_table()}\n{END}{after}"
     if "--check" in sys.argv:
         if fresh != text:
-            print("README 的设置表过期了：请运行 make readme", file=sys.stderr)
+            print("docs/settings.md 的表过期了：请运行 make readme", file=sys.stderr)
             return 1
         return 0
-    README.write_text(fresh, encoding="utf-8")
+    PAGE.write_text(fresh, encoding="utf-8")
     return 0
 
 
