@@ -169,8 +169,7 @@ def test_a_new_question_ends_the_answer_before_it(page: Page) -> None:
     expect(answers(page).last).to_contain_text("1927")
 
 
-def test_an_empty_question_cannot_be_sent(page: Page) -> None:
-    expect(page.locator("#chat-input .submit-button")).to_be_disabled()
+def test_an_empty_question_gets_a_notice(page: Page) -> None:
     ask(page, "   ")
     expect(page.get_by_text("请输入问题", exact=False).first).to_be_visible()
     expect(page.locator("#chatbot .message")).to_have_count(0)
