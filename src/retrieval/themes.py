@@ -40,9 +40,7 @@ def themes(projected: Projection) -> list[Theme]:
     labels = clusters(points)
     groups = sorted((np.flatnonzero(labels == label) for label in np.unique(labels)), key=len, reverse=True)
     names = typical_words([[projected.places[i].passage.chunk.text for i in _spread(group)] for group in groups])
-    return [
-        Theme(words, group, points[group].mean(axis=0)) for words, group in zip(names, groups, strict=True)
-    ]
+    return [Theme(words, group, points[group].mean(axis=0)) for words, group in zip(names, groups, strict=True)]
 
 
 def clusters(points: np.ndarray) -> np.ndarray:
@@ -55,7 +53,9 @@ def clusters(points: np.ndarray) -> np.ndarray:
 
 def typical_words(groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """The words that stand in more texts of a group than elsewhere, of each group; none is part of another."""
-    found = [[{word for word in cut(fold(text[:_READ_CHARS])) if len(word) > 1} for text in group] for group in groups]
+    found = [
+        [{word for word in cut(fold(text[:_READ_CHARS])) if len(word) > 1} for text in group] for group in groups
+    ]
     inside = [Counter(word for words in texts for word in words) for texts in found]
     total = sum(inside, Counter[str]())
     size = max(1, sum(map(len, found)))
