@@ -43,7 +43,12 @@ def test_two_words_that_meet_are_no_alias(query):
 
 @pytest.mark.parametrize(
     ("query", "variant"),
-    [("大学学历要求", "大学文凭要求"), ("在北大学习", "在北京大学学习"), ("电影院", "影片院"), ("海南大学", "琼州大学")],
+    [
+        ("大学学历要求", "大学文凭要求"),
+        ("在北大学习", "在北京大学学习"),
+        ("电影院", "影片院"),
+        ("海南大学", "琼州大学"),
+    ],
 )
 def test_an_alias_beside_a_word_or_inside_one_stays_an_alias(query, variant):
     assert variant in default_lexicon().variants(query)

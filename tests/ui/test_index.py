@@ -281,10 +281,10 @@ def dots_of(plot) -> list[dict]:
 def test_the_map_has_every_passage_the_question_and_its_hits(base) -> None:
     map_ = tab_of(base).map
     assert map_ is not None
-    about, plot, _column, rows, detail, shown = map_.draw("", "file", visitor())
+    about, plot, _column, rows, detail, shown = map_.view("", "file", visitor())
     assert len(dots_of(plot)) == len(base)
     assert (rows, detail, shown) == ([], "", [])
-    about, plot, _column, rows, detail, shown = map_.draw("广州的第7件事", "file", visitor())
+    about, plot, _column, rows, detail, shown = map_.view("广州的第7件事", "file", visitor())
     dots = dots_of(plot)
     kinds = [dot["kind"] for dot in dots]
     assert (kinds.count("命中"), kinds.count("问题")) == (10, 1)
@@ -300,26 +300,26 @@ def test_a_hit_among_ones_own_documents_is_on_the_map(base, tmp_path) -> None:
     tab = tab_of(base)
     assert tab.map is not None
     tab.files.add_own([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
-    dots = dots_of(tab.map.draw("青柠社的社长", "file", visitor("a"))[1])
+    dots = dots_of(tab.map.view("青柠社的社长", "file", visitor("a"))[1])
     own = next(dot for dot in dots if dot["kind"] == "我的.txt")
     hit = next(dot for dot in dots if dot["kind"] == "命中")
     assert (hit["x"], hit["y"]) == (own["x"], own["y"])
-    shown = tab.map.draw("青柠社的社长", "file", visitor("a"))[-1]
+    shown = tab.map.view("青柠社的社长", "file", visitor("a"))[-1]
     assert "钱多多" in tab.map.choose(shown, chosen(1), visitor("a"))
-    assert "我的.txt" not in {dot["kind"] for dot in dots_of(tab.map.draw("青柠社", "file", visitor("b"))[1])}
+    assert "我的.txt" not in {dot["kind"] for dot in dots_of(tab.map.view("青柠社", "file", visitor("b"))[1])}
 
 
 def test_the_map_takes_over_the_question_of_the_first_sub_tab(towns) -> None:
     map_ = tab_of(towns).map
     assert map_ is not None
-    assert map_.enter("", "长江", "theme", visitor())[0] == "长江"
-    assert map_.enter("黄河", "长江", "theme", visitor())[0] == "黄河"
+    assert next(map_.enter("", "长江", "theme", visitor()))[0] == "长江"
+    assert next(map_.enter("黄河", "长江", "theme", visitor()))[0] == "黄河"
 
 
 def test_an_empty_index_has_no_map() -> None:
     map_ = tab_of(KnowledgeBase(HashingEmbedder())).map
     assert map_ is not None
-    assert "空的" in map_.draw("广州", "theme", visitor())[0]
+    assert "空的" in map_.view("广州", "theme", visitor())[0]
 
 
 def test_many_files_share_a_colour() -> None:

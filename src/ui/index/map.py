@@ -1,7 +1,7 @@
 """The index as a map, its clouds named, with a question and its hits on it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -86,12 +86,19 @@ class Map:
         )
         self.query.change(None, self.query, self.button, js=ENABLED_JS, api_visibility="private")
 
-    def enter(self, query: str, probed: str, colour: str, request: gr.Request) -> tuple[Any, ...]:
+    def enter(self, query: str, probed: str, colour: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """The map, with the question of the first sub-tab where there is none of its own."""
         asked = query if query.strip() else probed
-        return asked, *self.draw(asked, colour, request)
+        for view in self.draw(asked, colour, request):
+            yield asked, *view
 
-    def draw(self, query: str, colour: str, request: gr.Request) -> tuple[Any, ...]:
+    def draw(self, query: str, colour: str, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+        """The view, after the old plot has been taken away: gradio draws new data with the old names of colours."""
+        view = self.view(query, colour, request)
+        yield gr.skip(), None, *[gr.skip()] * (len(view) - 2)
+        yield view
+
+    def view(self, query: str, colour: str, request: gr.Request) -> tuple[Any, ...]:
         """The map of all passages; with a question also where it lies, and its hits."""
         words, runtime = self._context.words, self._context.runtime
         own = self._context.sessions.documents_of(request)

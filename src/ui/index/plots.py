@@ -27,16 +27,13 @@ NAME_CHARS = 30
 
 def score_bars(explanation: Explanation, threshold: float, words: Words) -> pd.DataFrame:
     """The first candidates' scores, and whether they reach the chat's threshold."""
-    first = explanation.candidates[:BARS]
     names = {True: words("过了门槛"), False: words("没过门槛")}
-    return pd.DataFrame(
-        {
-            "rank": [str(c.rank) for c in first],
-            "score": [round(c.score, 4) for c in first],
-            "kind": [names[c.score >= threshold] for c in first],
-            words("段落"): [excerpt(c.chunk.text, limit=TOOLTIP_CHARS) for c in first],
-        }
-    )
+    # A bar without height of each kind: gradio goes on drawing with the kinds that were there first.
+    rows: list[tuple[str, float, str, str]] = [("1", 0.0, name, "") for name in names.values()]
+    for c in explanation.candidates[:BARS]:
+        text = excerpt(c.chunk.text, limit=TOOLTIP_CHARS)
+        rows.append((str(c.rank), round(c.score, 4), names[c.score >= threshold], text))
+    return pd.DataFrame(rows, columns=["rank", "score", "kind", words("段落")])
 
 
 def score_colours(words: Words) -> dict[str, str]:
@@ -61,10 +58,12 @@ def map_dots(
 ) -> pd.DataFrame:
     """A dot a passage, named as ``names`` says, then the hits, (point, text), and the question, which lie on top."""
     texts = [excerpt(place.passage.chunk.text, limit=TOOLTIP_CHARS) for place in projected.places]
-    rows = [(*point, name, text) for point, name, text in zip(projected.points.tolist(), names, texts, strict=True)]
-    rows += [(*point.tolist(), words("命中"), text) for point, text in hits]
+    rows = [
+        (*_rounded(point), name, text) for point, name, text in zip(projected.points, names, texts, strict=True)
+    ]
+    rows += [(*_rounded(point), words("命中"), text) for point, text in hits]
     if question is not None:
-        rows.append((*question.tolist(), words("问题"), words("问题")))
+        rows.append((*_rounded(question), words("问题"), words("问题")))
     return pd.DataFrame(rows, columns=["x", "y", "kind", words("段落")])
 
 
@@ -94,3 +93,7 @@ def theme_names(projected: Projection, found: Sequence[Theme], words: Words) -> 
 def theme_name(theme: Theme, number: int, words: Words) -> str:
     """Its words, or its number where it has none."""
     return " · ".join(theme.words) or words("第 {number} 片").format(number=number)
+
+
+def _rounded(point: np.ndarray) -> list[float]:
+    return [round(float(value), 3) for value in point]

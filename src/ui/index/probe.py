@@ -25,7 +25,7 @@ EXAMPLES = [CHINESE("羊城是哪座城市的别称"), CHINESE("番茄炒蛋怎�
 HEADERS = [
     CHINESE("名次"), CHINESE("段落"), CHINESE("文件"), CHINESE("相关"), CHINESE("得分"), CHINESE("字面"), CHINESE("向量"),
 ]  # fmt: skip
-WIDTHS = [56, 240, 118, 88, 62, 72, 72]
+WIDTHS = [58, 222, 116, 102, 66, 76, 72]
 ROW_CHARS = 60
 MAX_TOP_K = 20
 WANTED_CHARS = 200
