@@ -166,7 +166,7 @@ def test_every_way_to_lose_a_passage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "word"), [(0.0, "关系不大"), (0.149, "关系不大"), (0.15, "有关"), (0.5, "高度相关")]
+    ("score", "word"), [(0.0, "关系不大"), (0.149, "关系不大"), (0.15, "有关"), (0.69, "有关"), (0.7, "高度相关")]
 )
 def test_scores_in_words(score, word) -> None:
     assert verdict.relation_text(score, MIN_SCORE, CHINESE) == word

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from src.knowledge.types import Chunk
 from src.retrieval.explain import Explanation
 from src.retrieval.terms import FUNCTION, fold, matched_terms, query_terms, without_question
 from src.retrieval.vocabulary import cut
+from src.ui.wording import Words
 
 EXCERPT_CHARS = 90
 _EDGES = "".join(sorted(FUNCTION)) + " "
@@ -51,6 +53,12 @@ def excerpt(text: str, wanted: str = "", limit: int = EXCERPT_CHARS) -> str:
     start = 0 if at + len(wanted) <= limit else at - limit // 3
     shown = text[start : start + limit].replace("\n", " ")
     return f"{'…' if start else ''}{shown}{'…' if start + limit < len(text) else ''}"
+
+
+def place(chunk: Chunk, words: Words) -> str:
+    """Where a passage stands in its file, as a reader finds it."""
+    line = chunk.doc_id.removeprefix(f"{chunk.source}:")
+    return f"{chunk.source} · " + words("第 {number} 条").format(number=line) if line.isdigit() else chunk.source
 
 
 def _counts(word: str, known: set[str]) -> bool:

@@ -12,7 +12,7 @@ from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.passages import Passage
 from src.ui.context import SEARCH, Context
 from src.ui.index.exports import Exports
-from src.ui.index.marking import excerpt, pieces
+from src.ui.index.marking import excerpt, pieces, place
 from src.ui.index.table import table
 from src.ui.templating import note, render
 from src.ui.wording import CHINESE, Words
@@ -116,17 +116,18 @@ class Passages:
         """A whole passage with its place, those before and after it, and the nearest ones."""
         words, chosen = self._context.words, around.passage
         nearest = [
-            _beside(words("余弦 {cosine:.2f}").format(cosine=cosine), other) for other, cosine in around.nearest
+            _beside(words("余弦 {cosine:.2f}").format(cosine=cosine), other, words)
+            for other, cosine in around.nearest
         ]
         return render(
             "index/passage",
             words,
             chunk=chosen.chunk,
             lead=chosen.lead,
-            place=place_of(chosen),
+            place=place_of(chosen, words),
             pieces=pieces(chosen.chunk.text, [needle.strip()]),
-            previous=_beside(words("上一段"), around.previous),
-            following=_beside(words("下一段"), around.following),
+            previous=_beside(words("上一段"), around.previous, words),
+            following=_beside(words("下一段"), around.following, words),
             nearest=nearest,
         )
 
@@ -204,18 +205,18 @@ def count_text(found: Look, filtered: bool, words: Words) -> str:
     return text
 
 
-def place_of(passage: Passage) -> str:
+def place_of(passage: Passage, words: Words) -> str:
     """The file, and where in it, as a reader would look it up."""
-    source = passage.chunk.source
-    return source if source.startswith(passage.file) or not source else f"{passage.file} · {source}"
+    found = place(passage.chunk, words)
+    return found if found.startswith(passage.file) else f"{passage.file} · {found}"
 
 
-def _beside(label: str, passage: Passage | None) -> dict[str, str] | None:
+def _beside(label: str, passage: Passage | None, words: Words) -> dict[str, str] | None:
     """Another passage as the template shows it."""
     if passage is None:
         return None
     text = passage.chunk.text
-    return {"label": label, "begin": excerpt(text, limit=40), "text": text, "place": place_of(passage)}
+    return {"label": label, "begin": excerpt(text, limit=40), "text": text, "place": place_of(passage, words)}
 
 
 def _button(text: str, elem_id: str) -> gr.Button:

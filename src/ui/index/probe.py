@@ -151,7 +151,7 @@ class Probe:
         parts = marking.pieces(chunk.text, marking.matched(explanation, chunk.text))
         place = verdict.place_text(chosen, explanation, words)
         return [(text, words("命中") if hit else None) for text, hit in parts], render(
-            "index/candidate", words, source=chunk.source, own=chosen.extra, title=chunk.title, place=place,
+            "index/candidate", words, source=marking.place(chunk, words), own=chosen.extra, title=chunk.title, place=place,
             chunk_id=chunk.chunk_id,
         )  # fmt: skip
 

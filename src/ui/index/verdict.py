@@ -9,8 +9,8 @@ from src.retrieval.explain import Explained, Explanation
 from src.retrieval.types import Hit
 from src.ui.wording import CHINESE, Words
 
-# Where the words for a score change; below the chat's threshold a passage counts as irrelevant.
-HIGH = 0.5
+# Where the words for a score change, as in the chat; below its threshold a passage counts as irrelevant.
+HIGH = 0.7
 MARKS = {"ok": "✓", "warn": "!", "bad": "✗"}
 
 Lost = Literal["missing", "recall", "threshold", "rank", "odds", ""]
