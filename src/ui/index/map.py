@@ -25,7 +25,7 @@ from src.ui.wording import CHINESE
 HITS = 10
 FILE, THEME = "file", "theme"
 HEADERS = [CHINESE("名次"), CHINESE("段落"), CHINESE("相关")]
-WIDTHS = [60, 300, 96]
+WIDTHS = [60, 290, 106]
 
 
 class Map:
