@@ -1,82 +1,62 @@
-"""Tables to files: CSV that Excel opens as it is meant, and JSON lines."""
+"""Tables as the bytes of files: CSV that Excel opens as it is meant, and JSON lines. Nothing touches the disk."""
 
 import csv
+import io
 import json
-import os
 from collections.abc import Iterable
-from itertools import islice
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, Literal
 
-from src.errors import InputError
-from src.files import defused
-from src.knowledge.types import Chunk
+from src.files import BYTE_ORDER_MARK, defused
 from src.retrieval.passages import Passage
 
 Kind = Literal["csv", "jsonl"]
-# Some 50 MB of passages.
 MAX_ROWS = 50_000
+MAX_BYTES = 48 << 20
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
     """A passage as one row: its file and the fields of its chunk."""
-    chunk: Chunk = passage.chunk
-    return {
-        "file": passage.file,
-        "chunk_id": chunk.chunk_id,
-        "doc_id": chunk.doc_id,
-        "source": chunk.source,
-        "title": chunk.title,
-        "start": chunk.start,
-        "end": chunk.end,
-        "characters": len(chunk.text),
-        "text": chunk.text,
-    }
+    chunk = asdict(passage.chunk)
+    text = chunk.pop("text")
+    return {"file": passage.file, **chunk, "characters": len(text), "text": text}
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]], kind: Kind, limit: int = MAX_ROWS) -> tuple[int, bool]:
-    """(rows written, whether there were more than ``limit``); the file is whole or not there, or as it was.
+def rows_file(
+    rows: Iterable[dict[str, Any]], kind: Kind, limit: int = MAX_ROWS, max_bytes: int = MAX_BYTES
+) -> tuple[bytes, int, bool]:
+    """(content, rows in it, whether there were more than ``limit`` or than fit into ``max_bytes``).
 
     Args:
-        rows: all with the keys of the first; taken one by one, and none after the limit.
-
-    Raises:
-        InputError: there is no room, or no permission.
+        rows: all with the keys of the first; taken one by one, and one at most after the last.
     """
-    source = iter(rows)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # With a byte order mark, by which Excel knows UTF-8; JSON must have none. Lone surrogates have no UTF-8.
-            encoding = "utf-8-sig" if kind == "csv" else "utf-8"
-            with partial.open("w", encoding=encoding, errors="replace", newline="") as stream:
-                write = _csv(stream) if kind == "csv" else _jsonl(stream)
-                written = 0
-                for row in islice(source, limit):
-                    write(row)
-                    written += 1
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"导出的文件写不下来（{error.strerror or error}）；请联系站长检查磁盘") from error
-    return written, next(source, None) is not None
+    # Excel knows by the mark that a CSV is UTF-8; JSON must have none.
+    stream = io.StringIO(BYTE_ORDER_MARK if kind == "csv" else "", newline="")
+    stream.seek(0, io.SEEK_END)
+    size = written = 0
+    for row in rows:
+        if written == limit:
+            return _encoded(stream), written, True
+        line = _line(row, kind, heading=not written)
+        size += len(line.encode("utf-8", "replace"))
+        if size > max_bytes:
+            return _encoded(stream), written, True
+        stream.write(line)
+        written += 1
+    return _encoded(stream), written, False
 
 
-def _csv(stream: Any) -> Any:
-    writer = csv.writer(stream)
-    first = True
-
-    def write(row: dict[str, Any]) -> None:
-        nonlocal first
-        if first:
-            writer.writerow(row)
-            first = False
-        writer.writerow([defused(value) for value in row.values()])
-
-    return write
+def _line(row: dict[str, Any], kind: Kind, heading: bool) -> str:
+    if kind == "jsonl":
+        return json.dumps(row, ensure_ascii=False) + "\n"
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    if heading:
+        writer.writerow(row)
+    writer.writerow([defused(value) for value in row.values()])
+    return text.getvalue()
 
 
-def _jsonl(stream: Any) -> Any:
-    return lambda row: stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _encoded(stream: io.StringIO) -> bytes:
+    # Lone surrogates have no UTF-8.
+    return stream.getvalue().encode("utf-8", "replace")

@@ -13,7 +13,7 @@ from src.retrieval.segment import document_key
 
 # Reading this many takes half a second; a look at a larger base goes on where the last one ended.
 SCAN_PASSAGES = 50_000
-PAGE_ROWS = 100
+PAGE_ROWS = 20
 
 
 @dataclass(frozen=True)

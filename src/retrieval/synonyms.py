@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from src.retrieval.terms import fold, without_question
+from src.retrieval.vocabulary import straddles
 
 LEXICON = Path(__file__).with_name("synonyms.txt")
 # Each costs one more lexical search.
@@ -89,7 +90,7 @@ class Lexicon:
     @staticmethod
     def _stands_alone(match: re.Match[str]) -> bool:
         if len(match.group()) > 1:
-            return True
+            return match.group().isascii() or not straddles(match.string, *match.span())
         before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
         return (not before or before in _BESIDE) and (not after or after in _BESIDE)
 

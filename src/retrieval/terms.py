@@ -32,7 +32,7 @@ _ENGLISH = frozenset(
 # What stands in quotation or title marks is a name, whatever it looks like.
 _QUOTED = re.compile('《[^》]*》|〈[^〉]*〉|“[^”]*”|「[^」]*」|『[^』]*』|"[^"]*"')
 # Alone, these say nothing about a passage; highlighting them would light up every line.
-_FUNCTION = frozenset("的了是在和与與及或有为為以其之而于於就也都被把让讓对對从從到个個等这這那不一中上下")
+FUNCTION = frozenset("的了是在和与與及或有为為以其之而于於就也都被把让讓对對从從到个個等这這那不一中上下")
 
 # Of these, the ones that are hardly ever part of a longer word, as 都 is of 首都.
 _PARTICLES = frozenset("的了是在之于与及也被把")
@@ -74,7 +74,7 @@ def matched_terms(query: str, text: str) -> list[str]:
     covered: list[tuple[int, int]] = []
     singles: list[tuple[int, int]] = []
     for term, start, end in _terms(folded):
-        if term not in wanted or all(c in _FUNCTION for c in term):
+        if term not in wanted or all(c in FUNCTION for c in term):
             continue
         span = (origins[start], origins[end - 1] + 1)
         (singles if len(term) == 1 and _IS_UNSPACED.match(term) else covered).append(span)

@@ -1,10 +1,10 @@
 import csv
+import io
 import json
 
-import pytest
-
-from src.errors import InputError
-from src.retrieval.export import write_rows
+from src.knowledge.types import Chunk
+from src.retrieval.export import passage_row, rows_file
+from src.retrieval.passages import Passage
 
 ROWS = [
     {"id": 1, "score": -0.5, "text": '=HYPERLINK("http://x";"y")'},
@@ -13,25 +13,24 @@ ROWS = [
 ]
 
 
-def test_csv_opens_in_excel_and_runs_nothing(tmp_path) -> None:
-    path = tmp_path / "新" / "a.csv"
-    assert write_rows(path, ROWS, "csv") == (3, False)
-    data = path.read_bytes()
+def test_csv_opens_in_excel_and_runs_nothing() -> None:
+    data, written, more = rows_file(ROWS, "csv")
+    assert (written, more) == (3, False)
     assert data.startswith(b"\xef\xbb\xbf")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        read = list(csv.reader(stream))
+    assert b"\r\n" in data
+    read = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert read[0] == ["id", "score", "text"]
-    assert read[1] == ["1", "-0.5", "'" + ROWS[0]["text"]]
+    assert read[1] == ["1", "-0.5", "'" + str(ROWS[0]["text"])]
     assert read[2] == ["2", "", ROWS[1]["text"]]
 
 
-def test_json_lines_are_as_they_were(tmp_path) -> None:
-    path = tmp_path / "a.jsonl"
-    assert write_rows(path, ROWS[:2], "jsonl") == (2, False)
-    assert [json.loads(line) for line in path.read_text("utf-8").splitlines()] == ROWS[:2]
+def test_json_lines_are_as_they_were() -> None:
+    data, written, more = rows_file(ROWS[:2], "jsonl")
+    assert (written, more) == (2, False)
+    assert [json.loads(line) for line in data.decode("utf-8").splitlines()] == ROWS[:2]
 
 
-def test_no_more_rows_are_taken_than_the_limit_needs(tmp_path) -> None:
+def test_no_more_rows_are_taken_than_the_limit_needs() -> None:
     taken = []
 
     def rows():
@@ -39,33 +38,25 @@ def test_no_more_rows_are_taken_than_the_limit_needs(tmp_path) -> None:
             taken.append(i)
             yield {"i": i}
 
-    assert write_rows(tmp_path / "a.csv", rows(), "csv", limit=10) == (10, True)
-    assert len(taken) == 11
-    assert len((tmp_path / "a.csv").read_text("utf-8-sig").split()) == 11
-    assert write_rows(tmp_path / "a.csv", rows(), "csv", limit=100) == (100, False)
+    data, written, more = rows_file(rows(), "csv", limit=10)
+    assert (written, more, len(taken)) == (10, True, 11)
+    assert len(data.decode("utf-8-sig").split()) == 11
+    assert rows_file(rows(), "csv", limit=100)[1:] == (100, False)
 
 
-def test_nothing_to_write(tmp_path) -> None:
-    assert write_rows(tmp_path / "a.csv", [], "csv") == (0, False)
-    assert (tmp_path / "a.csv").read_text("utf-8-sig") == ""
+def test_a_file_grows_no_larger_than_the_browser_takes() -> None:
+    data, written, more = rows_file(({"text": "字" * 100} for _ in range(100)), "jsonl", max_bytes=1000)
+    assert more
+    assert 0 < written < 4
+    assert len(data) <= 1000
 
 
-def test_what_fails_half_way_leaves_the_old_file(tmp_path) -> None:
-    path = tmp_path / "a.csv"
-    write_rows(path, ROWS, "csv")
-    before = path.read_bytes()
-
-    def broken():
-        yield ROWS[0]
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        write_rows(path, broken(), "csv")
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+def test_nothing_to_write() -> None:
+    assert rows_file([], "csv") == (b"\xef\xbb\xbf", 0, False)
+    assert rows_file([], "jsonl") == (b"", 0, False)
 
 
-def test_no_room_is_said_in_chinese(tmp_path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="写不下来"):
-        write_rows(tmp_path / "file" / "a.csv", ROWS, "csv")
+def test_a_passage_as_a_row() -> None:
+    row = passage_row(Passage(Chunk("d#0", "d", "a.txt:1", "", "一段。", 0, 3), "a.txt", "首句"))
+    assert list(row) == ["file", "chunk_id", "doc_id", "source", "title", "start", "end", "characters", "text"]
+    assert (row["file"], row["characters"], row["text"]) == ("a.txt", 3, "一段。")

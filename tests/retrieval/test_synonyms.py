@@ -30,6 +30,30 @@ def test_what_only_looks_like_an_alias_stays(query):
     assert default_lexicon().variants(query) == []
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "办学历史", "小学历史课本", "求学历程", "晚上大家", "今天大气层", "立法大会", "股东大会", "工人大会", "其中大部分",
+        "大厦大堂", "要求中华电信", "相关公司", "东北航空", "体重大约",
+    ],
+)  # fmt: skip
+def test_two_words_that_meet_are_no_alias(query):
+    assert default_lexicon().variants(query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "variant"),
+    [
+        ("大学学历要求", "大学文凭要求"),
+        ("在北大学习", "在北京大学学习"),
+        ("电影院", "影片院"),
+        ("海南大学", "琼州大学"),
+    ],
+)
+def test_an_alias_beside_a_word_or_inside_one_stays_an_alias(query, variant):
+    assert variant in default_lexicon().variants(query)
+
+
 def test_few_variants_and_each_once():
     lexicon = Lexicon([["甲乙", *(f"丙{c}" for c in "子丑寅卯辰")], ["丁戊", "己庚"]])
     variants = lexicon.variants("丙子和己庚")

@@ -1,9 +1,11 @@
-"""Tab 3 without a browser: what it shows is right, and nothing of a document becomes markup."""
+"""Tab 3 without a browser: its handlers are called as gradio calls them; nothing of a document becomes markup."""
 
+import dataclasses
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import numpy as np
 import pytest
 
@@ -11,39 +13,54 @@ from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, KnowledgeError
 from src.knowledge.split import MAX_CHARS
 from src.knowledge.types import Chunk, Document
-from src.knowledge.worker import ParserPool
 from src.language.fake import FakeModel
 from src.retrieval.checks import Finding, check
 from src.retrieval.explain import explanation
 from src.retrieval.indexing import add_documents, base_of
-from src.retrieval.inspect import Lengths, Look, look, neighbours
+from src.retrieval.inspect import PAGE_ROWS, Lengths, Look, look, neighbours
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.projection import projection
-from src.retrieval.search import Retriever
-from src.retrieval.sessions import SessionDocuments
 from src.retrieval.types import Candidate, Query, Stages, Wording
-from src.runtime import Runtime
+from src.runtime import MIN_SCORE, Runtime
 from src.settings import load_settings
-from src.ui.index import cards, chunks_tab, documents_tab, figures, map_tab, probe_tab
-from src.ui.index.facts import statistics
-from src.ui.page import create_page
-from src.ui.wording import CHINESE, Words
+from src.ui.calls import Calls
+from src.ui.context import Context
+from src.ui.index import check as check_tab
+from src.ui.index import files, marking, passages, plots, verdict
+from src.ui.index_tab import IndexTab
+from src.ui.page import App
+from src.ui.session import Sessions
+from src.ui.wording import CHINESE, Language, Words
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'%{x}<br>"
 
 
-def runtime_of(base: KnowledgeBase, **settings) -> SimpleNamespace:
-    """The parts of a runtime that the tab uses, without models."""
-    parser = ParserPool()
-    return SimpleNamespace(
-        local_base=base,
-        is_local=True,
-        base=base,
-        retriever=Retriever(base, base.embedder),
-        sessions=SessionDocuments(base.embedder, parser),
-        parser=parser,
-        settings=load_settings(**settings),
-    )
+def visitor(session: str = "s") -> SimpleNamespace:
+    return SimpleNamespace(session_hash=session, headers={}, client=None)
+
+
+def runtime_of(base: KnowledgeBase, **settings) -> Runtime:
+    runtime = Runtime(load_settings(profile="embedded", **settings))
+    vars(runtime).update(model=FakeModel(), embedder=base.embedder, base=base)
+    return runtime
+
+
+def tab_of(base: KnowledgeBase, language: Language = "zh", **settings) -> IndexTab:
+    runtime = runtime_of(base, **settings)
+    context = Context(runtime, Sessions(runtime.own_documents), Calls(8), Words(language))
+    with gr.Blocks(), gr.Tab("索引") as tab:
+        return IndexTab(context, tab)
+
+
+def chosen(*row) -> SimpleNamespace:
+    """A click on a row of a table."""
+    return SimpleNamespace(row_value=list(row))
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
 
 
 @pytest.fixture
@@ -57,17 +74,15 @@ def base() -> KnowledgeBase:
     return base_of(documents, HashingEmbedder(), HOSTILE)
 
 
-def figure(data) -> dict:
-    assert data.type == "plotly"
-    return json.loads(data.plot)
-
-
-def texts_in(value) -> list[str]:
-    if isinstance(value, dict):
-        return [text for child in value.values() for text in texts_in(child)]
-    if isinstance(value, list):
-        return [text for child in value for text in texts_in(child)]
-    return [value] if isinstance(value, str) else []
+@pytest.fixture
+def towns() -> KnowledgeBase:
+    texts = ["广州大学的前身是1927年创办的私立广州大学。", "长江是中国第一大河。", "番茄炒蛋先炒鸡蛋。"]
+    texts += [f"第{i}件别的事情。" for i in range(12)]
+    return base_of(
+        [Document(f"d{i}", f"城市.txt:{i}", "", text) for i, text in enumerate(texts)],
+        HashingEmbedder(),
+        "城市.txt",
+    )
 
 
 def without_markup(html: str) -> None:
@@ -76,64 +91,246 @@ def without_markup(html: str) -> None:
     assert "&lt;img" in html
 
 
+# Why this answer
+
+
+def test_the_verdict_says_whether_the_chat_answers(towns) -> None:
+    probe = tab_of(towns).probe
+    html, column, _bars, rows, text, place, *_ = probe.search("广州大学的前身", "", "hybrid", 4, visitor())
+    assert "聊天会回答" in html
+    assert "门槛 0.15" in html
+    assert column["visible"] if isinstance(column, dict) else column.visible
+    assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
+    assert rows[0][3] == "高度相关"
+    assert "".join(piece for piece, _ in text) == "广州大学的前身是1927年创办的私立广州大学。"
+    assert ("广州大学的前身", "命中") in text
+    assert "第 1" in place
+    refused = probe.search("公司年会抽奖的规则", "", "hybrid", 4, visitor())[0]
+    assert "聊天会拒答" in refused
+    assert "没有过门槛" in refused
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("前身是1927", "它会交给模型"),
+        ("d0#1", "它会交给模型"),
+        ("番茄炒蛋", "没有过门槛"),
+        ("根本没有的话", "索引里没有这样的段落"),
+        ("d99#0", "索引里没有这样的段落"),
+    ],
+)
+def test_where_an_expected_passage_was_lost(towns, wanted, said) -> None:
+    html = tab_of(towns).probe.search("广州大学的前身", wanted, "hybrid", 4, visitor())[0]
+    assert "应该找到的段落" in html
+    assert said in html
+
+
+def test_an_expected_passage_that_recall_missed() -> None:
+    texts = [*(f"广州的第{i}件事，很长很长。" for i in range(120)), "红烧茄子。"]
+    base = base_of([Document(f"d{i}", "s", "", text) for i, text in enumerate(texts)], HashingEmbedder(), "a.txt")
+    html = tab_of(base).probe.search("广州的事", "红烧茄子", "lexical", 4, visitor())[0]
+    assert "它不是候选" in html
+    assert "只按一种方式" in html
+
+
+def explained(score: float, rank: int = 1, found: int = 1):
+    chunk = Chunk("d#1", "d", "a", "", "广州的一段。", 0, 6)
+    candidates = [
+        Candidate(
+            dataclasses.replace(chunk, chunk_id=f"d#{i}"),
+            (0, 0, i),
+            Stages(0.5, 0.25, None, score if i == rank - 1 else 0.9),
+        )
+        for i in range(found)
+    ]
+    return explanation(Query("广州", (Wording({"广州": 1.0}),), 5.0, None, "hybrid", 50), [], candidates)
+
+
+def test_every_way_to_lose_a_passage() -> None:
+    low = explained(0.2, rank=3, found=3)
+    decided = verdict.verdict(low, 4, MIN_SCORE)
+    assert decided is not None
+    assert decided.read == (1, 2)
+    last = low.candidates[-1]
+    assert verdict.lost_at(last, True, decided, 4) == "odds"
+    assert verdict.lost_at(last, True, decided, 2) == "rank"
+    assert verdict.lost_at(low.candidates[0], True, decided, 4) == ""
+    below = explained(0.1)
+    refusing = verdict.verdict(below, 4, MIN_SCORE)
+    assert refusing is not None
+    assert refusing.read == ()
+    assert verdict.lost_at(below.candidates[0], True, refusing, 4) == "threshold"
+    assert verdict.lost_at(None, True, refusing, 4) == "recall"
+    assert verdict.lost_at(None, False, refusing, 4) == "missing"
+
+
+@pytest.mark.parametrize(
+    ("score", "word"), [(0.0, "关系不大"), (0.149, "关系不大"), (0.15, "有关"), (0.69, "有关"), (0.7, "高度相关")]
+)
+def test_scores_in_words(score, word) -> None:
+    assert verdict.relation_text(score, MIN_SCORE, CHINESE) == word
+
+
+def test_the_words_of_a_question_are_words(towns) -> None:
+    found = runtime_of(towns).retriever.explain("广州大学的办学历史，和私立医院")
+    asked = dict(marking.asked_words(found))
+    assert asked["广州大学"] == 1
+    assert asked["办学"] == asked["医院"] == 0
+    assert asked["私立"] == 1
+    assert not {"的办", "州大", "学历"} & set(asked)
+
+
+def test_pieces_are_the_text_and_edges_are_no_function_words() -> None:
+    assert marking.pieces("FAISS 检索 faiss", ["faiss"]) == [("FAISS", True), (" 检索 ", False), ("faiss", True)]
+    assert marking.pieces("a<b", []) == [("a<b", False)]
+    assert marking.pieces("", ["x"]) == []
+    assert marking.pieces("广州大学城", ["广州", "大学"]) == [("广州大学", True), ("城", False)]
+
+
+def test_one_mode_only_has_no_verdict_and_nothing_found_is_said(towns) -> None:
+    probe = tab_of(towns).probe
+    html, _, _bars, rows, *_ = probe.search("长江", "", "lexical", 4, visitor())
+    assert "只看一种" in html
+    assert rows[0][3] == "—"
+    assert "聊天不问模型" in probe.search("长江", "", "lexical", 4, visitor())[7]
+    html, _column, *_ = probe.search("🐑", "", "lexical", 4, visitor())
+    assert "没有找到任何段落" in html
+    assert "没有可查的字词" in probe.search("🐑", "", "lexical", 4, visitor())[6]
+
+
+def test_the_prompt_is_the_one_that_the_chat_sends(towns) -> None:
+    prompt = tab_of(towns).probe.search("广州大学的前身", "", "hybrid", 4, visitor())[7]
+    assert prompt.startswith("[system]\n")
+    assert "前身是1927年" in prompt
+    assert "问题：广州大学的前身" in prompt
+
+
+def test_mistakes_reach_the_visitor_as_they_are_raised(towns) -> None:
+    probe = tab_of(towns).probe
+    with pytest.raises(InputError, match="问题是空的"):
+        probe.search(" ", "", "hybrid", 4, visitor())
+    with pytest.raises(InputError, match="top_k"):
+        probe.search("广州", "", "hybrid", 99, visitor())
+    assert len(probe.search_again(" ", "", "hybrid", 4, visitor())) == len(
+        probe.search("广州", "", "hybrid", 4, visitor())
+    )
+
+
+def test_a_row_of_candidates_is_shown_beside_the_list(towns) -> None:
+    probe = tab_of(towns).probe
+    found = probe.search("长江", "", "hybrid", 4, visitor())[-1]
+    text, place = probe.choose(found, chosen(2))
+    assert "".join(piece for piece, _ in text) == found.candidates[1].chunk.text
+    assert found.candidates[1].chunk.chunk_id in place
+    assert probe.choose(None, chosen(1)) == (gr.skip(), gr.skip())
+
+
+def test_candidates_are_exported_without_the_stage_that_orders_nothing(towns) -> None:
+    probe = tab_of(towns).probe
+    found = probe.search("长江", "", "hybrid", 4, visitor())[-1]
+    name, data = probe.exports.file("jsonl", found, visitor())
+    rows = [json.loads(line) for line in data.decode("utf-8").splitlines()]
+    assert name == "candidates.jsonl"
+    assert [row["rank"] for row in rows] == list(range(1, len(found.candidates) + 1))
+    assert "fused" not in rows[0]
+    assert {"lexical_rank", "dense_rank", "rerank_rank", "text"} <= set(rows[0])
+    assert probe.exports.file("csv", found, visitor())[1].startswith(b"\xef\xbb\xbfrank,score")
+    assert probe.exports.file("jsonl", None, visitor())[1] == b""
+
+
+def test_own_documents_are_searched_and_said_to_be_own(towns, tmp_path) -> None:
+    tab = tab_of(towns)
+    tab.files.add_own([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
+    rows = tab.probe.search("青柠社的社长", "", "hybrid", 4, visitor("a"))[3]
+    assert rows[0][2].startswith("我的文档")
+    assert "我的文档 1 个（1 段）" in tab.facts.show(visitor("a"))
+    others = tab.probe.search("青柠社的社长", "", "hybrid", 4, visitor("b"))[3]
+    assert not any("我的文档" in row[2] for row in others)
+    assert "我的文档 0 个" in tab.facts.show(visitor("b"))
+    assert "交给模型" in tab.probe.search("青柠社的社长", "钱多多", "hybrid", 4, visitor("a"))[0]
+    assert "没有这样的段落" in tab.probe.search("青柠社的社长", "钱多多", "hybrid", 4, visitor("b"))[0]
+
+
 def test_no_text_becomes_html(base) -> None:
-    explanation = Retriever(base, base.embedder).explain(f"广州{HOSTILE}")
-    without_markup(cards.probe_table(explanation, 3, CHINESE))
-    without_markup(cards.passage_detail(neighbours(base, explanation.candidates[0].chunk.chunk_id), CHINESE))
-    without_markup(cards.findings([Finding(HOSTILE, "bad", HOSTILE)], running=False, words=CHINESE))
-    assert "<img" not in cards.terms(explanation, CHINESE)
+    tab = tab_of(base)
+    html, *_, terms, _, found = tab.probe.search(f"广州{HOSTILE}", HOSTILE[:20], "hybrid", 4, visitor())
+    without_markup(html)
+    assert "<img" not in terms
+    without_markup(tab.probe.detail(found, found.candidates[0])[1])
+    assert tab.passages is not None
+    without_markup(tab.passages.passage(neighbours(base, found.candidates[0].chunk.chunk_id), "IMG"))
+    without_markup(check_tab.findings_html([Finding(HOSTILE, "bad", HOSTILE)], running=False, words=CHINESE))
+    without_markup(
+        tab.files._added(
+            {"added": [{"source": HOSTILE, "chunks": 1}], "rejected": [{"source": HOSTILE, "reason": HOSTILE}]}
+        )
+    )
 
 
-def test_no_text_becomes_markup_in_a_figure(base) -> None:
-    runtime = runtime_of(base)
-    drawn, about = map_tab.view(runtime, f"广州{HOSTILE}", "", CHINESE)
-    for text in texts_in(figure(drawn)):
-        assert "<img" not in text
-        assert "<script" not in text
-        assert text.replace("<br>", "").count("<") == 0
-    assert "30 段" in about
-    assert any("&lt;img" in text for text in texts_in(figure(drawn)))
+# The map
+
+
+def dots_of(plot) -> list[dict]:
+    frame = plot.value if hasattr(plot, "value") else plot["value"]
+    rows = frame["data"] if isinstance(frame, dict) else frame.data
+    names = frame["columns"] if isinstance(frame, dict) else frame.columns
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def test_the_map_has_every_passage_the_question_and_its_hits(base) -> None:
-    runtime = runtime_of(base)
-    dots = figure(map_tab.view(runtime, "", "", CHINESE)[0])["data"]
-    assert sum(len(trace["x"]) for trace in dots) == len(base)
-    *files, hits, star = figure(map_tab.view(runtime, "广州的第7件事", "", CHINESE)[0])["data"]
-    assert sum(len(trace["x"]) for trace in files) == len(base)
-    assert hits["text"] == [str(n) for n in range(1, map_tab.HITS + 1)]
-    assert (star["marker"]["symbol"], len(star["x"])) == ("star", 1)
-    places = {point for trace in files for point in zip(trace["x"], trace["y"], strict=True)}
-    assert set(zip(hits["x"], hits["y"], strict=True)) <= places
+    map_ = tab_of(base).map
+    assert map_ is not None
+    about, plot, _column, rows, detail, shown = map_.view("", "file", visitor())
+    assert len(dots_of(plot)) == len(base)
+    assert (rows, detail, shown) == ([], "", [])
+    about, plot, _column, rows, detail, shown = map_.view("广州的第7件事", "file", visitor())
+    dots = dots_of(plot)
+    kinds = [dot["kind"] for dot in dots]
+    assert (kinds.count("命中"), kinds.count("问题")) == (10, 1)
+    assert len(dots) == len(base) + 11
+    places = {(dot["x"], dot["y"]) for dot in dots[: len(base)]}
+    assert {(dot["x"], dot["y"]) for dot in dots if dot["kind"] == "命中"} <= places
+    assert [row[0] for row in rows] == list(range(1, 11))
+    assert "图上有 30 段" in about
+    without_markup(about + map_.choose(shown, chosen(1), visitor()))
 
 
 def test_a_hit_among_ones_own_documents_is_on_the_map(base, tmp_path) -> None:
-    runtime = runtime_of(base)
-    path = tmp_path / "我的.txt"
-    path.write_text("青柠社的社长是钱多多。", encoding="utf-8")
-    assert runtime.sessions.add("s", [path])["added"]
-    *files, hits, _ = figure(map_tab.view(runtime, "青柠社的社长", "s", CHINESE)[0])["data"]
-    own = next(trace for trace in files if trace["name"] == "我的.txt")
-    assert (hits["x"][0], hits["y"][0]) == (own["x"][0], own["y"][0])
-    assert "我的.txt" not in [
-        trace["name"] for trace in figure(map_tab.view(runtime, "青柠社", "other", CHINESE)[0])["data"]
-    ]
+    tab = tab_of(base)
+    assert tab.map is not None
+    tab.files.add_own([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
+    dots = dots_of(tab.map.view("青柠社的社长", "file", visitor("a"))[1])
+    own = next(dot for dot in dots if dot["kind"] == "我的.txt")
+    hit = next(dot for dot in dots if dot["kind"] == "命中")
+    assert (hit["x"], hit["y"]) == (own["x"], own["y"])
+    shown = tab.map.view("青柠社的社长", "file", visitor("a"))[-1]
+    assert "钱多多" in tab.map.choose(shown, chosen(1), visitor("a"))
+    assert "我的.txt" not in {dot["kind"] for dot in dots_of(tab.map.view("青柠社", "file", visitor("b"))[1])}
+
+
+def test_the_map_takes_over_the_question_of_the_first_sub_tab(towns) -> None:
+    map_ = tab_of(towns).map
+    assert map_ is not None
+    assert next(map_.enter("", "长江", "theme", visitor()))[0] == "长江"
+    assert next(map_.enter("黄河", "长江", "theme", visitor()))[0] == "黄河"
 
 
 def test_an_empty_index_has_no_map() -> None:
-    drawn, about = map_tab.view(runtime_of(KnowledgeBase(HashingEmbedder())), "广州", "", CHINESE)
-    assert drawn is None
-    assert "空的" in about
+    map_ = tab_of(KnowledgeBase(HashingEmbedder())).map
+    assert map_ is not None
+    assert "空的" in map_.view("广州", "theme", visitor())[0]
 
 
 def test_many_files_share_a_colour() -> None:
     base = KnowledgeBase(HashingEmbedder())
     for i in range(12):
         add_documents(base, f"{i}.txt", [Document(f"{i}", "s", "", f"第{i}个文件的话。")])
-    traces = figure(figures.map_figure(projection([base]), CHINESE))["data"]
-    assert sum(len(trace["x"]) for trace in traces) == 12
-    assert traces[-1]["name"] == "其余 3 个文件"
-    assert len({trace["marker"]["color"] for trace in traces}) == len(traces) == 10
+    projected = projection([base])
+    names = plots.file_names(projected, CHINESE)
+    assert names.count("其余文件") == 3
+    colours = plots.map_colours(plots.map_dots(projected, names, CHINESE), CHINESE)
+    assert len(set(colours.values())) == len(colours) == 10
 
 
 @pytest.mark.parametrize(
@@ -141,83 +338,144 @@ def test_many_files_share_a_colour() -> None:
     [(0, "1–20"), (1, "1–20"), (20, "1–20"), (21, "21–40"), (300, "281–300"), (301, ">300"), (9999, ">300")],
 )
 def test_bars_of_the_length_histogram(length, bar) -> None:
-    drawn = figure(figures.length_figure(Lengths(np.array([length]), 1), CHINESE))["data"][0]
+    drawn = plots.length_bars(Lengths(np.array([length]), 1))
     assert MAX_CHARS == 300
-    assert [name for name, count in zip(drawn["x"], drawn["y"], strict=True) if count] == [bar]
+    assert list(drawn["characters"][drawn["passages"] > 0]) == [bar]
 
 
-@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
-def test_score_histograms_count_every_candidate(base, mode) -> None:
-    explanation = Retriever(base, base.embedder).explain("广州的事", mode)
-    for trace in figure(figures.score_figure(explanation, CHINESE))["data"]:
-        assert sum(trace["y"]) == len(explanation.candidates)
+# Passages
 
 
-def test_the_probe_table_shows_the_stages_there_are(base) -> None:
-    retriever = Retriever(base, base.embedder)
-    hybrid = cards.probe_table(retriever.explain("广州的事"), 5, CHINESE)
-    assert "<th>融合</th>" in hybrid
-    assert "<th>重排</th>" in hybrid
-    assert hybrid.count('class="yz-hit"') == 5
-    assert "<mark>广州的</mark>" in hybrid
-    lexical = cards.probe_table(retriever.explain("广州的事", "lexical"), 5, CHINESE)
-    assert "<th>字面</th>" in lexical
-    assert "<th>向量</th>" not in lexical
-    nothing = retriever.explain("🐑", "lexical")
-    assert "没有找到" in cards.probe_table(nothing, 5, CHINESE)
-    assert "没有可查的字词" in cards.terms(nothing, CHINESE)
-    assert probe_tab.summary(nothing, 5, CHINESE) == "没有候选段落。"
+def table_of(view) -> tuple[list[str], list[list]]:
+    frame = next(part for part in view if isinstance(part, gr.Dataframe))
+    return frame.value["headers"], frame.value["data"]
 
 
-def test_a_reranker_has_its_own_column() -> None:
-    chunk = Chunk("d#1", "d", "a", "", "广州的一段。", 0, 6)
-    found = [Candidate(chunk, (1, 0, 0), Stages(lexical=0.5, dense=0.25, fused=0.45, rerank=0.875))]
-    query = Query("广州", (Wording({"广州": 1.0}),), 5.0, None, "hybrid", 50)
-    table = cards.probe_table(explanation(query, [], found), 5, CHINESE)
-    assert "<th>融合</th><th>重排</th>" in table
-    assert "<b>0.875</b>" in table
-    assert "0.875 <i>第 1</i>" in table
-    assert "我的文档" in table
+def test_passages_are_paged_twenty_at_a_time(base) -> None:
+    tab = tab_of(base).passages
+    assert tab is not None
+    view = tab.enter("shared", "", "*", visitor())
+    assert len(view) == len(tab.outputs)
+    assert "第 1–20 段，共 30 段" in view[1]
+    assert (PAGE_ROWS, len(table_of(view)[1])) == (20, 20)
+    assert (view[5].interactive, view[6].interactive) == (False, True)
+    later = tab.turn_on("shared", "", "*", view[4], visitor())
+    assert "第 21–30 段" in later[1]
+    assert (later[5].interactive, later[6].interactive) == (True, False)
+    assert "第 1–20 段" in tab.turn_back("shared", "", "*", later[4], visitor())[1]
+    assert HOSTILE[:20] in tab.choose("shared", "", later[4], chosen(25), visitor()).replace("&lt;", "<").replace(
+        "&gt;", ">"
+    )
 
 
-def test_findings_say_what_to_look_at() -> None:
-    fine, worn = Finding("甲", "ok", "好"), Finding("乙", "warn", "旧")
-    assert "没有发现问题" in cards.findings([fine], running=False, words=CHINESE)
-    assert "要留意的有：乙" in cards.findings([fine, worn], running=False, words=CHINESE)
-    assert "正在检查" in cards.findings([fine], running=True, words=CHINESE)
+def test_another_filter_clears_the_detail(base) -> None:
+    tab = tab_of(base).passages
+    assert tab is not None
+    view = tab.filter("shared", "第7件", "*", visitor())
+    assert view[3] == ""
+    assert "找到 1 段" in view[1]
+    nothing = tab.filter("shared", "没有的字", "*", visitor())
+    assert [button.interactive for button in nothing[5:]] == [False] * 4
 
 
-def test_what_checks_measure_has_a_name_in_english(base) -> None:
-    found = list(check(base))
-    assert tuple(finding.name for finding in found) == cards.CHECKS
-    html = cards.findings(found, running=False, words=Words("en"))
-    assert "Numbers of passages and vectors" in html
-    assert all(finding.detail in html for finding in found)
+def test_the_column_of_titles_is_there_where_there_are_any(base, towns) -> None:
+    titled, plain = tab_of(base).passages, tab_of(towns).passages
+    assert titled is not None
+    assert plain is not None
+    assert "标题" in table_of(titled.enter("shared", "", "*", visitor()))[0]
+    headers, rows = table_of(plain.enter("shared", "", "*", visitor()))
+    assert headers == ["序号", "文字", "字数", "文件"]
+    assert {len(row) for row in rows} == {4}
 
 
-def test_what_the_chunk_table_says(base) -> None:
-    assert chunks_tab.count_text(look(base), False, CHINESE) == "第 1–30 段，共 30 段"
-    assert chunks_tab.count_text(look(base, "第7件"), True, CHINESE) == "在全部 30 段里找到 1 段"
-    assert chunks_tab.count_text(Look((), 0, 0, 0, None, 0), True, CHINESE) == "这里还没有段落。"
+def test_a_passage_that_is_gone_is_said_to_be(base) -> None:
+    tab = tab_of(base).passages
+    assert tab is not None
+    with pytest.raises(InputError, match="不在索引里"):
+        tab.around("shared", "", "d#99", visitor())
+    with pytest.raises(InputError, match="不在索引里"):
+        tab.around("own", "", "d#0", visitor("nobody"))
+    with pytest.raises(InputError, match="没有文件"):
+        tab.filter("shared", "", "x" * 1000, visitor())
+    assert "还没有段落" in tab.enter("own", "", "*", visitor("nobody"))[1]
+
+
+def test_filtered_passages_are_exported(base) -> None:
+    tab = tab_of(base).passages
+    assert tab is not None
+    name, data = tab.exports.file("jsonl", "shared", "第7件", "*", visitor())
+    assert name == "passages.jsonl"
+    assert ["第7件" in json.loads(line)["text"] for line in data.decode().splitlines()] == [True]
+
+
+def test_an_export_that_is_cut_says_so(base, monkeypatch) -> None:
+    from src.ui.index import exports
+
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
+    monkeypatch.setattr(exports, "rows_file", lambda rows, kind: (b"x", 20, True))
+    tab = tab_of(base).passages
+    assert tab is not None
+    tab.exports.file("csv", "shared", "", "*", visitor())
+    assert told == ["只导出了前 20 行；请先筛选"]
+
+
+def test_what_the_page_of_passages_says(base) -> None:
+    assert passages.count_text(look(base), False, CHINESE) == "第 1–20 段，共 30 段"
+    assert passages.count_text(look(base, "第7件"), True, CHINESE) == "在全部 30 段里找到 1 段"
+    assert passages.count_text(Look((), 0, 0, 0, None, 0), True, CHINESE) == "这里还没有段落。"
     cut = Look((), 50_000, 100_000, 3, 100_000, 200_000)
-    assert chunks_tab.count_text(cut, True, CHINESE).startswith("在第 50001–100000 段（共 200000 段）里找到 3 段")
-    assert "接着往后找" in chunks_tab.count_text(cut, True, CHINESE)
+    assert passages.count_text(cut, True, CHINESE).startswith("在第 50001–100000 段（共 200000 段）里找到 3 段")
+    assert "接着往后找" in passages.count_text(cut, True, CHINESE)
 
 
 def test_an_excerpt_shows_what_was_looked_for() -> None:
     text = "前" * 200 + "要找的字" + "后" * 200
-    assert chunks_tab.excerpt(text, "") == "前" * 90 + "…"
-    found = chunks_tab.excerpt(text, " 要找的字 ")
+    assert marking.excerpt(text, "") == "前" * 90 + "…"
+    found = marking.excerpt(text, " 要找的字 ")
     assert "要找的字" in found
     assert found.startswith("…前")
-    assert chunks_tab.excerpt("短", "x") == "短"
+    assert marking.excerpt("短", "x") == "短"
 
 
 def test_a_file_name_that_is_not_there(base) -> None:
-    assert chunks_tab.wanted_file(base, chunks_tab.ALL_FILES) is None
-    assert chunks_tab.wanted_file(base, HOSTILE) == HOSTILE
+    assert passages.wanted_file(base, passages.ALL_FILES) is None
+    assert passages.wanted_file(base, HOSTILE) == HOSTILE
     with pytest.raises(InputError, match="没有文件"):
-        chunks_tab.wanted_file(base, "x" * 1000)
+        passages.wanted_file(base, "x" * 1000)
+
+
+# Checks
+
+
+def test_findings_are_folded_when_all_is_well() -> None:
+    fine, worn = Finding("甲", "ok", "好"), Finding("乙", "warn", "旧")
+    well = check_tab.findings_html([fine], running=False, words=CHINESE)
+    assert "1 项全部正常" in well
+    assert " open" not in well
+    ill = check_tab.findings_html([fine, worn], running=False, words=CHINESE)
+    assert "要留意的有：乙" in ill
+    assert " open" in ill
+    assert "正在检查" in check_tab.findings_html([fine], running=True, words=CHINESE)
+
+
+def test_what_checks_measure_has_a_name_in_english(base) -> None:
+    found = list(check(base))
+    assert tuple(finding.name for finding in found) == check_tab.CHECKS
+    assert "Numbers of passages and vectors" in check_tab.findings_html(found, running=False, words=Words("en"))
+
+
+def test_the_check_runs_and_lengths_are_told(towns) -> None:
+    tab = tab_of(towns).check
+    assert tab is not None
+    assert len(list(tab.run())) == len(check_tab.CHECKS) + 2
+    assert "全部 15 段" in tab.draw()[1]
+    empty = tab_of(KnowledgeBase(HashingEmbedder())).check
+    assert empty is not None
+    assert "空的" in empty.draw()[1]
+
+
+# Files
 
 
 @pytest.fixture
@@ -227,75 +485,127 @@ def stored(tmp_path) -> KnowledgeBase:
     return made
 
 
-def write(folder: Path, name: str, text: str) -> str:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return str(path)
-
-
 def test_files_are_added_to_the_knowledge_base_and_deleted(stored, tmp_path) -> None:
     runtime = runtime_of(stored, edit_knowledge=True)
     paths = [
         write(tmp_path, "新.txt", "新加入的一段。\n又一段。"),
         write(tmp_path, "坏.jsonl", "{"),
-        write(tmp_path, "x.exe", "MZ"),
+        write(tmp_path, "设定.txt", "同名的。"),
     ]
-    result = documents_tab.add_to_base(runtime, paths)
+    result = files.add_to_base(runtime, paths)
     assert result["added"] == [{"source": "新.txt", "chunks": 2}]
-    assert [item["source"] for item in result["rejected"]] == ["坏.jsonl", "x.exe"]
-    assert runtime.retriever.search("新加入", top_k=1)[0].chunk.text == "新加入的一段。"
-    assert ["新.txt", 2, 2, 0, "网页加入"] in documents_tab.file_rows(stored.files(), CHINESE)
-    assert "3" in statistics(runtime, CHINESE)
-    again = documents_tab.add_to_base(runtime, paths[:1])
-    assert "已经有" in again["rejected"][0]["reason"]
-    documents_tab.remove_from_base(runtime, "新.txt")
+    assert [entry["source"] for entry in result["rejected"]] == ["坏.jsonl", "设定.txt"]
+    assert stored.files()["新.txt"].added
+    files.remove_from_base(runtime, "新.txt")
     assert list(stored.files()) == ["设定.txt"]
-    for name, reason in (("设定.txt", "--knowledge"), ("没有.txt", "没有"), ("", "先选")):
-        with pytest.raises(KnowledgeError, match=reason):
-            documents_tab.remove_from_base(runtime, name)
+    with pytest.raises(KnowledgeError, match="先选"):
+        files.remove_from_base(runtime, "")
+    with pytest.raises(KnowledgeError):
+        files.remove_from_base(runtime, "设定.txt")
 
 
-def test_nobody_edits_the_knowledge_base_unless_the_owner_allows_it(stored, tmp_path) -> None:
+def test_nobody_changes_the_knowledge_base_unless_its_owner_allows(stored, tmp_path) -> None:
     runtime = runtime_of(stored)
-    with pytest.raises(KnowledgeError, match="没有允许"):
-        documents_tab.add_to_base(runtime, [write(tmp_path, "新.txt", "新。")])
-    with pytest.raises(KnowledgeError, match="没有允许"):
-        documents_tab.remove_from_base(runtime, "设定.txt")
+    with pytest.raises(KnowledgeError, match="站长没有允许"):
+        files.add_to_base(runtime, [write(tmp_path, "a.txt", "甲。")])
+    with pytest.raises(KnowledgeError, match="站长没有允许"):
+        files.remove_from_base(runtime, "设定.txt")
     assert list(stored.files()) == ["设定.txt"]
 
 
-@pytest.mark.parametrize("allowed", [False, True])
-def test_the_page_offers_only_what_is_allowed_and_no_new_endpoint(tmp_path, allowed) -> None:
-    knowledge = write(tmp_path, "知识.txt", "一段知识。")
-    settings = load_settings(
-        profile="embedded", knowledge=[knowledge], cache_dir=tmp_path / "cache", edit_knowledge=allowed
-    )
-    runtime = Runtime(settings)
-    runtime.__dict__.update(model=FakeModel(), embedder=HashingEmbedder())
-    page = create_page(runtime)
-    ids = {component["props"].get("elem_id") for component in page.config["components"]}
-    assert ("shared-upload" in ids, "shared-delete" in ids, "shared-locked" in ids) == (
-        allowed,
-        allowed,
-        not allowed,
-    )
-    assert {"own-upload", "own-delete", "probe-run", "map-plot", "chunk-table", "check-run"} <= ids
-    public = {
-        d["api_name"] for d in page.config["dependencies"] if d["api_visibility"] == "public" and d["api_name"]
-    }
-    assert public == {"chat", "compare", "extract", "search", "index_stats", "add_documents"}
+def test_only_a_file_that_can_be_deleted_has_a_button_for_it(stored, tmp_path) -> None:
+    tab = tab_of(stored, edit_knowledge=True).files
+    name, show, delete = tab.choose_shared(chosen("设定.txt", 1))
+    assert (name, show.interactive, delete.interactive) == ("设定.txt", True, False)
+    tab.add_shared([write(tmp_path, "新.txt", "新加入的一段。")], visitor())
+    name, show, delete = tab.choose_shared(chosen("新.txt", 1))
+    assert (delete.interactive, delete.value) == (True, "删除 新.txt")
+    assert tab.choose_shared(chosen("不在了.txt", 1))[1].interactive is False
+    result, _, _count, _rows, chosen_now, *_ = tab.delete_shared("新.txt", visitor())
+    assert "已删除 新.txt" in result
+    assert chosen_now == ""
+
+
+def test_own_files_are_added_listed_and_removed(stored, tmp_path) -> None:
+    tab = tab_of(stored).files
+    paths = [write(tmp_path, "我的.txt", "甲。"), write(tmp_path, "坏.xyz", "乙")]
+    result, upload, count, rows, *_, facts = tab.add_own(paths, visitor())
+    assert "已加入 我的.txt：1 段" in result
+    assert "未加入 坏.xyz" in result
+    assert upload is None
+    assert "1 个文件。只有您看得到" in count
+    assert rows.value["data"][0][:2] == ["我的.txt", 1]
+    assert "我的文档 1 个" in facts
+    result, _, _, rows, *_, facts = tab.delete_own("我的.txt", visitor())
+    assert "已删除" in result
+    assert rows.visible is False
+    assert "我的文档 0 个" in facts
+    with pytest.raises(InputError, match="没有加入过"):
+        tab.delete_own("我的.txt", visitor())
+
+
+def test_the_passages_of_a_file_are_a_click_away(stored, tmp_path) -> None:
+    tab = tab_of(stored).files
+    tab.add_own([write(tmp_path, "我的.txt", "甲。\n乙。")], visitor())
+    tabs, scope, needle, file, count, *_ = tab.show_own("我的.txt", visitor())
+    assert (tabs.selected, scope, needle, file.value) == ("passages", "own", "", "我的.txt")
+    assert "共 2 段" in count
+    assert tab.show_shared("设定.txt", visitor())[1] == "shared"
 
 
 def test_files_with_problems_come_first(stored) -> None:
-    import dataclasses
-
     entry = stored.files()["设定.txt"]
-    files = {
+    listed = {
         "设定.txt": entry,
         "坏.pdf": dataclasses.replace(entry, name="坏.pdf", problem="已损坏"),
         "半.txt": dataclasses.replace(entry, name="半.txt", complete=False, copies_of=("设定.txt",)),
     }
-    rows = documents_tab.file_rows(files, CHINESE)
+    rows = files.file_rows(listed, CHINESE)
     assert [row[0] for row in rows] == ["坏.pdf", "设定.txt", "半.txt"]
     assert [row[-1] for row in rows] == ["已损坏", "已索引", "还没有建完索引"]
-    assert documents_tab.count_text(files, CHINESE) == "3 个文件，其中 1 个用不了"
+    assert files.count_text(listed, CHINESE) == "3 个文件，其中 1 个用不了。"
+
+
+# The page
+
+
+def test_the_facts_are_one_line(stored) -> None:
+    html = tab_of(stored).facts.show(visitor())
+    assert "1 个文件 · 1 段 · 我的文档 0 个" in html
+    assert "<details" in html
+    assert "HashingEmbedder" in html or stored.embedder.name in html
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_page_has_the_controls_that_are_allowed(stored, allowed) -> None:
+    tab = tab_of(stored, edit_knowledge=allowed).files
+    assert (tab.shared.upload.visible, tab.shared.delete.visible) == (allowed, allowed)
+    assert tab.own.upload.visible
+    assert ("站长" in tab.enter(visitor())[0]) is not allowed
+
+
+def test_with_milvus_only_the_searches_are_looked_into(towns, monkeypatch) -> None:
+    monkeypatch.setattr(Runtime, "is_local", False)
+    tab = tab_of(towns)
+    assert (tab.passages, tab.map, tab.check) == (None, None, None)
+    assert "聊天会回答" in tab.probe.search("广州大学的前身", "前身", "hybrid", 4, visitor())[0]
+    assert tab.files.enter(visitor())
+
+
+def test_everything_is_private_and_in_both_languages(stored) -> None:
+    page = App(runtime_of(stored)).page
+    public = {
+        d["api_name"] for d in page.config["dependencies"] if d["api_visibility"] == "public" and d["api_name"]
+    }
+    assert public == {"chat", "compare", "extract", "search", "index_stats", "add_documents"}
+    labels = [str(component["props"].get("label")) for component in page.config["components"]]
+    assert "为什么这样答" in labels
+    assert "Why this answer" in labels
+
+
+def test_nothing_is_made_with_plotly_or_written_to_the_disk() -> None:
+    folder = Path(files.__file__).parent
+    for path in [*folder.glob("*.py"), folder.parent / "index_tab.py"]:
+        text = path.read_text(encoding="utf-8")
+        for word in ("PlotData", "plotly", "html import escape", "GRADIO_CACHE", "<div"):
+            assert word not in text, (path.name, word)

@@ -1,0 +1,76 @@
+"""Texts in pieces, those that match a question apart, and the words of a question as people know them."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from src.knowledge.types import Chunk
+from src.retrieval.explain import Explanation
+from src.retrieval.terms import FUNCTION, fold, matched_terms, query_terms, without_question
+from src.retrieval.vocabulary import cut
+from src.ui.wording import Words
+
+EXCERPT_CHARS = 90
+_EDGES = "".join(sorted(FUNCTION)) + " "
+
+
+def pieces(text: str, terms: Iterable[str]) -> list[tuple[str, bool]]:
+    """``text`` in pieces, and whether each is one of ``terms``; together they are ``text``."""
+    pattern = "|".join(re.escape(term) for term in sorted(set(terms), key=len, reverse=True) if term)
+    if not pattern:
+        return [(text, False)] if text else []
+    cuts = re.split(f"((?:{pattern})+)", text, flags=re.IGNORECASE)
+    return [(piece, number % 2 == 1) for number, piece in enumerate(cuts) if piece]
+
+
+def matched(explanation: Explanation, text: str) -> list[str]:
+    """The parts of a passage that a question or its variants share with it, without function words at their ends.
+
+    Single characters only where nothing longer is shared: every text has some.
+    """
+    asked = (explanation.query.text, *explanation.variants)
+    found = [term.strip(_EDGES) for said in asked for term in matched_terms(said, text)]
+    terms = [term for term in dict.fromkeys(found) if term]
+    return [term for term in terms if len(term) > 1] or terms
+
+
+def asked_words(explanation: Explanation) -> list[tuple[str, int]]:
+    """The words of a question, each with the number of candidates that hold it; 0: none does.
+
+    Neighbouring words are one where some candidate has them together.
+    """
+    texts = [fold(f"{c.chunk.title}\n{c.chunk.text}") for c in explanation.candidates]
+    known = set(query_terms(explanation.query.text))
+    counted: dict[str, int] = {}
+    for run in re.split(r"\W+", without_question(explanation.query.text)):
+        for word in _joined([w for w in cut(run) if _counts(w, known)], run, texts):
+            counted[word] = sum(word in text for text in texts)
+    return list(counted.items())
+
+
+def excerpt(text: str, wanted: str = "", limit: int = EXCERPT_CHARS) -> str:
+    """The beginning of a passage, or what stands around the first place of ``wanted``."""
+    at = max(0, text.casefold().find(wanted.strip().casefold()))
+    start = 0 if at + len(wanted) <= limit else at - limit // 3
+    shown = text[start : start + limit].replace("\n", " ")
+    return f"{'…' if start else ''}{shown}{'…' if start + limit < len(text) else ''}"
+
+
+def place(chunk: Chunk, words: Words) -> str:
+    """Where a passage stands in its file, as a reader finds it."""
+    line = chunk.doc_id.removeprefix(f"{chunk.source}:")
+    return f"{chunk.source} · " + words("第 {number} 条").format(number=line) if line.isdigit() else chunk.source
+
+
+def _counts(word: str, known: set[str]) -> bool:
+    return word in known if word.isascii() else word not in FUNCTION
+
+
+def _joined(words: Sequence[str], run: str, texts: Sequence[str]) -> list[str]:
+    joined: list[str] = []
+    for word in words:
+        both = joined[-1] + word if joined else ""
+        if both and both in run and any(both in text for text in texts):
+            joined[-1] = both
+        else:
+            joined.append(word)
+    return joined
