@@ -73,7 +73,9 @@ def test_an_uploaded_resume_is_extracted_and_saved(page: Page, tmp_path: Path) -
     path = tmp_path / "简历.docx"
     path.write_bytes(samples.word(lambda document: document.add_paragraph(f"{HOSTILE}{RESUME}")))
     upload(page, "resume-upload", path)
-    expect(page.locator("#resume-input textarea")).to_have_value(f"{HOSTILE}{RESUME}")
+    # The first file waits until the process that parses it has started.
+    box = page.locator("#resume-input textarea")
+    expect(box).to_have_value(f"{HOSTILE}{RESUME}", timeout=PATIENCE_MS)
     expect(page.locator("#resume-uploaded")).to_contain_text("已读入 简历.docx")
     fill(page, f"{HOSTILE}{RESUME}（改过）")
     extracted(page)
