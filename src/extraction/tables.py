@@ -15,7 +15,8 @@ from src.knowledge.types import Cell, Row
 KINDS = (".csv", ".xlsx")
 # The first of these that a table has, in this order and whatever the case.
 TEXT_COLUMNS = ("text", "简历", "内容", "正文")
-ID_COLUMN = "id"
+# Likewise the column that names the resumes; tables of people are rarely made with a column called id.
+ID_COLUMNS = ("id", "编号", "工号", "学号", "序号", "姓名", "名字", "name")
 ERROR_COLUMN = "错误"
 # Between the values of one label.
 SEPARATOR = "；"
@@ -68,7 +69,7 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
     while header and not shown(header[-1]).strip():
         header.pop()
     columns = [shown(cell).strip().lower() for cell in header]
-    text_column = next((columns.index(wanted) for wanted in TEXT_COLUMNS if wanted in columns), None)
+    text_column = _first_of(TEXT_COLUMNS, columns)
     if text_column is None:
         listed = "、".join(column[:_SHOWN_CHARS] or "（空）" for column in columns[:_SHOWN_COLUMNS])
         raise InputError(
@@ -90,8 +91,8 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
         raise InputError(
             f"{name} 有 {len(rows)} 行、{width} 列，太大了：最多 {MAX_COLUMNS} 列、{MAX_CELLS} 格；请删去多余的列，或拆成几个文件"
         )
-    id_column = columns.index(ID_COLUMN) if ID_COLUMN in columns else None
-    return Table(kind, _filled(header, width), [_filled(row, width) for row in rows[1:]], text_column, id_column)
+    rows_below = [_filled(row, width) for row in rows[1:]]
+    return Table(kind, _filled(header, width), rows_below, text_column, _first_of(ID_COLUMNS, columns))
 
 
 def table_bytes(table: Table, records: Mapping[Any, Record]) -> bytes:
@@ -117,6 +118,11 @@ def shown(cell: Cell) -> str:
 def joined(record: Record) -> list[str]:
     """The values of each label in one text."""
     return [SEPARATOR.join(record["entities"].get(label, ())) for label in LABELS]
+
+
+def _first_of(wanted: Sequence[str], columns: Sequence[str]) -> int | None:
+    """Index of the first name of ``wanted`` that is among ``columns``."""
+    return next((columns.index(name) for name in wanted if name in columns), None)
 
 
 def _found(record: Record | None) -> list[str]:

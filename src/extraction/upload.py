@@ -7,7 +7,6 @@ from pathlib import Path
 
 from src.caller import Caller
 from src.errors import InputError
-from src.extraction.batch import in_chunks
 from src.extraction.jsonl import Line, Record, dump, read_lines, record_of
 from src.extraction.schema import Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
@@ -21,9 +20,11 @@ MAX_CHARACTERS = 1_000_000
 # JSON takes up to six bytes for a character.
 _MAX_FILE_BYTES = 6 * MAX_CHARACTERS
 _MAX_LINE_BYTES = 1_000_000
-# Few, because other visitors' questions wait while the model works on these.
-_CHUNK = 8
-# And a moment between two, longer than it takes someone who waits for the model to notice.
+# Rows that the model works on together. Few, because other visitors' questions wait meanwhile and the page shows a
+# group when it is done: as many as take about this long, found by doubling and halving.
+_GROUP = 8
+_GROUP_S = 1.5
+# A moment between two groups, longer than it takes someone who waits for the model to notice.
 _PAUSE_S = 0.02
 
 
@@ -75,7 +76,7 @@ class Batch:
         return name, table_bytes(self.table, {record["id"]: record for record in self.records()})
 
     def run(self, service: ExtractionService, use_adapter: bool, caller: Caller) -> Iterator[None]:
-        """Work on from where it was left; an item at the start and after each row.
+        """Work on from where it was left; an item at the start and after each group of rows.
 
         What was done with another setting of the adapter is done again.
 
@@ -87,10 +88,18 @@ class Batch:
             self.results.clear()
             self.use_adapter = use_adapter
         yield
-        texts = [line.text for line in self.lines[self.done :]]
-        for result in in_chunks(service, texts, use_adapter, caller, _CHUNK):
-            self.results.append(result)
+        size = 1
+        while self.done < self.total:
+            started = time.perf_counter()
+            texts = [line.text for line in self.lines[self.done : self.done + size]]
+            for result in service.extract_many(texts, use_adapter, caller):
+                self.results.append(result)
+            took_s = time.perf_counter() - started
             yield
+            if took_s < _GROUP_S / 2:
+                size = min(2 * size, _GROUP)
+            elif took_s > _GROUP_S:
+                size = max(1, size // 2)
             time.sleep(_PAUSE_S)
 
     def is_of(self, other: "Batch") -> bool:

@@ -42,6 +42,30 @@ class Page(gr.Blocks):
         except Exception as error:
             raise message_of(error, CHINESE) from None
 
+    def handle_streaming_diffs(
+        self,
+        block_fn: Any,
+        data: list[Any],
+        session_hash: str | None,
+        run: str | None,
+        final: bool,
+        simple_format: bool = False,
+    ) -> list[Any]:
+        """As ``gr.Blocks``, but what is an object is sent whole instead of as edits to the one before.
+
+        The browser makes the edits in the very object that it has not drawn yet: a button's update that is followed at
+        once by ``gr.skip()`` lost its properties, and a table its rows.
+        """
+        are_edits = bool(session_hash and run) and run in self.pending_diff_streams[session_hash]
+        values = list(data)
+        sent = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+        if not are_edits or final or simple_format:
+            return sent
+        return [
+            [["replace", [], value]] if edits and isinstance(value, dict) else edits
+            for edits, value in zip(sent, values, strict=True)
+        ]
+
 
 def launch_options(runtime: Runtime, calls: Calls) -> dict[str, Any]:
     """Arguments of ``page.launch`` that concern its server."""

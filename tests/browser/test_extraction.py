@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from src.files import csv_text
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import PATIENCE_MS, choose_tab
 from tests.conftest import ARTIFACTS
 from tests.knowledge import samples
 
@@ -22,7 +22,7 @@ TABLE = [["id", "简历", "备注"], ["007", RESUME, "=1+1"], ["", "", "空的"]
 
 @pytest.fixture(autouse=True)
 def tab(page: Page) -> None:
-    page.get_by_role("tab", name="抽取", exact=True).click()
+    choose_tab(page, "抽取")
 
 
 def keep(page: Page, name: str) -> None:
@@ -43,8 +43,25 @@ def upload(page: Page, elem_id: str, path: Path) -> None:
     chooser.value.set_files(path)
 
 
-def finished(page: Page) -> None:
+def fill(page: Page, text: str) -> None:
+    page.locator("#resume-input textarea").fill(text)
+
+
+def extracted(page: Page) -> None:
+    """Press the button, and wait until it is back."""
+    page.locator("#extract-run").click()
     expect(page.locator("#extract-status")).to_contain_text("用时", timeout=PATIENCE_MS)
+    expect(page.locator("#extract-run")).to_be_visible()
+
+
+def choose_batch(page: Page) -> None:
+    page.get_by_role("tab", name="批量", exact=True).click()
+
+
+def without_adapter(page: Page) -> None:
+    """The base model takes long enough to be stopped."""
+    page.get_by_role("button", name="文件格式和选项").click()
+    page.locator("#batch-adapter input").uncheck()
 
 
 def written(path: Path, rows: list[list[str]]) -> Path:
@@ -56,28 +73,66 @@ def test_an_uploaded_resume_is_extracted_and_saved(page: Page, tmp_path: Path) -
     path = tmp_path / "简历.docx"
     path.write_bytes(samples.word(lambda document: document.add_paragraph(f"{HOSTILE}{RESUME}")))
     upload(page, "resume-upload", path)
+    # The first file waits until the process that parses it has started.
     box = page.locator("#resume-input textarea")
-    expect(box).to_have_value(f"{HOSTILE}{RESUME}")
+    expect(box).to_have_value(f"{HOSTILE}{RESUME}", timeout=PATIENCE_MS)
     expect(page.locator("#resume-uploaded")).to_contain_text("已读入 简历.docx")
-    box.fill(f"{HOSTILE}{RESUME}（改过）")
-    page.locator("#extract-run").click()
-    finished(page)
+    fill(page, f"{HOSTILE}{RESUME}（改过）")
+    extracted(page)
     expect(page.locator("#extract-text")).to_contain_text("（改过）")
     expect(page.locator("#extract-text")).to_contain_text("<b>粗体</b>")
-    expect(page.locator("#extract-table")).to_contain_text("置信度")
     expect(page.locator("#extract-table")).to_contain_text("王建国")
+    keep(page, "single")
     name, data = saved(page, "extract-csv")
     assert name == "extraction.csv"
     assert data.startswith(b"\xef\xbb\xbf")
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert {"label": "姓名", "text": "王建国"} in [{k: row[k] for k in ("label", "text")} for row in rows]
+    page.get_by_role("button", name="给研究者").click()
+    expect(page.locator("#extract-spans")).to_contain_text("概率")
+    expect(page.locator("#extract-spans")).to_contain_text("王建国")
+    expect(page.locator("#extract-json")).to_contain_text("timings_ms")
     name, data = saved(page, "extract-download")
     assert name == "extraction.json"
     result = json.loads(data)
     assert [span["text"] for span in result["spans"]] == [row["text"].removeprefix("'") for row in rows]
     assert all(result["text"][int(row["start"]) : int(row["end"])] for row in rows)
     assert page.title() == "源知 YuanZhi"
-    keep(page, "single")
+    keep(page, "details")
+
+
+def test_buttons_wait_for_a_text_and_an_edited_one_marks_the_result(page: Page) -> None:
+    expect(page.locator("#extract-run")).to_be_disabled()
+    for absent in ("extract-stop", "extract-csv"):
+        expect(page.locator(f"#{absent}")).to_have_count(0)
+    page.get_by_role("button", name="林步屿").click()
+    expect(page.locator("#extract-run")).to_be_enabled()
+    extracted(page)
+    expect(page.locator("#extract-csv")).to_be_enabled()
+    outdated = page.locator("#extract-status .yz-outdated")
+    expect(outdated).to_have_count(0)
+    before = page.locator("#resume-input textarea").input_value()
+    fill(page, before + "另一份")
+    expect(outdated).to_have_text("文字改过了，下面是改动之前的结果。")
+    fill(page, before)
+    expect(page.locator("#extract-status")).to_contain_text("用时")
+    fill(page, "")
+    expect(page.locator("#extract-run")).to_be_disabled()
+
+
+def test_a_stop_keeps_what_was_found(page: Page) -> None:
+    page.get_by_role("button", name="给研究者").click()
+    page.locator("#extract-adapter input").uncheck()
+    fill(page, RESUME * 8)
+    page.locator("#extract-run").click()
+    page.locator("#extract-stop").click()
+    expect(page.locator("#extract-status")).to_contain_text("已停止", timeout=PATIENCE_MS)
+    expect(page.locator("#extract-run")).to_be_enabled()
+    expect(page.locator("#extract-stop")).to_have_count(0)
+    # The same press again, on something else: a new result takes the place of the stopped one.
+    page.locator("#extract-adapter input").check()
+    fill(page, RESUME)
+    extracted(page)
 
 
 def test_a_file_that_cannot_be_read_is_said_in_chinese(page: Page, tmp_path: Path) -> None:
@@ -85,46 +140,53 @@ def test_a_file_that_cannot_be_read_is_said_in_chinese(page: Page, tmp_path: Pat
     path.write_bytes(samples.pdf([["秘密。"]], encrypt="secret"))
     upload(page, "resume-upload", path)
     expect(page.get_by_text("密码", exact=False).first).to_be_visible()
+    expect(page.locator("#resume-uploaded")).to_contain_text("没有读入 简历.pdf")
+    expect(page.get_by_text("Error", exact=True)).to_have_count(0)
 
 
 def test_base_and_adapter_side_by_side(page: Page) -> None:
-    page.locator("#resume-input textarea").fill(RESUME)
+    fill(page, RESUME)
+    page.get_by_role("button", name="给研究者").click()
     page.locator("#extract-compare").click()
-    finished(page)
+    expect(page.locator("#compare-status")).to_contain_text("适配器用时", timeout=PATIENCE_MS)
     for side in ("base", "adapter"):
         expect(page.locator(f"#compare-{side}")).to_contain_text("王建国")
     expect(page.locator("#compare-difference")).to_contain_text("两者都有")
     keep(page, "compare")
-    page.locator("#extract-run").click()
-    expect(page.locator("#extract-table")).to_be_visible()
-    expect(page.locator("#compare-base")).to_have_count(0)
+    fill(page, RESUME + "另一份")
+    expect(page.locator("#compare-status .yz-outdated")).to_be_visible()
 
 
 @pytest.mark.parametrize("kind", [".csv", ".xlsx"])
 def test_a_table_is_stopped_gone_on_with_and_saved(page: Page, tmp_path: Path, kind: str) -> None:
-    page.get_by_role("tab", name="批量", exact=True).click()
+    choose_batch(page)
+    for button in ("batch-start", "batch-download"):
+        expect(page.locator(f"#{button}")).to_be_disabled()
     upload(page, "batch-upload", written(tmp_path / f"名单{kind}", TABLE))
     status = page.locator("#batch-status")
     expect(status).to_contain_text(f"名单{kind}：3 行")
-    page.locator("#batch-adapter input").uncheck()  # the base model takes long enough to be stopped
+    without_adapter(page)
     page.locator("#batch-start").click()
     expect(status).to_contain_text("正在抽取")
     page.locator("#batch-stop").click()
     expect(status).to_contain_text("已停止")
+    expect(page.locator("#batch-stop")).to_have_count(0)
     page.locator("#batch-start").click()
     expect(status).to_contain_text("已完成 3 / 3 行，其中 1 行不能用", timeout=PATIENCE_MS)
+    expect(page.locator("#batch-start")).to_be_disabled()
     expect(page.locator("#batch-preview")).to_contain_text("王建国")
+    expect(page.locator("#batch-preview")).to_contain_text("007")
+    expect(page.get_by_text("processing", exact=False)).to_have_count(0)
     page.wait_for_timeout(300)
     keep(page, f"batch-{kind[1:]}")
     name, data = saved(page, "batch-download")
     assert name == f"名单_抽取{kind}"
     if kind == ".csv":
         rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+        assert [row[:3] for row in rows] == TABLE
     else:
         sheet = openpyxl.load_workbook(io.BytesIO(data)).active
         rows = [["" if cell is None else cell for cell in row] for row in sheet.iter_rows(values_only=True)]
-    if kind == ".csv":
-        assert [row[:3] for row in rows] == TABLE
     assert rows[0][-1] == "错误"
     assert rows[1][rows[0].index("姓名")] == "王建国"
     assert [bool(row[-1]) for row in rows[1:]] == [False, True, False]
@@ -132,30 +194,35 @@ def test_a_table_is_stopped_gone_on_with_and_saved(page: Page, tmp_path: Path, k
 
 
 def test_a_batch_is_of_its_visitor_only(page: Page, browser: Browser, address: str, tmp_path: Path) -> None:
-    page.get_by_role("tab", name="批量", exact=True).click()
+    choose_batch(page)
     upload(page, "batch-upload", written(tmp_path / "名单.csv", TABLE))
     expect(page.locator("#batch-status")).to_contain_text("3 行")
     other = browser.new_page(locale="zh-CN")
     other.goto(address)
-    other.get_by_role("tab", name="抽取", exact=True).click()
-    other.get_by_role("tab", name="批量", exact=True).click()
+    choose_tab(other, "抽取")
+    choose_batch(other)
+    expect(other.locator("#batch-status")).to_contain_text("上传一个文件")
     for button in ("batch-start", "batch-download"):
-        other.locator(f"#{button}").click()
-        expect(other.get_by_text("请先上传", exact=False).first).to_be_visible()
-    expect(other.locator("#batch-status")).to_contain_text("还没有上传")
+        expect(other.locator(f"#{button}")).to_be_disabled()
     other.close()
 
 
-def test_a_table_without_resumes_is_refused(page: Page, tmp_path: Path) -> None:
-    page.get_by_role("tab", name="批量", exact=True).click()
+def test_a_table_without_resumes_is_refused_and_another_can_be_dropped(page: Page, tmp_path: Path) -> None:
+    choose_batch(page)
     upload(page, "batch-upload", written(tmp_path / "名单.csv", [["姓名", "电话"], ["王建国", "1"]]))
     expect(page.get_by_text("没有放简历文字的列", exact=False).first).to_be_visible()
+    upload(page, "batch-upload", written(tmp_path / "名单二.csv", TABLE))
+    expect(page.locator("#batch-status")).to_contain_text("名单二.csv：3 行")
 
 
-def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(page: Page, address: str, theme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for tab, english in (("单份", "single"), ("批量", "batch")):
-        page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), tab
-        keep(page, f"phone-{english}")
+    for path, extract, tabs in (("", "抽取", ("单份", "批量")), ("en", "Extract", ("One resume", "Batch"))):
+        page.goto(f"{address}{path}?__theme={theme}")
+        choose_tab(page, extract)
+        for number, tab in enumerate(tabs):
+            page.get_by_role("tab", name=tab, exact=True).click()
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), tab
+            keep(page, f"phone-{path or 'zh'}-{theme}-{number}")

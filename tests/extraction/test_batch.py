@@ -7,6 +7,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from src.caller import ANYONE
 from src.errors import InputError, ModelError
 from src.extraction.batch import BatchCounts, extract_file, extract_jsonl, in_chunks, working_file
 from src.extraction.schema import LABELS
@@ -234,9 +235,9 @@ def test_the_model_gets_chunks_of_texts() -> None:
     sizes: list[int] = []
 
     class Service(ExtractionService):
-        def extract_many(self, texts, use_adapter=True, stop=None, *, user=""):
+        def extract_many(self, texts, use_adapter=True, caller=ANYONE):
             sizes.append(len(texts))
-            return super().extract_many(texts, use_adapter, stop, user=user)
+            return super().extract_many(texts, use_adapter, caller)
 
     results = list(in_chunks(Service(ScriptedModel()), [RESUME, "", RESUME, RESUME, RESUME], chunk=2))
     assert sizes == [2, 2, 1]

@@ -1,13 +1,14 @@
 """The service with an adapter that marks characters, and confidences of one that writes JSON."""
 
 import math
-import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
 
+from src.caller import ANYONE, Caller
 from src.errors import InputError, ModelError, Stopped
 from src.extraction.batch import in_chunks
+from src.extraction.events import Finished, Found, Queued
 from src.extraction.schema import Extraction, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
@@ -74,10 +75,10 @@ def test_a_span_that_is_rather_wrong_than_right_is_left_out() -> None:
 
 def test_stop_and_leaving_free_the_model() -> None:
     model = MarkingScript(VALUES)
-    stop = threading.Event()
-    stream = service(model).extract_stream(RESUME * 30, stop=stop)
+    caller = Caller()
+    stream = service(model).extract_stream(RESUME * 30, caller=caller)
     next(stream), next(stream)
-    stop.set()
+    caller.stop.set()
     with pytest.raises(Stopped):
         list(stream)
     assert model.left == 1
@@ -88,12 +89,11 @@ def test_stop_and_leaving_free_the_model() -> None:
 
 
 def test_progress_counts_windows() -> None:
-    steps = list(service(MarkingScript(VALUES)).extract_stream(RESUME * 30))
+    *steps, last = service(MarkingScript(VALUES)).extract_stream(RESUME * 30)
     done = [step.windows_done for step in steps]
     assert done == sorted(done)
     assert done[-1] == steps[-1].windows_total > 1
-    assert steps[-1].done
-    assert [step.done for step in steps].count(True) == 1
+    assert isinstance(last, Finished)
 
 
 def test_an_adapter_with_other_labels_is_refused() -> None:
@@ -116,10 +116,8 @@ class Sure(ScriptedModel):
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",
-    ) -> Iterator[str]:
+        caller: Caller = ANYONE,
+    ) -> Iterator[str | Queued]:
         answer = render_entities({"姓名": ["王小明"], "组织名": ["蓝天公司"]})
         doubted = range(answer.index("蓝天"), answer.index("蓝天") + 3)
         for at, character in enumerate(answer):
@@ -140,19 +138,18 @@ def test_a_written_values_confidence_is_the_product_of_its_tokens() -> None:
 def test_who_waits_is_told_how_many_are_ahead(use_adapter: bool) -> None:
     model = MarkingScript(VALUES)
     model.waits = [3, 2, 2, 1]
-    items = list(service(model).extract_stream(RESUME, use_adapter, user="甲"))
-    aheads = [item.ahead for item in items]
-    assert [ahead for ahead in aheads if ahead is not None] == [3, 2, 2, 1]
-    assert aheads[0] is aheads[-1] is None
+    items = list(service(model).extract_stream(RESUME, use_adapter, Caller("甲")))
+    assert [item.ahead for item in items if isinstance(item, Queued)] == [3, 2, 2, 1]
+    assert isinstance(items[0], Found)
     assert model.users == ["甲"]
     model.waits = []
-    assert found(items[-1].partial) == found(service(model).extract(RESUME, use_adapter))
+    assert found(items[-1].extraction) == found(service(model).extract(RESUME, use_adapter))
 
 
 @pytest.mark.parametrize("use_adapter", [True, False])
 def test_who_asks_is_passed_on(use_adapter: bool) -> None:
     model = MarkingScript(VALUES)
-    list(in_chunks(service(model), [RESUME] * 3, use_adapter, chunk=2, user="乙"))
-    service(model).extract(RESUME, use_adapter, user="丙")
+    list(in_chunks(service(model), [RESUME] * 3, use_adapter, Caller("乙"), chunk=2))
+    service(model).extract(RESUME, use_adapter, Caller("丙"))
     assert set(model.users[:-1]) == {"乙"}
     assert model.users[-1] == "丙"

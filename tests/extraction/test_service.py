@@ -1,9 +1,10 @@
 import json
-import threading
 
 import pytest
 
+from src.caller import Caller
 from src.errors import InputError, Stopped
+from src.extraction.events import Finished, Found
 from src.extraction.grammar import build_grammar
 from src.extraction.prompt import SHORT, instruction_messages
 from src.extraction.schema import LABELS, Extraction, render_entities
@@ -117,17 +118,18 @@ def test_budget_grows_with_the_window_and_fits_the_context() -> None:
 
 def test_stream_shows_life_and_ends_complete() -> None:
     text = RESUME + "\n" * 400 + RESUME
-    items = list(ExtractionService(ScriptedModel()).extract_stream(text))
-    for item in items:
-        check(item.partial)
-    assert [item.done for item in items] == [False] * (len(items) - 1) + [True]
+    *items, last = ExtractionService(ScriptedModel()).extract_stream(text)
+    assert isinstance(last, Finished)
+    assert all(isinstance(item, Found) for item in items)
+    for item in [*items, last]:
+        check(item.extraction)
     assert (items[0].windows_done, items[0].windows_total) == (0, 2)
     assert (items[-1].windows_done, items[-1].windows_total) == (2, 2)
     assert [item.windows_done for item in items] == sorted(item.windows_done for item in items)
     assert any(item.raw.startswith('{"姓名') for item in items)
-    assert any(0 < len(item.partial.spans) < len(items[-1].partial.spans) for item in items)
+    assert any(0 < len(item.extraction.spans) < len(last.extraction.spans) for item in items)
     again = ExtractionService(ScriptedModel()).extract(text)
-    assert items[-1].partial.spans == again.spans
+    assert last.extraction.spans == again.spans
 
 
 def test_leaving_frees_the_model() -> None:
@@ -141,15 +143,15 @@ def test_leaving_frees_the_model() -> None:
 
 
 def test_stop() -> None:
-    stop = threading.Event()
-    stream = ExtractionService(ScriptedModel()).extract_stream(RESUME, stop=stop)
+    caller = Caller()
+    stream = ExtractionService(ScriptedModel()).extract_stream(RESUME, caller=caller)
     next(stream)
     next(stream)
-    stop.set()
+    caller.stop.set()
     with pytest.raises(Stopped):
         list(stream)
     with pytest.raises(Stopped):
-        ExtractionService(ScriptedModel()).extract(RESUME, stop=stop)
+        ExtractionService(ScriptedModel()).extract(RESUME, caller=caller)
 
 
 def test_surrogates_and_nul_crash_nothing() -> None:

@@ -26,7 +26,9 @@ def found(number: int, text: str, *spans: tuple[str, int, int]) -> dict:
         (["id", "text"], 1, 0),
         ([" Text ", "ID"], 0, 1),
         (["正文", "内容", "简历"], 2, None),
-        (["姓名", "简历", None, ""], 1, None),
+        (["姓名", "简历", None, ""], 1, 0),
+        (["简历", "姓名", "工号", "编号"], 0, 3),
+        (["电话", "简历"], 1, None),
         (["TEXT", "简历"], 0, None),
     ],
 )

@@ -1,11 +1,12 @@
-"""Tab 2 without a browser: what it shows is right, and nothing of a resume becomes markup or stays."""
+"""Tab 2 without a browser: its handlers draw what is there, stop when asked, and nothing of a resume becomes markup."""
 
-import base64
 import csv
 import io
 import json
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,23 +14,25 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from src.errors import InputError, KnowledgeError
+from src.errors import InputError, KnowledgeError, ModelError
+from src.extraction.events import Finished, Found, Queued
 from src.extraction.schema import LABELS, Extraction, Span, render_entities
-from src.extraction.service import ExtractionProgress, ExtractionService
-from src.extraction.visitors import VisitorBatches
+from src.extraction.service import ExtractionService
+from src.extraction.upload import Batch
 from src.files import csv_text
 from src.knowledge.worker import ParserPool
-from src.ui import extraction_tab
-from src.ui.calls import Call
-from src.ui.extraction import batch_tab, saving, single_tab, views
-from src.ui.log import Record
-from src.ui.running import until_stopped
+from src.ui.calls import Calls
+from src.ui.context import Context
+from src.ui.extraction import batch_tab, views
+from src.ui.extraction.batch_tab import PREVIEW_ROWS, Pace
+from src.ui.extraction.single_tab import Result, example_resumes, name_in
+from src.ui.extraction_tab import ExtractionTab
+from src.ui.session import Sessions
 from src.ui.wording import CHINESE, Words
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
 from tests.knowledge import samples
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'"
-SKIPPED = gr.skip()
 
 
 @pytest.fixture(scope="module")
@@ -42,36 +45,111 @@ def parser() -> Iterator[ParserPool]:
 class Pair(ScriptedModel):
     """The adapter misses a company, and takes a position for a major."""
 
-    def stream(self, messages, options, stop=None, *, user=""):
+    def stream(self, messages, options, caller=None):
         fewer = VALUES | {"职位": ["经理", "经理"], "专业": ["董事"], "组织名": ["蓝天公司"]}
         self.answer = render_entities(fewer if options.adapter else VALUES)
-        return super().stream(messages, options, stop, user=user)
+        return super().stream(messages, options, caller)
 
 
-def call(stop: threading.Event | None = None) -> Call:
-    return Call("visitor", stop or threading.Event(), Record("extract", "tag"))
+class Ghost(ScriptedModel):
+    """Fails after a value."""
+
+    def stream(self, messages, options, caller=None):
+        yield '{"姓名": ["王小明"], '
+        raise ModelError("语言模型服务没有答完")
 
 
-def drawn(item: Any) -> bool:
-    return item != SKIPPED
+def visitor(name: str = "s1") -> Any:
+    made = gr.Request(session_hash=name)
+    made.request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"), headers={})
+    return made
 
 
-def saved(file: dict[str, str]) -> str:
-    return base64.b64decode(file["base64"]).decode("utf-8")
+def tab_of(
+    parser: ParserPool, model: Any = None, adapter: str | None = "resume", words: Words = CHINESE, **options: Any
+) -> ExtractionTab:
+    service = ExtractionService(model or ScriptedModel(), adapter=adapter, **options)
+    runtime: Any = SimpleNamespace(parser=parser, extraction=service)
+    sessions = Sessions(lambda: SimpleNamespace(characters=0))  # type: ignore[arg-type, return-value]
+    with gr.Blocks():
+        return ExtractionTab(Context(runtime, sessions, Calls(16), words))
+
+
+def sessions_of(tab: ExtractionTab) -> Sessions:
+    return tab.single.work.context.sessions
+
+
+def is_drawn(item: Any) -> bool:
+    return isinstance(item, dict)
+
+
+def looks(update: Any) -> dict[str, Any]:
+    """Properties that a component is given."""
+    return dict(getattr(update, "constructor_args", None) or update)
+
+
+def merged(items: Any) -> dict[Any, Any]:
+    """The page after all of these outputs; properties of one component add up."""
+    page: dict[Any, Any] = {}
+    for item in filter(is_drawn, items):
+        for component, value in item.items():
+            if hasattr(value, "constructor_args"):
+                page[component] = (page.get(component) or {}) | value.constructor_args
+            else:
+                page[component] = value
+    return page
+
+
+def stopped_after(views_of: Iterator[Any], stop: Callable[[], None], drawn: int) -> list[Any]:
+    """All items, ``stop`` called once that many were drawn."""
+    items = []
+    for item in views_of:
+        items.append(item)
+        if sum(map(is_drawn, items)) == drawn and is_drawn(item):
+            worker = threading.Thread(target=stop)  # returns when the work has ended
+            worker.start()
+            time.sleep(0.05)
+    worker.join(10)
+    return items
+
+
+def failed(views_of: Iterator[Any], error: type[Exception], said: str = "") -> list[Any]:
+    """The items that came before that error."""
+    items = []
+
+    def collect() -> None:
+        for item in views_of:
+            items.append(item)
+
+    with pytest.raises(error, match=said):
+        collect()
+    return items
+
+
+# Results as they are shown
 
 
 def spans_with(*confidences: float | None) -> list[Span]:
-    return [Span("姓名", "王", n, n + 1, confidence) for n, confidence in enumerate(confidences)]
+    return [Span("姓名", f"王{n}", 2 * n, 2 * n + 2, confidence) for n, confidence in enumerate(confidences)]
 
 
 def test_confidence_is_shown_in_per_cent_and_marked_where_low() -> None:
-    rows = views.table_rows(spans_with(0.987, 0.6, 0.599, 0.0, 1.0, None), CHINESE)
+    spans = spans_with(0.987, 0.6, 0.599, 0.0, 1.0, None)
+    rows = views.span_rows(spans, CHINESE)
     assert [row[4] for row in rows] == ["99%", "60%", "⚠ 60%", "⚠ 0%", "100%", "—"]
-    assert all(len(row) == len(views.HEADERS) for row in rows)
+    assert all(len(row) == len(views.SPAN_HEADERS) for row in rows)
+    assert [bool(row[2]) for row in views.table_rows(spans, CHINESE)] == [False, False, True, True, False, False]
+    assert "⚠ 有 2 处" in views.result_text(Extraction.of("王" * 20, spans), CHINESE)
+
+
+def test_a_value_that_repeats_is_one_row_with_its_worst_mark() -> None:
+    spans = [Span("职位", "经理", 4, 6, 0.9), Span("姓名", "王五", 2, 4, 0.9), Span("职位", "经理", 8, 10, 0.5)]
+    assert views.table_rows(spans, CHINESE) == [["姓名", "王五", ""], ["职位", "经理", "⚠ 请核对"]]
 
 
 def test_every_label_has_a_colour_and_an_english_name_beside_it() -> None:
     assert tuple(views.COLOURS) == LABELS
+    assert {label for _, label in views.SAMPLE if label} == set(LABELS)
     english = Words("en")
     assert views.highlight(Extraction.of("王", [Span("姓名", "王", 0, 1)]), english) == [("王", "姓名 Name")]
     assert set(views.colours(english)) == {english(label) for label in LABELS}
@@ -81,181 +159,13 @@ def test_every_label_has_a_colour_and_an_english_name_beside_it() -> None:
 def test_the_csv_is_for_excel_and_runs_nothing() -> None:
     text = '=HYPERLINK("http://x"),经理'
     spans = [Span("职位", text, 0, len(text), 0.51239), Span("姓名", "王", 3, 4, None)]
-    whole = views.spans_csv(spans)
-    assert whole.startswith("\ufeff")
-    assert list(csv.reader(io.StringIO(whole[1:]))) == [
+    name, data = views.csv_file(Extraction.of(text, spans))
+    assert name == "extraction.csv"
+    assert list(csv.reader(io.StringIO(data.decode("utf-8-sig")))) == [
         ["label", "text", "start", "end", "confidence"],
         ["职位", f"'{text}", "0", str(len(text)), "0.5124"],
         ["姓名", "王", "3", "4", ""],
     ]
-
-
-def test_a_result_and_its_files_agree() -> None:
-    service = ExtractionService(ScriptedModel(), adapter="resume")
-    items = list(single_tab.extraction_views(service, RESUME, True, call(), CHINESE))
-    status, pieces, rows, result, json_file, csv_file = items[-1]
-    assert "用时" in status
-    assert "".join(piece for piece, _ in pieces) == RESUME
-    assert json.loads(saved(json_file)) == result
-    assert set(result) == {"text", "entities", "spans", "timings_ms"}
-    assert all(set(span) == {"label", "text", "start", "end"} for span in result["spans"])
-    assert [row[:4] for row in rows] == [list(span.values()) for span in result["spans"]]
-    assert [row[:2] for row in csv.reader(io.StringIO(saved(csv_file)[1:]))][1:] == [row[:2] for row in rows]
-    assert (json_file["name"], csv_file["name"]) == ("extraction.json", "extraction.csv")
-
-
-def test_files_reach_the_browser_with_their_kind() -> None:
-    assert {saving.content(f"简历_抽取{kind}", b"a")["base64"] for kind in saving.TYPES} == {"YQ=="}
-    assert saving.content("a.b.xlsx", b"")["type"].endswith("spreadsheetml.sheet")
-
-
-def test_comparison_counts_what_differs() -> None:
-    model = Pair()
-    service = ExtractionService(model, adapter="resume")
-    items = list(single_tab.comparison_views(service, RESUME, call(), CHINESE))
-    assert [options.adapter for options in model.options] == [None, "resume"]
-    status, of_base, of_adapter, difference = items[-1]
-    assert "基座用时" in status
-    assert ("董事", "职位") in of_base
-    assert ("董事", "专业") in of_adapter
-    assert "<span class='yz-meta'>两者都有</span><b>6</b>" in difference
-    assert "<span class='yz-meta'>只有基座</span><b>2</b>" in difference
-    assert "<span class='yz-meta'>只有适配器</span><b>1</b>" in difference
-    assert difference.count("<tr>") == 1 + 3
-    assert difference.index("职位</td>") < difference.index("专业</td>")
-    assert any(drawn(item[1]) and not drawn(item[2]) for item in items)
-
-
-def test_comparison_of_equals_and_of_hostile_text() -> None:
-    one = Extraction.of(HOSTILE, [Span("姓名", HOSTILE, 0, len(HOSTILE))])
-    assert "完全一样" in views.differences(one, one, CHINESE)
-    html = views.differences(one, Extraction.of(HOSTILE), CHINESE)
-    assert "<img" not in html
-    assert "&lt;img" in html
-
-
-def test_a_stop_ends_both_kinds_of_work_at_once() -> None:
-    service = ExtractionService(model := Pair(), adapter="resume")
-    for make, width in ((lambda stop: single_tab.comparison_views(service, RESUME, call(stop), CHINESE), 4),
-                        (lambda stop: single_tab.extraction_views(service, RESUME, True, call(stop), CHINESE), 6)):  # fmt: skip
-        model.options.clear()
-        stop = threading.Event()
-        items = until_stopped(make(stop), stop, width)
-        for _ in range(4):
-            next(items)
-        stop.set()
-        rest = list(items)
-        assert not any(map(drawn, rest[-1]))
-        assert all(len(item) == width for item in rest)
-        assert len(model.options) == 1
-        assert model.closed
-
-
-def test_work_stopped_in_the_queue_never_asks_the_model() -> None:
-    service = ExtractionService(model := Pair(), adapter="resume")
-    stop = threading.Event()
-    stop.set()
-    items = list(until_stopped(single_tab.comparison_views(service, RESUME, call(stop), CHINESE), stop, 4))
-    assert [any(map(drawn, item)) for item in items] == [False]
-    assert not model.options
-
-
-def test_an_unusable_text_is_said_before_anything_is_drawn() -> None:
-    service = ExtractionService(Pair(), adapter="resume", max_chars=10)
-    for text, said in ((" ", "空"), (RESUME, "上限 10"), (None, "NoneType")):
-        with pytest.raises(InputError, match=said):
-            next(single_tab.comparison_views(service, text, call(), CHINESE))
-        with pytest.raises(InputError, match=said):
-            next(single_tab.extraction_views(service, text, True, call(), CHINESE))
-
-
-def runtime_of(parser: ParserPool, max_chars: int = 5000) -> SimpleNamespace:
-    return SimpleNamespace(parser=parser, extraction=ExtractionService(ScriptedModel(), max_chars=max_chars))
-
-
-def test_an_uploaded_resume_is_put_into_the_box(tmp_path: Path, parser: ParserPool) -> None:
-    path = tmp_path / "简历<b>.docx"
-    path.write_bytes(samples.word(lambda document: document.add_paragraph(RESUME)))
-    text, about = single_tab.uploaded_text(runtime_of(parser), path, CHINESE)
-    assert text == RESUME
-    assert f"{len(RESUME)} 个字符" in about
-    assert "<b>" not in about
-    text, about = single_tab.uploaded_text(runtime_of(parser, max_chars=10), path, CHINESE)
-    assert text == RESUME[:10]
-    assert f"超过上限 10：只放入了前 10 个，其余 {len(RESUME) - 10} 个" in about
-    (tmp_path / "坏.pdf").write_bytes(b"%PDF-1.7")
-    with pytest.raises(KnowledgeError, match=r"坏\.pdf"):
-        single_tab.uploaded_text(runtime_of(parser), tmp_path / "坏.pdf", CHINESE)
-
-
-def batch_of(tmp_path: Path, parser: ParserPool, rows: int, name: str = "a") -> VisitorBatches:
-    path = tmp_path / f"{HOSTILE[:4]}{name}.csv"
-    path.write_text(csv_text([["id", "简历"], *([f"{HOSTILE}{n}", RESUME] for n in range(rows))]), encoding="utf-8")
-    batches = VisitorBatches(ExtractionService(ScriptedModel(), adapter="resume"), parser)
-    batches.open(name, path)
-    return batches
-
-
-def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: ParserPool) -> None:
-    rows = batch_tab.PREVIEW_ROWS + 3
-    batches = batch_of(tmp_path, parser, rows)
-    items = list(batch_tab.batch_views(batches, "a", True, threading.Event(), CHINESE))
-    assert [f"已完成 {n} / {rows} 行" in status for n, (status, _) in enumerate(items)] == [True] * (rows + 1)
-    assert "大约还要" in items[1][0]
-    assert "全部做完" in items[-1][0]
-    assert all('role="progressbar"' in status and "<img" not in status for status, _ in items)
-    assert [drawn(preview) for _, preview in items] == [True] * (batch_tab.PREVIEW_ROWS + 1) + [False] * 3
-    first, last = items[1][1][0], items[batch_tab.PREVIEW_ROWS][1][-1]
-    assert len(first) == len(batch_tab.HEADERS)
-    assert first[3] == last[3] == "王小明"
-    assert items[1][1][1][2] == "等待"
-    assert batch_tab.stopped_note(batches.get("a"), CHINESE) == items[-1][0]
-
-
-def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: ParserPool) -> None:
-    batches = batch_of(tmp_path, parser, 4)
-    stop = threading.Event()
-    items = until_stopped(batch_tab.batch_views(batches, "a", True, stop, CHINESE), stop, 2)
-    next(items), next(items), next(items)
-    stop.set()
-    assert not any(map(drawn, list(items)[-1]))
-    batch = batches.get("a")
-    assert batch.done == 2
-    assert "做完 2 / 4 行" in batch_tab.stopped_note(batch, CHINESE)
-    assert "之前已做完 2 行" in batch_tab.opened_note(batch, CHINESE)
-    again = list(batch_tab.batch_views(batches, "a", True, threading.Event(), CHINESE))
-    assert "已完成 2 / 4" in again[0][0]
-    assert drawn(again[0][1])
-    assert len(again) == 3
-    with pytest.raises(InputError, match="请先上传"):
-        list(batch_tab.batch_views(batches, "b", True, threading.Event(), CHINESE))
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0, "1 秒"), (59, "59 秒"), (90, "2 分钟"), (5400, "1.5 小时")])
-def test_time_left_in_words(seconds: float, words: str) -> None:
-    assert batch_tab.duration(seconds, CHINESE) == words
-
-
-def blocks_of(parser: ParserPool, adapter: str | None) -> tuple[str, list[Any]]:
-    with gr.Blocks() as page:
-        leaving = extraction_tab.build(
-            SimpleNamespace(parser=parser, extraction=ExtractionService(ScriptedModel(), adapter=adapter)),
-            CHINESE,
-        )
-    return json.dumps(page.get_config_file(), ensure_ascii=False, default=str), leaving
-
-
-def test_the_page_names_the_command_that_trains_an_adapter(parser: ParserPool) -> None:
-    without, _ = blocks_of(parser, None)
-    assert "python -m src train --data 数据.json --output 适配器目录" in without
-    assert "--adapter 适配器目录" in without
-    with_one, leaving = blocks_of(parser, "resume")
-    assert "src train" not in with_one
-    for page in (without, with_one):
-        assert "简历属于个人信息" in page
-        assert "不写日志" in page
-    for one in leaving:
-        one.drop("nobody")
 
 
 def extraction(text: str, *spans: tuple[str, int, int]) -> Extraction:
@@ -271,7 +181,7 @@ def extraction(text: str, *spans: tuple[str, int, int]) -> Extraction:
         (("姓名", 0, 7),),
     ],
 )
-def test_highlighted_pieces_add_up_to_the_text(spans) -> None:
+def test_highlighted_pieces_add_up_to_the_text(spans: Any) -> None:
     text = "北京公司总经理"
     pieces = views.highlight(extraction(text, *spans), CHINESE)
     assert "".join(piece for piece, _ in pieces) == text
@@ -280,11 +190,345 @@ def test_highlighted_pieces_add_up_to_the_text(spans) -> None:
 
 def test_the_page_is_drawn_only_when_there_is_something_new() -> None:
     empty, one = extraction("王五经理"), extraction("王五经理", ("姓名", 0, 2))
-    stream = [
-        ExtractionProgress(0, 1, empty),
-        ExtractionProgress(0, 1, empty, "{"),
-        ExtractionProgress(0, 1, one, "{…"),
-        ExtractionProgress(1, 1, one, done=True),
+    events = [
+        Queued(2),
+        Queued(2),
+        Queued(1),
+        Found(empty, 0, 1),
+        Found(empty, 0, 1, "{"),
+        Found(one, 0, 1, "{…"),
+        Finished(one),
     ]
-    drawn = [progress is not None for progress in views.changed(iter(stream))]
-    assert drawn == [True, False, True, True]
+    drawn = [event is not None for event in views.changed(iter(events))]
+    assert drawn == [True, False, True, True, False, True, True]
+
+
+def test_differences_of_equals_and_of_hostile_text() -> None:
+    one = Extraction.of(HOSTILE, [Span("姓名", HOSTILE, 0, len(HOSTILE))])
+    assert "完全一样" in views.differences(one, one, CHINESE)
+    for html in (views.differences(one, Extraction.of(HOSTILE), CHINESE), views.status(HOSTILE, CHINESE)):
+        assert "<img" not in html
+        assert "<script" not in html
+        assert "&lt;img" in html
+
+
+# One resume
+
+
+def test_events_are_drawn_one_by_one(parser: ParserPool) -> None:
+    tab = tab_of(parser).single
+    one = extraction("王五经理", ("姓名", 0, 2))
+    waiting = tab.view(Queued(3))
+    assert "3 个请求" in waiting[tab.status]
+    assert tab.text not in waiting
+    running = tab.view(Found(one, 1, 2))
+    assert "第 2 段，共 2 段，已找到 1 处" in running[tab.status]
+    assert running[tab.text] == [("王五", "姓名"), ("经理", None)]
+    assert running[tab.result] is None
+    assert [looks(running[button])["visible"] for button in (tab.start, tab.stop)] == [False, True]
+    assert looks(running[tab.csv_button])["interactive"] is False
+    done = tab.view(Finished(one))
+    assert [looks(done[button])["visible"] for button in (tab.start, tab.stop)] == [True, False]
+    assert looks(done[tab.csv_button])["interactive"] is True
+    assert done[tab.result].ended == "done"
+
+
+def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tab = tab_of(parser).single
+    items = list(tab.run(RESUME, True, visitor()))
+    assert not is_drawn(items[-1])  # gradio sends it once more
+    assert len(items[-1]) == len(tab.outputs)
+    page = merged(items)
+    assert "用时" in page[tab.status]
+    assert "".join(piece for piece, _ in page[tab.text]) == RESUME
+    result = page[tab.result]
+    assert json.loads(tab.json_file(result)[1]) == page[tab.json] == result.extraction.to_json()
+    rows = list(csv.reader(io.StringIO(tab.csv_file(result)[1].decode("utf-8-sig"))))[1:]
+    assert [row[:2] for row in rows] == [row[:2] for row in page[tab.spans]]
+    assert [row[:4] for row in page[tab.spans]] == [list(span.values()) for span in page[tab.json]["spans"]]
+    assert tab.expanded(result)[tab.spans] == page[tab.spans]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "src.ui.log"]
+    assert f"in={len(RESUME)}" in line
+    assert "outcome=done" in line
+    assert "王小明" not in caplog.text
+
+
+def test_without_a_result_nothing_is_downloaded(parser: ParserPool) -> None:
+    tab = tab_of(parser).single
+    for make in (tab.csv_file, tab.json_file):
+        with pytest.raises(InputError, match="请先抽取"):
+            make(None)
+    for button in (tab.csv_button, tab.json_button, tab.start, tab.comparison.start):
+        assert not button.interactive
+    assert not tab.stop.visible
+
+
+def test_a_stop_keeps_what_is_there(parser: ParserPool) -> None:
+    tab = tab_of(parser, model := Pair()).single
+    items = stopped_after(tab.run(RESUME, True, visitor()), lambda: tab.work.halt(visitor()), drawn=3)
+    page = merged(items)
+    assert "已停止，到这里找到" in page[tab.status]
+    assert page[tab.result].ended == "stopped"
+    assert 0 < len(page[tab.result].extraction.spans) < 7
+    assert page[tab.start]["visible"] is True
+    assert page[tab.stop] == {"value": "■ 停止", "interactive": True, "visible": False}
+    assert not is_drawn(items[-1])
+    assert model.closed
+    assert looks(tab.work.stopping()) == {"value": "正在停止……", "interactive": False}
+
+
+def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
+    tab = tab_of(parser, Ghost()).single
+    page = merged(failed(tab.run(RESUME, True, visitor()), ModelError))
+    assert "没有做完" in page[tab.status]
+    assert page[tab.result].extraction.entities["姓名"] == ["王小明"]
+    assert page[tab.start]["visible"] is True
+
+
+def test_after_everything_was_deleted_nothing_is_drawn_again(parser: ParserPool) -> None:
+    tab = tab_of(parser).single
+    sessions = tab.work.context.sessions
+    items = stopped_after(tab.run(RESUME, True, visitor()), lambda: sessions.forget(visitor()), drawn=2)
+    page = merged(items)
+    assert page[tab.result] is None
+    assert page[tab.text] == views.sample(CHINESE)
+
+
+def test_an_unusable_text_is_said_before_anything_is_drawn(parser: ParserPool) -> None:
+    tab = tab_of(parser, Pair(), max_chars=10).single
+    for text, said in ((" ", "空"), (RESUME, "上限 10"), (None, "NoneType")):
+        for run in (lambda text: tab.run(text, True, visitor()), lambda text: tab.comparison.run(text, visitor())):
+            with pytest.raises(InputError, match=said):
+                next(run(text))
+
+
+def test_buttons_follow_the_text_and_an_edit_marks_the_result(parser: ParserPool) -> None:
+    tab = tab_of(parser).single
+    empty = tab.edited(" \n", None, None)
+    assert looks(empty[tab.start]) == looks(empty[tab.comparison.start]) == {"interactive": False}
+    assert tab.status not in empty
+    result = Result(extraction(RESUME, ("姓名", 0, 3)), "done")
+    same, other = tab.edited(RESUME, result, RESUME), tab.edited(RESUME + "改", result, RESUME)
+    assert looks(other[tab.start]) == {"interactive": True}
+    assert "yz-outdated" not in same[tab.status]
+    assert "找到 1 处" in same[tab.status]
+    assert tab.comparison.status not in same
+    for status in (other[tab.status], other[tab.comparison.status]):
+        assert "yz-outdated" in status
+        assert "文字改过了" in status
+
+
+def test_an_uploaded_resume_is_put_into_the_box(tmp_path: Path, parser: ParserPool) -> None:
+    path = tmp_path / "简历<b>.docx"
+    path.write_bytes(samples.word(lambda document: document.add_paragraph(RESUME)))
+    tab = tab_of(parser).single
+    items = list(tab.read(str(path), visitor()))
+    assert "正在读取" in items[0][tab.uploaded]
+    page = merged(items)
+    assert (page[tab.box], page[tab.upload], page[tab.result]) == (RESUME, None, None)
+    assert f"{len(RESUME)} 个字符" in page[tab.uploaded]
+    assert "<b>" not in page[tab.uploaded]
+    short = tab_of(parser, max_chars=10).single
+    page = merged(short.read(str(path), visitor()))
+    assert page[short.box] == RESUME[:10]
+    assert f"超过上限 10：只放入了前 10 个，其余 {len(RESUME) - 10} 个" in page[short.uploaded]
+    assert list(tab.read(None, visitor())) == []
+
+
+def test_a_file_that_cannot_be_read_leaves_the_text(tmp_path: Path, parser: ParserPool) -> None:
+    (tmp_path / "坏.pdf").write_bytes(b"%PDF-1.7")
+    tab = tab_of(parser).single
+    page = merged(failed(tab.read(str(tmp_path / "坏.pdf"), visitor()), KnowledgeError, r"坏\.pdf"))
+    assert "没有读入 坏.pdf" in page[tab.uploaded]
+    assert tab.box not in page
+
+
+def test_examples_are_named_by_their_people() -> None:
+    assert [name_in(text) for text in example_resumes()] == ["林步屿", "顾望舟", "白吟雀", "陶青骊", "孟和其格"]
+
+
+# Base model and adapter
+
+
+def test_comparison_counts_what_differs(parser: ParserPool) -> None:
+    tab = tab_of(parser, model := Pair()).single.comparison
+    items = list(tab.run(RESUME, visitor()))
+    assert [options.adapter for options in model.options] == [None, "resume"]
+    page = merged(items)
+    assert "基座用时" in page[tab.status]
+    assert ("董事", "职位") in page[tab.of_base]
+    assert ("董事", "专业") in page[tab.of_adapter]
+    difference = page[tab.difference]
+    for name, count in (("两者都有", 6), ("只有基座", 2), ("只有适配器", 1)):
+        assert f'<span class="yz-meta">{name}</span><b>{count}</b>' in difference
+    assert difference.count("<tr>") == 1 + 3
+    assert difference.index("职位</td>") < difference.index("专业</td>")
+    assert page[tab.compared] == RESUME
+    assert not is_drawn(items[-1])
+
+
+def test_a_comparison_is_stopped(parser: ParserPool) -> None:
+    tab = tab_of(parser, model := Pair()).single.comparison
+    page = merged(stopped_after(tab.run(RESUME, visitor()), lambda: tab.work.halt(visitor()), drawn=4))
+    assert "已停止。" in page[tab.status]
+    assert page[tab.start]["visible"] is True
+    assert [options.adapter for options in model.options] == [None]
+
+
+# Many resumes
+
+
+def written(folder: Path, rows: int, name: str = "a") -> Path:
+    path = folder / f"{HOSTILE[:4]}{name}.csv"
+    path.write_text(
+        csv_text([["工号", "简历"], *([f"{HOSTILE}{n}", RESUME] for n in range(rows))]), encoding="utf-8"
+    )
+    return path
+
+
+def opened(tab: ExtractionTab, path: Path, name: str = "s1") -> dict[Any, Any]:
+    return merged(tab.batch.open(str(path), True, visitor(name)))
+
+
+def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser)
+    batch = tab.batch
+    rows = PREVIEW_ROWS + 12
+    page = opened(tab, written(tmp_path, rows))
+    assert f"{rows} 行，可以开始了" in page[batch.status]
+    assert page[batch.start]["interactive"] is True
+    assert page[batch.download_button]["interactive"] is False
+    assert page[batch.preview][1][:3] == ["2", f"{HOSTILE}1"[:40] + "…", "等待"]
+    items = list(batch.run(True, visitor()))
+    drawn = list(filter(is_drawn, items))
+    done = [n for n in range(rows + 1) if any(f"已完成 {n} / {rows} 行" in item[batch.status] for item in drawn)]
+    assert done[:3] == [0, 1, 3]
+    assert done[-1] == rows
+    assert all('role="progressbar"' in item[batch.status] and "<img" not in item[batch.status] for item in drawn)
+    assert "大约还要" not in drawn[1][batch.status]
+    assert "大约还要" in drawn[3][batch.status]
+    tables = [item[batch.preview] for item in drawn[:-1] if batch.preview in item]
+    assert len(tables) < len(drawn) - 1  # the table is sent while it changes only
+    assert len(tables[0][0]) == len(batch_tab.HEADERS)
+    assert tables[-1][-1][3] == "王小明"
+    page = merged(items)
+    assert "全部做完" in page[batch.status]
+    assert page[batch.start]["interactive"] is False
+    assert looks(batch.chosen(False, visitor())) == {"interactive": True}
+    assert looks(batch.chosen(True, visitor())) == {"interactive": False}
+    assert batch.file(visitor())[0].endswith("_抽取.csv")
+
+
+def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser)
+    batch = tab.batch
+    path = written(tmp_path, 6)
+    opened(tab, path)
+    items = stopped_after(batch.run(True, visitor()), lambda: batch.work.halt(visitor()), drawn=2)
+    page = merged(items)
+    assert "已停止。" in page[batch.status]
+    assert "已完成 1 / 6 行" in page[batch.status]
+    assert page[batch.start] == {"visible": True, "value": "继续", "interactive": True}
+    assert page[batch.download_button]["interactive"] is True
+    assert not is_drawn(items[-1])
+    assert "已完成 1 / 6 行" in opened(tab, path)[batch.status]  # the same upload once more
+    page = merged([tab.restore(sessions_of(tab).of(visitor()))])  # a reload
+    assert "点“继续”从这里接着做" in page[batch.status]
+    assert page[batch.use_adapter] is True
+    assert set(tab.restored) == set(page)
+    again = [item for item in batch.run(True, visitor()) if is_drawn(item)]
+    assert "已完成 1 / 6 行" in again[0][batch.status]
+    assert "全部做完" in again[-1][batch.status]
+
+
+def test_a_batch_is_of_its_visitor_only(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser)
+    opened(tab, written(tmp_path, 2))
+    with pytest.raises(InputError, match="请先上传"):
+        next(tab.batch.run(True, visitor("s2")))
+    with pytest.raises(InputError, match="请先上传"):
+        tab.batch.file(visitor("s2"))
+    with pytest.raises(InputError, match="请先点“开始”"):
+        tab.batch.file(visitor())
+    assert "上传一个文件" in merged([tab.restore(sessions_of(tab).of(visitor("s2")))])[tab.batch.status]
+
+
+def test_a_refused_file_leaves_the_batch_before_and_an_empty_upload(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser)
+    opened(tab, written(tmp_path, 2))
+    refused = tmp_path / "名单.csv"
+    refused.write_text(csv_text([["姓名", "电话"], ["王建国", "1"]]), encoding="utf-8")
+    page = merged(failed(tab.batch.open(str(refused), True, visitor()), InputError, "没有放简历文字的列"))
+    assert page[tab.batch.upload] is None
+    assert "2 行，可以开始了" in page[tab.batch.status]
+
+
+def test_everything_deleted_while_a_batch_runs(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser)
+    opened(tab, written(tmp_path, 6))
+    items = stopped_after(tab.batch.run(True, visitor()), lambda: sessions_of(tab).forget(visitor()), drawn=2)
+    page = merged(items)
+    assert "上传一个文件" in page[tab.batch.status]
+    assert page[tab.batch.preview] == []
+    cleared = tab.clear()
+    assert set(tab.cleared) == set(cleared)
+    assert cleared[tab.single.box] == ""
+
+
+def test_time_left_is_said_from_a_few_rows() -> None:
+    batch = Batch("a.csv", [None] * 10, [], None)  # type: ignore[list-item]
+    pace = Pace(first=2, started=100.0)
+    batch.results = [InputError()] * 4
+    assert pace.seconds_left(batch, now=110) is None
+    batch.results = [InputError()] * 6
+    assert pace.seconds_left(batch, now=120) == 20
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0, "1 秒"), (59, "59 秒"), (90, "2 分钟"), (5400, "1.5 小时")])
+def test_time_left_in_words(seconds: float, words: str) -> None:
+    assert batch_tab.duration(seconds, CHINESE) == words
+
+
+def test_a_batch_that_lasts_longer_than_a_session_may_be_idle_is_kept(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser)
+    opened(tab, written(tmp_path, 4))
+    session = sessions_of(tab).of(visitor())
+    for item in tab.batch.run(True, visitor()):
+        if is_drawn(item):
+            session.used -= 7200
+    sessions_of(tab).of(visitor())
+    assert session.batch is not None
+    assert session.batch.done == 4
+    list(tab.batch.run(True, visitor()))
+    assert sessions_of(tab).of(visitor()) is session
+
+
+# Words
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_page_names_the_command_that_trains_an_adapter(parser: ParserPool, language: Any) -> None:
+    words = Words(language)
+
+    def texts(adapter: str | None) -> str:
+        page: Any = tab_of(parser, adapter=adapter, words=words).single.box
+        while page.parent is not None:
+            page = page.parent
+        return json.dumps(page.get_config_file(), ensure_ascii=False, default=str)
+
+    without, with_one = texts(None), texts("resume")
+    assert "python -m src train --data" in without
+    assert "src train" not in with_one
+    for page in (without, with_one):
+        assert words("给研究者") in page
+        assert ("不写日志" if language == "zh" else "never logged") in page
+    assert ("高管" if language == "zh" else "executives") in with_one
+
+
+def test_who_asks_is_passed_on(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser, model := ScriptedModel())
+    list(tab.single.run(RESUME, True, visitor("甲")))
+    opened(tab, written(tmp_path, 1), "乙")
+    list(tab.batch.run(True, visitor("乙")))
+    assert model.users == ["甲", "乙"]

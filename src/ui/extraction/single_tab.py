@@ -1,213 +1,334 @@
-"""One resume: typed, pasted or uploaded; what is in it, and what the base model and the adapter each find."""
+"""One resume: typed, pasted or uploaded, and the entities in it."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
-from typing import Any
+from typing import Literal
 
 import gradio as gr
 
+from src.errors import InputError, Stopped, YuanZhiError
 from src.extraction.document import read_resume
-from src.extraction.schema import Extraction
-from src.extraction.service import ExtractionProgress, ExtractionService
-from src.knowledge.parse import readable_kinds
-from src.runtime import Runtime
+from src.extraction.events import Event, Finished, Found, Queued
+from src.extraction.schema import Extraction, replace_surrogates
 from src.settings import ROOT
-from src.ui import render
-from src.ui.calls import Call, calls
+from src.ui.context import MODEL, QUICK, UPLOAD, Context, Views, skips
+from src.ui.download import download
 from src.ui.extraction import views
-from src.ui.extraction.saving import save_on_click
-from src.ui.guard import MODEL_SLOT, PRIVATE, QUICK, SEARCH_SLOT, guarded_in, served, session_of
-from src.ui.running import Running, Views, until_stopped
-from src.ui.wording import Words
+from src.ui.extraction.comparison import Comparison, highlighted
+from src.ui.extraction.work import Outputs, Work
+from src.ui.session import IDLE_S
+from src.ui.templating import note
+from src.ui.wording import CHINESE
 
-_OUTPUTS = 6
+_TRAIN = CHINESE(
+    "还没有载入简历适配器（LoRA）：现在是基座模型用课程提示词抽取。训练一个：python -m src train --data 数据.json "
+    "--output 适配器目录，再用 --adapter 适配器目录 启动。"
+)
 
 
-def build(runtime: Runtime, words: Words) -> Running:
-    """Draw the tab inside the current Blocks; returns what knows the visitors' running work."""
-    guarded = guarded_in(words)
-    service = runtime.extraction
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
-            box = gr.Textbox(
-                label=words("简历"), lines=9, max_lines=18, elem_id="resume-input",
-                placeholder=words("把一段简历贴到这里，或在下面上传文件"),
-            )  # fmt: skip
+@dataclass(eq=False)  # gradio hashes what it keeps, and an extraction holds dicts
+class Result:
+    """A result on the page, whole or as far as it came."""
+
+    extraction: Extraction
+    ended: Literal["done", "stopped", "failed"]
+
+
+class SingleTab:
+    """Text box and upload on the left, the result on the right, its technical side folded below.
+
+    Attributes:
+        result: ``Result`` of what is shown; None where nothing is, or while it comes.
+        outputs: everything that the extraction draws.
+        cleared: everything that holds something of a visitor's.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._words, self._service = context, context.words, context.runtime.extraction
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=300):
+                self._draw_input()
+            with gr.Column(scale=3, min_width=320, elem_classes=["yz-result"]):
+                self._draw_result()
+        with gr.Accordion(self._words("给研究者"), open=False, elem_id="extract-details") as self.details:
+            self._draw_details()
+        self.result = gr.State(None, time_to_live=IDLE_S)
+        self.work = Work(context, "extract", self.start, self.stop)
+        self.outputs = [
+            self.start, self.stop, self.status, self.text, self.found, self.table, self.csv_button,
+            self.spans, self.json, self.json_button, self.result,
+        ]  # fmt: skip
+        self.cleared = [self.box, self.uploaded, *self.outputs, *self.comparison.outputs]
+        self._read_outputs = [self.upload, *self.cleared]
+        self._listen()
+
+    def _draw_input(self) -> None:
+        words = self._words
+        self.box = gr.Textbox(
+            label=words("简历"),
+            lines=9,
+            max_lines=18,
+            elem_id="resume-input",
+            placeholder=words("把一段简历贴到这里，或上传一个文件"),
+        )
+        with gr.Row():
+            self.start = gr.Button(
+                words("抽取"), variant="primary", interactive=False, min_width=120, elem_id="extract-run"
+            )
+            self.stop = gr.Button(
+                words("■ 停止"), variant="stop", visible=False, min_width=120, elem_id="extract-stop"
+            )
             # Every kind is taken, so that the reader can say in Chinese which ones it reads.
-            upload = gr.UploadButton(
-                words("上传简历文件 pdf docx pptx txt 图片"), size="sm", elem_id="resume-upload"
+            self.upload = gr.UploadButton(words("上传文件"), min_width=120, elem_id="resume-upload")
+        self.uploaded = gr.HTML(self._kinds(), elem_id="resume-uploaded")
+        self.examples = gr.Examples(
+            [[text] for text in example_resumes()],
+            inputs=self.box,
+            label=words("示例（虚构人物）"),
+            example_labels=[name_in(text) for text in example_resumes()],
+        )
+
+    def _draw_result(self) -> None:
+        words = self._words
+        self.status = gr.HTML(note(words("会找出这八类内容，例如："), words), elem_id="extract-status")
+        self.text = highlighted(
+            words("原文标注"), "extract-text", self._context, value=views.sample(words), show_label=False
+        )
+        with gr.Column(visible=False) as self.found:
+            self.table = gr.Dataframe(
+                headers=[words(header) for header in views.HEADERS],
+                label=words("找到的内容"),
+                interactive=False,
+                wrap=True,
+                datatype="str",
+                column_widths=["26%", "50%", "24%"],
+                max_height=420,
+                buttons=[],
+                elem_id="extract-table",
             )
-            kinds = words("能读 {kinds}；文字会放进上面的框，改好再抽取。").format(kinds=readable_kinds())
-            uploaded = gr.HTML(render.note(kinds), elem_id="resume-uploaded")
-            use_adapter = gr.Checkbox(
-                service.has_adapter, label=words("使用简历适配器"), interactive=service.has_adapter
-            )
-            with gr.Row():
-                run_button = gr.Button(words("抽取"), variant="primary", min_width=120, elem_id="extract-run")
-                stop_button = gr.Button(words("■ 停止"), variant="stop", min_width=80, elem_id="extract-stop")
-            compare_button = gr.Button(
-                words("基座与适配器对照"), visible=service.has_adapter, elem_id="extract-compare"
-            )
-            gr.Examples(
-                [[text] for text in _example_resumes()],
-                inputs=box,
-                label=words("示例（虚构人物）"),
-                examples_per_page=6,
-            )
-        with gr.Column(scale=3, min_width=320):
-            status = gr.HTML(render.note(words("抽取结果会显示在这里。")), elem_id="extract-status")
-            with gr.Column(visible=True) as one:
-                highlighted = _highlighted(words("原文标注"), "extract-text", words)
-                table = gr.Dataframe(
-                    headers=[words(header) for header in views.HEADERS], label=words("实体"), interactive=False, wrap=True,
-                    elem_id="extract-table",
+            self.csv_button = gr.Button(words("下载 CSV"), size="sm", interactive=False, elem_id="extract-csv")
+
+    def _draw_details(self) -> None:
+        words, has_adapter = self._words, self._service.has_adapter
+        if not has_adapter:
+            gr.HTML(note(words(_TRAIN), words))
+        self.use_adapter = gr.Checkbox(
+            has_adapter,
+            label=words("使用简历适配器"),
+            info=words("不用时由基座模型按课程提示词抽取，慢得多。"),
+            interactive=has_adapter,
+            elem_id="extract-adapter",
+        )
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                self.spans = gr.Dataframe(
+                    headers=[words(header) for header in views.SPAN_HEADERS],
+                    label=words("每一处的位置和概率"),
+                    interactive=False,
+                    wrap=True,
                     datatype=["str", "str", "number", "number", "str"],
-                    column_widths=["20%", "34%", "13%", "13%", "20%"],
-                )  # fmt: skip
-                about = words("置信度是模型给这一处文字和类别的概率；⚠ 低于 {low:.0%}，请核对；— 表示没有算。")
-                gr.HTML(render.note(about.format(low=views.LOW_CONFIDENCE)))
-                with gr.Row():
-                    json_button = gr.Button(
-                        words("下载 JSON"), size="sm", min_width=100, elem_id="extract-download"
-                    )
-                    csv_button = gr.Button(words("下载 CSV"), size="sm", min_width=100, elem_id="extract-csv")
-                with gr.Accordion("JSON", open=False):
-                    result = gr.JSON(show_label=False, elem_id="extract-json")
-            with gr.Column(visible=False) as two:
-                with gr.Row():
-                    with gr.Column(min_width=280):
-                        of_base = _highlighted(words("基座"), "compare-base", words)
-                    with gr.Column(min_width=280):
-                        of_adapter = _highlighted(words("适配器"), "compare-adapter", words)
-                difference = gr.HTML(elem_id="compare-difference")
+                    column_widths=["22%", "32%", "13%", "13%", "20%"],
+                    max_height=380,
+                    buttons=[],
+                    elem_id="extract-spans",
+                )
+                about = words(
+                    "位置从 0 数起，止是后面一个字。概率是模型给这处文字和类别的；⚠ 低于 {low:.0%}；— 没有算。"
+                )
+                gr.HTML(note(about.format(low=views.LOW_CONFIDENCE), words))
+            with gr.Column(min_width=320):
+                self.json = gr.JSON(label="JSON", max_height=380, buttons=[], elem_id="extract-json")
+                self.json_button = gr.Button(
+                    words("下载 JSON"), size="sm", interactive=False, elem_id="extract-download"
+                )
+        self.comparison = Comparison(self._context, self.box)
 
-    running = Running()
-    ticket = gr.Number(visible=False)
-    json_file, csv_file = gr.JSON(visible=False), gr.JSON(visible=False)
+    def _listen(self) -> None:
+        context, comparison = self._context, self.comparison
+        context.listen(
+            self.start.click,
+            self.run,
+            [self.box, self.use_adapter],
+            self.outputs,
+            show_progress="hidden",
+            # The work before it ends by itself (Session.work); ignoring clicks until then would look broken.
+            trigger_mode="multiple",
+            **MODEL,
+        )
+        self.work.listen()
+        context.listen(
+            self.upload.upload, self.read, self.upload, self._read_outputs, show_progress="hidden", **UPLOAD
+        )
+        context.listen(
+            [self.box.change, self.result.change, comparison.compared.change],
+            self.edited,
+            [self.box, self.result, comparison.compared],
+            [self.start, self.status, comparison.start, comparison.status],
+            **QUICK,
+        )
+        # Gradio loses what a table is given as long as it lies in an accordion that was never open.
+        context.listen(self.details.expand, self.expanded, self.result, [self.spans, self.json], **QUICK)
+        download(context, self.csv_button, self.csv_file, self.result)
+        download(context, self.json_button, self.json_file, self.result)
 
-    @guarded
-    @served("upload", "upload")
-    def read(path: str | None, request: gr.Request) -> tuple[Any, ...]:  # noqa: ARG001 (for its limits)
-        # The upload button is emptied, so that the same file can be chosen again.
-        return (*uploaded_text(runtime, Path(path), words), None) if path else (gr.skip(),) * 3
+    def run(self, text: str, use_adapter: bool, request: gr.Request) -> Views:
+        """Extract, drawing what is found as it comes; after a stop or an error what is there stays.
 
-    def begin_one(request: gr.Request) -> tuple[Any, ...]:
-        return running.ticket(session_of(request)), gr.Column(visible=True), gr.Column(visible=False)
+        Raises:
+            as ``ExtractionService.extract_stream``.
+        """
+        session = self._context.sessions.of(request)
+        with self.work.open(session, request, "extract", text) as call:
+            events = call.follow(self._service.extract_stream(text, use_adapter, call.caller))
+            found = Extraction.of(replace_surrogates(text))
+            try:
+                for event in views.changed(events):
+                    found = event.extraction if isinstance(event, Found | Finished) else found
+                    yield skips(self.outputs) if event is None else self.view(event)
+                call.gave(found.to_json())
+            except Stopped:
+                is_there = self.work.is_of(session, request)
+                yield self.ended(Result(found, "stopped")) if is_there else self.empty()
+            except YuanZhiError:
+                yield self.ended(Result(found, "failed"))
+                raise
+        # Gradio sends the last item once more when the stream ends, perhaps after a newer event's result.
+        yield skips(self.outputs)
 
-    def begin_two(request: gr.Request) -> tuple[Any, ...]:
-        return running.ticket(session_of(request)), gr.Column(visible=False), gr.Column(visible=True)
+    def view(self, event: Event) -> Outputs:
+        """Outputs for one event of an extraction."""
+        if isinstance(event, Finished):
+            return self.ended(Result(event.extraction, "done"))
+        outputs = self.work.running() | {
+            self.status: views.status(views.progress_text(event, self._words), self._words)
+        }
+        if isinstance(event, Queued):
+            return outputs
+        return outputs | self._drawn(event.extraction) | self._details(None) | {self.result: None}
 
-    def open_call(text: str, request: gr.Request, stop: Event) -> AbstractContextManager[Call]:
-        return calls.open("extract", request, text, stop=stop)
+    def ended(self, result: Result) -> Outputs:
+        """Outputs once nothing more comes."""
+        return {
+            **self.work.ended(),
+            self.status: views.status(self.said(result), self._words),
+            **self._drawn(result.extraction),
+            **self._details(result.extraction),
+            self.result: result,
+        }
 
-    @guarded
-    def extract(text: str, adapter: bool, number: int, request: gr.Request) -> Views:
-        with running.answer(session_of(request), number) as stop, open_call(text, request, stop) as call:
-            yield from until_stopped(extraction_views(service, text, adapter, call, words), stop, _OUTPUTS)
+    def said(self, result: Result) -> str:
+        """The line about a result."""
+        if result.ended == "done":
+            return views.result_text(result.extraction, self._words)
+        stopped = self._words("已停止，到这里找到 {count} 处。")
+        said = stopped if result.ended == "stopped" else self._words("没有做完，到这里找到 {count} 处。")
+        return said.format(count=len(result.extraction.spans))
 
-    @guarded
-    def compare(text: str, number: int, request: gr.Request) -> Views:
-        with running.answer(session_of(request), number) as stop, open_call(text, request, stop) as call:
-            yield from until_stopped(comparison_views(service, text, call, words), stop, 4)
+    def edited(self, text: str, result: Result | None, compared: str | None) -> Outputs:
+        """Buttons by whether there is a text, and a mark on results of another one."""
+        outputs: Outputs = {self.start: gr.Button(interactive=bool(text.strip()))}
+        if result is not None:
+            outdated = replace_surrogates(text) != result.extraction.text
+            changed = self._words("文字改过了，下面是改动之前的结果。")
+            said = changed if outdated else self.said(result)
+            outputs[self.status] = views.status(said, self._words, outdated=outdated)
+        return outputs | self.comparison.edited(text, compared)
 
-    def halt(request: gr.Request) -> str:
-        running.stop(session_of(request))
-        return render.note(words("已停止。"))
+    def expanded(self, result: Result | None) -> Outputs:
+        """The technical side once it can be seen."""
+        return self._technical(result.extraction if result else None)
 
-    quick: dict[str, Any] = {"show_progress": "hidden", **PRIVATE, **QUICK}
-    model: dict[str, Any] = {"show_progress": "minimal", "trigger_mode": "multiple", **PRIVATE, **MODEL_SLOT}
-    upload.upload(read, upload, [box, uploaded, upload], show_progress="minimal", **PRIVATE, **SEARCH_SLOT)
-    begun = run_button.click(begin_one, None, [ticket, one, two], **quick)
-    outputs = [status, highlighted, table, result, json_file, csv_file]
-    begun.success(extract, [box, use_adapter, ticket], outputs, **model)
-    begun = compare_button.click(begin_two, None, [ticket, one, two], **quick)
-    begun.success(compare, [box, ticket], [status, of_base, of_adapter, difference], **model)
-    stop_button.click(halt, None, status, **quick)
-    save_on_click(json_button, json_file)
-    save_on_click(csv_button, csv_file)
-    return running
+    def read(self, path: str | None, request: gr.Request) -> Views:
+        """Put the text of an uploaded resume into the box; the result of the one before goes.
 
-
-def uploaded_text(runtime: Runtime, path: Path, words: Words) -> tuple[str, str]:
-    """The text of an uploaded resume, and a line about it.
-
-    Raises:
-        KnowledgeError: as ``read_resume``.
-    """
-    most = runtime.extraction.max_chars
-    text, characters = read_resume(runtime.parser, path, most)
-    if characters > most:
-        about = words("{file} 有 {count} 个字符，超过上限 {most}：只放入了前 {most} 个，其余 {rest} 个请另外抽取。")
-    else:
-        about = words("已读入 {file}：{count} 个字符。请核对上面的文字，再点“抽取”。")
-    return text, render.note(about.format(file=path.name, count=characters, most=most, rest=characters - most))
-
-
-def extraction_views(service: ExtractionService, text: str, use_adapter: bool, call: Call, words: Words) -> Views:
-    """``views.view`` of a result while it comes, or nothing new.
-
-    Raises:
-        as ``ExtractionService.extract_stream``.
-    """
-    for progress in views.changed(_progress(service, text, use_adapter, call)):
-        yield views.view(progress, words) if progress else (gr.skip(),) * _OUTPUTS
-
-
-def _progress(service: ExtractionService, text: str, use_adapter: bool, call: Call) -> Iterator[ExtractionProgress]:
-    stream = service.extract_stream(text, use_adapter=use_adapter, stop=call.stop, user=call.visitor)
-    return _counted(call.follow(stream), call)
-
-
-def _counted(stream: Iterator[ExtractionProgress], call: Call) -> Iterator[ExtractionProgress]:
-    for progress in stream:
-        if progress.done:
-            call.gave(progress.partial.to_json())
-        yield progress
-
-
-def comparison_views(service: ExtractionService, text: str, call: Call, words: Words) -> Views:
-    """Status, both highlighted texts and what differs: the base model first, then the adapter.
-
-    Raises:
-        as ``ExtractionService.extract_stream``.
-    """
-    found: list[Extraction] = []
-    empty: views.Pieces = []
-    steps = words("第 1 步，共 2 步：基座正在抽取……"), words("第 2 步，共 2 步：适配器正在抽取……")
-    for use_adapter, step in zip((False, True), steps, strict=True):
-        stream = _progress(service, text, use_adapter, call)
-        status = render.note(step)
-        yield (status, gr.skip(), empty, "") if use_adapter else (status, empty, empty, "")
-        for progress in views.changed(stream):
-            shown = views.highlight(progress.partial, words) if progress else gr.skip()
-            yield (
-                (gr.skip(), gr.skip(), shown, gr.skip())
-                if use_adapter
-                else (gr.skip(), shown, gr.skip(), gr.skip())
+        Raises:
+            KnowledgeError: as ``read_resume``.
+        """
+        if not path:
+            return
+        file, words, most = Path(path), self._words, self._service.max_chars
+        session = self._context.sessions.of(request)
+        for work in (self.work, self.comparison.work):
+            session.stop(work.kind)
+        reading = note(words("正在读取 {file}……").format(file=file.name), words)
+        # The button is emptied, so that the same file can be chosen again.
+        yield {self.upload: None, self.uploaded: reading}
+        try:
+            with self._context.calls.open("upload", request, kind="upload"):
+                text, characters = read_resume(self._context.runtime.parser, file, most)
+        except YuanZhiError:
+            yield {self.uploaded: note(words("没有读入 {file}。").format(file=file.name), words)}
+            raise
+        about = words("已读入 {file}：{count} 个字符，请先核对文字。")
+        if characters > most:
+            about = words(
+                "{file} 有 {count} 个字符，超过上限 {most}：只放入了前 {most} 个，其余 {rest} 个请另外抽取。"
             )
-            if progress and progress.done:
-                found.append(progress.partial)
-    base, adapted = found
-    seconds = [extraction.timings_ms.get("total", 0) / 1000 for extraction in found]
-    took = words("基座用时 {base:.1f} 秒，适配器用时 {adapter:.1f} 秒。")
-    status = render.note(took.format(base=seconds[0], adapter=seconds[1]))
-    yield (
-        status,
-        views.highlight(base, words),
-        views.highlight(adapted, words),
-        views.differences(base, adapted, words),
-    )
+        said = about.format(file=file.name, count=characters, most=most, rest=characters - most)
+        yield self.empty() | {self.box: text, self.uploaded: note(said, words)}
+        yield skips(self._read_outputs)
+
+    def csv_file(self, result: Result | None) -> tuple[str, bytes]:
+        return views.csv_file(_existing(result).extraction)
+
+    def json_file(self, result: Result | None) -> tuple[str, bytes]:
+        return views.json_file(_existing(result).extraction)
+
+    def empty(self) -> Outputs:
+        """No result; buttons as they are without work."""
+        words = self._words
+        return {
+            **self.work.ended(),
+            self.status: note(words("会找出这八类内容，例如："), words),
+            self.text: views.sample(words),
+            self.found: gr.Column(visible=False),
+            self.table: [],
+            **self._details(None),
+            self.result: None,
+            **self.comparison.empty(),
+        }
+
+    def clear(self) -> Outputs:
+        """Nothing of a visitor's: no text either."""
+        return self.empty() | {self.box: "", self.uploaded: self._kinds()}
+
+    def _kinds(self) -> str:
+        return note(self._words("能读 PDF、Word、PPT、Excel、网页、文本和图片（会先认字）。"), self._words)
+
+    def _drawn(self, extraction: Extraction) -> Outputs:
+        return {
+            self.text: views.highlight(extraction, self._words),
+            self.found: gr.Column(visible=bool(extraction.spans)),
+            self.table: views.table_rows(extraction.spans, self._words),
+        }
+
+    def _details(self, extraction: Extraction | None) -> Outputs:
+        """The technical side, and whether there is something to be downloaded."""
+        return self._technical(extraction) | {
+            self.csv_button: gr.Button(interactive=extraction is not None),
+            self.json_button: gr.Button(interactive=extraction is not None),
+        }
+
+    def _technical(self, extraction: Extraction | None) -> Outputs:
+        return {
+            self.spans: views.span_rows(extraction.spans, self._words) if extraction else [],
+            self.json: extraction.to_json() if extraction else None,
+        }
 
 
-def _highlighted(label: str, elem_id: str, words: Words) -> gr.HighlightedText:
-    return gr.HighlightedText(
-        label=label, color_map=views.colours(words), show_legend=True, combine_adjacent=False, elem_id=elem_id
-    )
-
-
-def _example_resumes() -> list[str]:
+def example_resumes() -> list[str]:
+    """The texts of ``examples/resumes``, the shortest first."""
     folder = ROOT / "examples" / "resumes"
     texts = [path.read_text(encoding="utf-8").strip() for path in sorted(folder.glob("*.txt"))]
     return sorted(texts, key=len)
+
+
+def name_in(text: str) -> str:
+    """The name that one of our examples begins with."""
+    return text.partition("，")[0].removesuffix("女士").removesuffix("先生")
+
+
+def _existing(result: Result | None) -> Result:
+    if result is None:
+        raise InputError("还没有结果可以下载，请先抽取")
+    return result

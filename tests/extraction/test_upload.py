@@ -1,0 +1,169 @@
+"""An uploaded batch: gone on with, limited, kept in memory only."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from src.caller import Caller
+from src.errors import InputError, KnowledgeError, ModelError, Stopped
+from src.extraction import upload as module
+from src.extraction.service import ExtractionService
+from src.extraction.tables import NOT_DONE
+from src.extraction.upload import Batch, read_batch
+from src.files import csv_text
+from src.knowledge.worker import ParserPool
+from tests.extraction.fakes import RESUME, ScriptedModel
+from tests.knowledge import samples
+from tests.knowledge.samples import replaced
+
+
+@pytest.fixture(scope="module")
+def parser() -> Iterator[ParserPool]:
+    pool = ParserPool(workers=2)
+    yield pool
+    pool.close()
+
+
+def service_of(model: ScriptedModel | None = None) -> ExtractionService:
+    return ExtractionService(model or ScriptedModel(), adapter="resume")
+
+
+def jsonl(folder: Path, *texts: object, name: str = "a.jsonl") -> Path:
+    path = folder / name
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def table(folder: Path, *rows: list[str], name: str = "a.csv") -> Path:
+    path = folder / name
+    path.write_text(csv_text(rows), encoding="utf-8")
+    return path
+
+
+def work(batch: Batch, service: ExtractionService, rows: int | None = None, use_adapter: bool = True) -> None:
+    """At least ``rows`` more, then stop, as the button does."""
+    caller = Caller("a")
+    before = batch.done
+    run = batch.run(service, use_adapter, caller)
+    for _ in run:
+        if rows is not None and batch.done >= before + rows:
+            caller.stop.set()
+            with pytest.raises(Stopped):
+                next(run)
+            return
+
+
+def test_a_batch_is_stopped_and_gone_on_with(tmp_path: Path, parser: ParserPool) -> None:
+    service = service_of(model := ScriptedModel())
+    path = table(tmp_path, ["id", "text"], *([str(n), f"{RESUME}{n}"] for n in range(5)))
+    batch = read_batch(parser, path)
+    work(batch, service, rows=1)
+    assert (batch.done, batch.total, len(model.prompts)) == (1, 5, 1)
+    errors = [row["错误"] for row in csv.DictReader(io.StringIO(batch.file()[1].decode("utf-8-sig")))]
+    assert errors == ["", *[NOT_DONE] * 4]
+    again = read_batch(parser, path)
+    assert again.is_of(batch)
+    assert again.done == 0
+    work(batch, service)
+    assert (batch.done, len(model.prompts)) == (5, 5)
+    work(batch, service)
+    assert len(model.prompts) == 5
+    assert set(model.users) == {"a"}
+    name, data = batch.file()
+    assert name == "a_抽取.csv"
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    assert [row["id"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert {row["姓名"] for row in rows} == {"王小明"}
+
+
+def test_another_setting_or_another_file_starts_anew(tmp_path: Path, parser: ParserPool) -> None:
+    service = service_of(model := ScriptedModel())
+    batch = read_batch(parser, jsonl(tmp_path, RESUME, RESUME))
+    work(batch, service, rows=1)
+    work(batch, service, use_adapter=False)
+    assert [options.adapter for options in model.options] == ["resume", None, None]
+    assert not read_batch(parser, jsonl(tmp_path, RESUME, RESUME + "！")).is_of(batch)
+
+
+@pytest.mark.parametrize(("seconds", "groups"), [(0.01, [1, 2, 4, 8, 8, 7]), (1.0, [1] * 30), (2.0, [1] * 30)])
+def test_a_group_is_as_large_as_is_quick(
+    tmp_path: Path, parser: ParserPool, monkeypatch: pytest.MonkeyPatch, seconds: float, groups: list[int]
+) -> None:
+    """Each row takes ``seconds``."""
+    service = service_of(model := ScriptedModel())
+    batch = read_batch(parser, jsonl(tmp_path, *[RESUME] * 30))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: len(model.prompts) * seconds)
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    done = [batch.done for _ in batch.run(service, True, Caller())]
+    assert [after - before for before, after in itertools.pairwise(done)] == groups
+
+
+def test_json_lines_come_back_as_the_command_line_gives_them(tmp_path: Path, parser: ParserPool) -> None:
+    batch = read_batch(parser, jsonl(tmp_path, RESUME, "", "", RESUME))
+    work(batch, service_of(), rows=2)
+    name, data = batch.file()
+    assert name == "a_抽取.jsonl"
+    first, second, *_ = (json.loads(line) for line in data.decode().splitlines())
+    assert list(first) == ["id", "text", "entities", "spans"]
+    assert (first["id"], first["text"], first["entities"]["姓名"]) == (1, RESUME, ["王小明"])
+    assert "空" in second["error"]
+    assert batch.failed == 2
+
+
+def test_what_is_done_stays_done_when_the_model_fails(tmp_path: Path, parser: ParserPool) -> None:
+    def breaks(prompt: str) -> str:
+        if "！" in prompt:
+            raise ModelError("服务断了")
+        return "{}"
+
+    batch = read_batch(parser, jsonl(tmp_path, RESUME, RESUME, RESUME + "！"))
+    with pytest.raises(ModelError):
+        work(batch, service_of(ScriptedModel(breaks)))
+    assert batch.done == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("空.csv", b"", "没有内容"),
+        ("空.jsonl", b"\n \n", "没有一行"),
+        ("没有列.csv", "姓名,电话\n张三,1\n".encode(), "没有放简历文字的列"),
+        ("重复.jsonl", b'{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n', "第 2 行的 id 1 与第 1 行重复"),
+        ("长行.jsonl", json.dumps({"text": "a" * 1_100_000}).encode(), "第 1 行有 1100012 字节"),
+        ("大.jsonl", b"x" * 7_000_000, "太大"),
+        ("行多.jsonl", b'{"text": "a"}\n' * 2_001, "最多 2000 行"),
+        ("行多.csv", b"text\n" + b"a\n" * 2_001, "最多 2000 行"),
+        ("字多.jsonl", (json.dumps({"text": "a" * 600_000}) + "\n").encode() * 2, "最多 1000000 个"),
+        ("大格.csv", b"text\n" + b"a" * 10_000_000, "个字"),
+        ("改名.csv", samples.workbook({"一": [["text"], ["a"]]}), "内容其实是 xlsx"),
+        ("改名.xlsx", b"text\na\n", "后缀是 .xlsx"),
+        ("炸弹.xlsx", replaced(samples.workbook({"一": [["text"], ["a"]]}),
+                             {"xl/worksheets/sheet1.xml": bytes(150_000_000)}), "炸弹"),
+        ("名单.txt", b"text\na\n", "批量抽取读 .jsonl .csv .xlsx"),
+        ("名单", b"text\na\n", "没有后缀"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value[-6:] else "",
+)  # fmt: skip
+def test_hostile_uploads_are_refused_in_a_line(
+    tmp_path: Path, parser: ParserPool, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises((InputError, KnowledgeError), match=said) as caught:
+        read_batch(parser, tmp_path / name)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_hostile_cells_cost_only_their_row(tmp_path: Path, parser: ParserPool) -> None:
+    """Formulas, NUL bytes, a text that is too long, the same id twice."""
+    rows = [["1", f"=1+1{RESUME}"], ["1", f"王小明\0，经理{RESUME}"], ["2", "长" * 6_000], ["", RESUME]]
+    batch = read_batch(parser, table(tmp_path, ["id", "text"], *rows))
+    work(batch, service_of())
+    read = list(csv.reader(io.StringIO(batch.file()[1].decode("utf-8-sig"), newline="")))
+    assert [row[:2] for row in read[1:]] == rows
+    assert ["6000" in row[-1] for row in read[1:]] == [False, False, True, False]
+    assert batch.failed == 1
