@@ -1,14 +1,14 @@
 """A language model that says what it is told to."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from src.caller import ANYONE, Caller
 from src.extraction.schema import Span, render_entities
 from src.extraction.tagging import TAGS, to_tags
-from src.language.base import GenerationOptions, Message, Piece, Waiting
+from src.language.base import GenerationOptions, Message, Queued
 
 RESUME = "王小明，中国国籍，汉族，任蓝天公司经理、董事；后任白云公司经理。"
 VALUES = {
@@ -49,19 +49,17 @@ class ScriptedModel:
         self,
         messages: Sequence[Message],
         options: GenerationOptions,
-        stop: threading.Event | None = None,
-        *,
-        user: str = "",
-    ) -> Iterator[str]:
-        self.users.append(user)
+        caller: Caller = ANYONE,
+    ) -> Iterator[str | Queued]:
+        self.users.append(caller.user)
         prompt = messages[-1].content
         self.prompts.append(prompt)
         self.options.append(options)
         answer = self.answer if isinstance(self.answer, str) else self.answer(prompt)
         try:
-            yield from (Piece("", ahead=ahead) for ahead in self.waits)
+            yield from map(Queued, self.waits)
             for at in range(0, len(answer), self.piece_chars):
-                if stop is not None and stop.is_set():
+                if caller.stopped:
                     return
                 yield answer[at : at + self.piece_chars]
         finally:
@@ -79,15 +77,15 @@ class MarkingScript(ScriptedModel):
         self.left = 0
 
     def labels(
-        self, texts: Sequence[str], adapter: str, stop: threading.Event | None = None, *, user: str = ""
-    ) -> Iterator[dict[int, np.ndarray]]:
+        self, texts: Sequence[str], adapter: str, caller: Caller = ANYONE
+    ) -> Iterator[dict[int, np.ndarray] | Queued]:
         self.asked.append(list(texts))
-        self.users.append(user)
+        self.users.append(caller.user)
         try:
-            yield from map(Waiting, self.waits)
+            yield from map(Queued, self.waits)
             yield {}
             for index in reversed(range(len(texts))):
-                if stop is not None and stop.is_set():
+                if caller.stopped:
                     return
                 yield {index: self._scores(texts[index])}
         finally:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from src.chat.answer import Answer
 from src.errors import ModelError
 from src.extraction.schema import LABELS
 from src.language import decode
@@ -72,11 +73,12 @@ def test_the_whole_profile_answers_and_extracts(folder: Path, tmp_path: Path) ->
     )  # fmt: skip
     runtime = Runtime(settings)
     runtime.load()
-    answer = list(runtime.chat.stream("广州大学的办学历史可以追溯到哪一年？"))[-1]
+    question = "广州大学的办学历史可以追溯到哪一年？"
+    answer = Answer.of(question, runtime.chat.ask(question))
     assert answer.done
     assert answer.hits[0].chunk.text.startswith("广州大学")
-    both = list(runtime.chat.compare("长江是什么？"))[-1]
-    assert both.with_knowledge.done
+    both = list(runtime.chat.compare("长江是什么？"))
+    assert Answer.of("长江是什么？", (event for side, event in both if side == "with")).done
     resume = "王五，汉族，宏远公司总经理。<sep>"
     result = runtime.extraction.extract(resume)
     assert list(result.to_json()["entities"]) == list(LABELS)
