@@ -159,6 +159,9 @@ class Calls:
             call.caller.check()
             yield
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def waiting(self) -> int:
         """How many calls wait for the model or for a place."""
         with self._lock:

@@ -89,6 +89,9 @@ def app(request: pytest.FixtureRequest) -> Iterator[Any]:
         numbers = {name: dependency["id"] for name, dependency in made.items()}
         with gr.Row():
             gr.Button().click(raising(tab.fails), box, other, api_name="ends")
+            gr.Button().click(tab.fails, box, other, api_name="bare")
+            gr.Button().click(lambda: [MARKER], None, [box, other], api_name="misshapen")
+            gr.Button().click(tab.asks, gr.Dropdown(["a"]), other, api_name="choosing")
             gr.Button().click(raising(tab.fails_in_the_middle), box, other, api_name="ends_late")
     server.prepare(page)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True)
@@ -147,7 +150,9 @@ def test_a_method_is_given_what_was_selected_or_liked(app: Any) -> None:
 
 def test_handlers_are_no_endpoints_and_keep_their_names(app: Any) -> None:
     client = Client(app[0], verbose=False)
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/ends", "/ends_late"}
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
+        "/ends", "/ends_late", "/bare", "/misshapen", "/choosing",
+    }  # fmt: skip
     made = context().listen
     wrapped = raising(Tab().asks)
     assert (wrapped.__name__, wrapped.__module__, wrapped.__qualname__) == ("asks", __name__, "Tab.asks")
@@ -196,6 +201,34 @@ def test_a_bug_is_an_error_in_general_words_and_logged_with_its_place(
     for place in (text, output.out, output.err, str(values)):
         assert MARKER not in place
     assert "Traceback" not in output.out + output.err.replace(text, "")
+
+
+@pytest.mark.parametrize(("endpoint", "data"), [("bare", ["bug"]), ("misshapen", [])])
+def test_a_bug_outside_of_our_wrappers_is_ours_too(
+    app: Any, endpoint: str, data: list[str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Or outside of any handler: gradio cannot show what the handler gave."""
+    event = completed(app[0], endpoint, "s3", *data)
+    assert not event["success"]
+    assert event["output"]["error"] == "出了意料之外的错误，已记入日志。请重试"
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    text = logging.Formatter().format(record)
+    assert "ValueError" in text
+    assert "line" in text
+    output = capfd.readouterr()
+    assert MARKER not in text + output.out + output.err
+
+
+@pytest.mark.parametrize("data", [[MARKER], [], [[MARKER]], [MARKER, MARKER]])
+def test_values_that_do_not_fit_are_the_callers_mistake(
+    app: Any, data: list[Any], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    event = completed(app[0], "choosing", "s3", *data)
+    assert not event["success"]
+    assert "请对照" in event["output"]["error"]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    output = capfd.readouterr()
+    assert MARKER not in caplog.text + output.out + output.err
 
 
 def test_an_error_that_a_handler_words_itself_is_told_as_it_is(app: Any) -> None:
