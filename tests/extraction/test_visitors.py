@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from src.extraction.visitors import VisitorBatches
 
 from src.errors import InputError, KnowledgeError, ModelError, Stopped
 from src.extraction import visitors as module
 from src.extraction.service import ExtractionService
 from src.extraction.tables import NOT_DONE
-from src.extraction.visitors import VisitorBatches
 from src.files import csv_text
 from src.knowledge.worker import ParserPool
 from tests.extraction.fakes import RESUME, ScriptedModel

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from src.retrieval.sessions import SessionDocuments
 
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
 from src.knowledge.limits import UPLOAD_LIMITS
 from src.knowledge.worker import ParserPool
 from src.retrieval import sessions as module
-from src.retrieval.sessions import SessionDocuments
 from tests.knowledge import samples
 from tests.knowledge.hostile import CASES
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from src.extraction.visitors import VisitorBatches
+from src.ui.running import until_stopped
 
 from src.errors import InputError, KnowledgeError
 from src.extraction.schema import LABELS, Extraction, Span, render_entities
 from src.extraction.service import ExtractionProgress, ExtractionService
-from src.extraction.visitors import VisitorBatches
 from src.files import csv_text
 from src.knowledge.worker import ParserPool
 from src.ui import extraction_tab
 from src.ui.calls import Call
 from src.ui.extraction import batch_tab, saving, single_tab, views
 from src.ui.log import Record
-from src.ui.running import until_stopped
 from src.ui.wording import CHINESE, Words
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
 from tests.knowledge import samples

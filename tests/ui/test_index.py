@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from src.retrieval.sessions import SessionDocuments
 
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, KnowledgeError
@@ -20,7 +21,6 @@ from src.retrieval.inspect import Lengths, Look, look, neighbours
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.projection import projection
 from src.retrieval.search import Retriever
-from src.retrieval.sessions import SessionDocuments
 from src.retrieval.types import Candidate, Query, Stages, Wording
 from src.runtime import Runtime
 from src.settings import load_settings

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from src.ui.chat.conversation import Exchange, asked_again, ended, history, own_ranks, without_last
 
 from src.chat.types import Answer
 from src.embedding.fake import HashingEmbedder
@@ -18,7 +19,6 @@ from src.retrieval.search import Retriever
 from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.calls import Call
-from src.ui.chat.conversation import Exchange, asked_again, ended, history, own_ranks, without_last
 from src.ui.chat.dialogue_tab import Choices, record, stream_turn
 from src.ui.log import Record
 from tests.ui.chat.scripted import ScriptedChat, hit

@@ -3,9 +3,9 @@
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from src.ui.chat.conversation import Exchange
 
 from src.chat.types import Answer, Conflict, Quote, Support
-from src.ui.chat.conversation import Exchange
 from src.ui.chat.export import markdown, plain
 from src.ui.wording import CHINESE, Words
 from tests.ui.chat.scripted import hit

@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from src.ui.chat.conversation import Exchange
 
 from src.chat.types import Answer, Comparison, Conflict, Quote, Support
 from src.retrieval.state import FileEntry
 from src.ui.chat import bubbles, compare_tab, documents, sources
-from src.ui.chat.conversation import Exchange
 from src.ui.chat.evidence import Evidence, evidence, pieces, stretches
 from src.ui.wording import CHINESE, Words
 from tests.ui.chat.scripted import hit
