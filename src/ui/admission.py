@@ -4,10 +4,11 @@ Gradio limits neither the number of calls and uploads nor the size of a call, sa
 and leaves on the disk what it had of an upload that broke off.
 """
 
+import functools
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,10 @@ class Admission:
         self._max_call_bytes = max_call_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, or answer 413, 429 or 503 with a reason that gradio's page shows."""
+        """Pass on, or answer 413 or 429 with a reason that gradio's page shows.
+
+        For a call it shows ``detail`` of the JSON, but English words of its own for 503; for an upload the whole body.
+        """
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
@@ -190,7 +194,7 @@ class Admission:
         is_upload = headers.get(b"content-type", b"").strip().lower().startswith(b"multipart/")
         if is_upload and not scope["path"].endswith("/gradio_api/upload"):
             # Gradio takes files at other addresses too, for components that we do not have, and never deletes them.
-            await _refuse(send, 404, "文件请用上传")
+            await _refuse(send, 404, "文件请用上传", plain=True)
             return
         if not is_upload and announced > self._max_call_bytes:
             await _refuse(send, 413, _CALL_TOO_LARGE)
@@ -198,16 +202,17 @@ class Admission:
         budget: Budget = self._uploads if is_upload else self._calls
         entry = budget.begin(address, announced)
         if entry is None:
-            await _refuse(send, 429, _UPLOADS_FULL if is_upload else _BUSY)
+            await _refuse(send, 429, _UPLOADS_FULL if is_upload else _BUSY, plain=is_upload)
             return
 
         def has_room(size: int) -> bool:
             return budget.received(entry, size) and (is_upload or entry.size <= self._max_call_bytes)
 
-        answers = {413: _FILE_TOO_LARGE} if is_upload else {503: _BUSY}
+        answers = {413: (413, _FILE_TOO_LARGE)} if is_upload else {503: (429, _BUSY)}
         too_much = (429, _UPLOADS_FULL) if is_upload else (413, _CALL_TOO_LARGE)
         try:
-            await _Passed(self._app, scope, receive, send, has_room, answers, too_much).run()
+            told = functools.partial(_refuse, send, plain=is_upload)
+            await _Passed(self._app, scope, receive, send, told, has_room, answers, too_much).run()
         finally:
             budget.end(entry)
 
@@ -221,11 +226,12 @@ class _Passed:
         scope: Scope,
         receive: Receive,
         send: Send,
+        told: Callable[[int, str], Awaitable[None]],
         has_room: _Limit,
-        answers: dict[int, str],
+        answers: dict[int, tuple[int, str]],
         too_much: tuple[int, str],
     ) -> None:
-        self._app, self._scope, self._receive, self._send = app, scope, receive, send
+        self._app, self._scope, self._receive, self._send, self._tell = app, scope, receive, send, told
         self._has_room, self._answers, self._too_much = has_room, answers, too_much
         self._cut = self._answered = self._replaced = False
 
@@ -252,19 +258,20 @@ class _Passed:
             if self._cut:
                 await self._refuse(*self._too_much)
             elif status in self._answers:
-                await self._refuse(status, self._answers[status])
+                await self._refuse(*self._answers[status])
             self._answered = True
         if not self._replaced:
             await self._send(message)
 
     async def _refuse(self, status: int, reason: str) -> None:
         self._replaced = True
-        await _refuse(self._send, status, reason)
+        await self._tell(status, reason)
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
-    body = json.dumps({"detail": reason}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _refuse(send: Send, status: int, reason: str, *, plain: bool = False) -> None:
+    body = (reason if plain else json.dumps({"detail": reason}, ensure_ascii=False)).encode()
+    kind = b"text/plain; charset=utf-8" if plain else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     headers.append((b"connection", b"close"))  # the body may not have been read
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -272,7 +272,7 @@ def test_gradios_full_queue_says_so_in_chinese(busy: tuple[str, int, threading.E
     assert join(address, number, {"data": ["x"], "session_hash": "s"}).status_code == 200
     time.sleep(0.3)  # taken out of the queue
     answers = [join(address, number, {"data": ["x"], "session_hash": f"s{i}"}) for i in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 503]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[-1].json() == {"detail": "现在请求太多，请过一会儿再试"}
     release.set()
     ended = [event for event in events_of(address, "s1") if event["msg"] == "process_completed"]
@@ -292,9 +292,9 @@ def test_uploads_end_where_the_budget_does(busy: tuple[str, int, threading.Event
     address, _, _ = busy
     assert upload(address, 1 << 20).status_code == 200
     too_large = upload(address, (2 << 20) + 1)
-    assert (too_large.status_code, "文件太大" in too_large.json()["detail"]) == (413, True)
+    assert (too_large.status_code, "文件太大" in too_large.text) == (413, True)
     full = upload(address, 1 << 20)
-    assert (full.status_code, "过几分钟" in full.json()["detail"]) == (429, True)
+    assert (full.status_code, "过几分钟" in full.text) == (429, True)
     assert "Traceback" not in caplog.text
 
 
@@ -303,7 +303,7 @@ def test_an_upload_of_unknown_length_is_cut_off_at_the_budget(
 ) -> None:
     address, _, _ = busy
     cut = upload(address, 1 << 20, 1 << 20, 1 << 20, 1 << 20, pieces=True)
-    assert (cut.status_code, "过几分钟" in cut.json()["detail"]) == (429, True)
+    assert (cut.status_code, "过几分钟" in cut.text) == (429, True)
     assert upload(address, 10).status_code == 429
     assert "Traceback" not in caplog.text + capfd.readouterr().err
 
