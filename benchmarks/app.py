@@ -5,20 +5,17 @@ for a first start give an empty ``--cache-dir``.
 """
 
 import argparse
-import socket
-import subprocess
-import sys
-import time
+import tempfile
 from pathlib import Path
 
-import httpx
 from gradio_client import Client
 from transformers import AutoTokenizer
+
+from benchmarks.start import started
 
 GROUNDED = "广州大学的办学历史可以追溯到哪一年？"
 FREE = "请写一篇短文，介绍长江、黄河和珠江。"
 RESUME = "王建国，男，汉族，1968年出生，工商管理硕士，高级工程师，现任宏远科技股份有限公司董事长。"
-PATIENCE_S = 900
 
 
 def main() -> None:
@@ -28,37 +25,14 @@ def main() -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "app.py", "--profile", "embedded", "--port", str(port)]
-    command += ["--cache-dir", str(options.cache_dir), "--dtype", options.dtype]
-    started = time.perf_counter()
-    app = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        rows = [("启动到网页可用", f"{wait_for(address, app, started):.1f} s")]
-        rows += measure(Client(address, verbose=False), options.cache_dir, options.rounds)
-        rows.append(("内存峰值", f"{peak_memory_mb(app.pid)} MB"))
-    finally:
-        app.terminate()
-        app.wait(30)
+    arguments = ["--cache-dir", str(options.cache_dir), "--dtype", options.dtype]
+    with tempfile.TemporaryDirectory() as folder, started(Path(folder), arguments) as app:
+        rows = [("启动到网页可用", f"{app.start_s:.1f} s")]
+        rows += measure(Client(app.address, verbose=False), options.cache_dir, options.rounds)
+        rows.append(("内存峰值", f"{peak_memory_mb(app.process.pid)} MB"))
     print("| 项目 | 数值 |\n|---|---|")
     for name, value in rows:
         print(f"| {name} | {value} |")
-
-
-def wait_for(address: str, app: subprocess.Popen, started: float) -> float:
-    """Seconds from ``started`` until the page answers."""
-    while time.perf_counter() - started < PATIENCE_S:
-        if app.poll() is not None:
-            raise SystemExit(f"app.py 退出了，退出码 {app.returncode}")
-        try:
-            if httpx.get(address, timeout=5).status_code == httpx.codes.OK:
-                return time.perf_counter() - started
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    raise SystemExit("app.py 没有在时限内打开网页")
 
 
 def measure(client: Client, cache_dir: Path, rounds: int) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from src.caller import Caller
 from src.chat.prompt import build_messages
 from src.language.base import GenerationOptions, Message
 from src.language.local import LocalModel
@@ -109,8 +110,8 @@ def one(model: LocalModel, messages: Sequence[Message], options: GenerationOptio
     started = time.perf_counter()
     first_s = 0.0
     text = ""
-    for piece in model.stream(messages, options, user=user):
-        text += piece
+    for piece in model.stream(messages, options, Caller(user)):
+        text += piece if isinstance(piece, str) else ""
         if text and not first_s:
             first_s = time.perf_counter() - started
     return Answer(text, first_s, time.perf_counter() - started)

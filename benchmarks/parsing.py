@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.knowledge.copies import deduplicate
+from src.knowledge.copies import copy_keys
 from src.knowledge.limits import KNOWLEDGE_LIMITS
 from src.knowledge.parse import read_file
 from src.knowledge.split import split_document
@@ -86,7 +86,15 @@ def copies(documents: list[Document]) -> None:
     chunks = split_document(whole)
     chunks += chunks[: len(chunks) // 10]
     started = time.perf_counter()
-    _, exact, near = deduplicate(chunks)
+    exact_keys, near_keys, exact, near = set(), set(), 0, 0
+    for chunk in chunks:
+        key, near_key = copy_keys(chunk.title, chunk.text)
+        if key in exact_keys:
+            exact += 1
+        elif near_key and near_key in near_keys:
+            near += 1
+        exact_keys.add(key)
+        near_keys.add(near_key)
     seconds = time.perf_counter() - started
     print(f"{len(chunks)} chunks, {exact} exact and {near} near copies: {len(chunks) / seconds:,.0f} chunks/s")
 

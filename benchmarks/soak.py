@@ -1,17 +1,15 @@
 """The app under many visitors for long: ``python -m benchmarks.soak`` starts it and prints a table; Linux only.
 
-30 visitors for 20 minutes ask, extract, search, compare, add documents, drop connections and send rubbish. Each has a
-secret in a document of his own: seen by anybody else it is a leak. ``--first-token`` measures instead how long a
-visitor waits for his first token alone and while eight others ask. Options after ``--`` go to app.py.
+30 visitors for 20 minutes ask, extract, search, compare, add documents, drop connections and send rubbish: half of them
+through the endpoints, half on the page, whose own events they find in its configuration. Each has a secret in a document
+of his own: seen by anybody else it is a leak. ``--first-token`` measures instead how long a visitor waits for his first
+token alone and while eight others ask. ``--fake`` runs without weights. Options after ``--`` go to app.py.
 """
 
 import argparse
 import io
 import json
-import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,15 +17,14 @@ import time
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import psutil
 
-from benchmarks.app import wait_for
-from benchmarks.visitor import MARKER, Result, Visitor
+from benchmarks.start import started
+from benchmarks.visitor import MARKER, PageVisitor, Result, Visitor
 
 QUESTIONS = ["广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？", "介绍一下广州大学"]
 SECRET_QUESTION = "保险箱的密码是什么？"
@@ -43,6 +40,16 @@ WEIGHTS = {
     "compare": 5,
     "leave": 8,
     "hostile": 9,
+}
+# The same of a visitor on the page: the handler of each event, found by its name, and how often.
+PAGE_WEIGHTS = {
+    "page ask": ("ask", 30),
+    "page secret": ("ask", 10),
+    "page stop": ("ask", 10),
+    "page leave": ("ask", 8),
+    "page files": ("ask", 8),
+    "page hostile": ("ask", 8),
+    "page extract": ("extract", 14),
 }
 WAITING_USERS = 8
 
@@ -172,6 +179,33 @@ def act(visitor: Visitor, kind: str, dice: random.Random) -> Iterator[Result]:
         yield visitor.call(kind, endpoint, *arguments)
 
 
+def act_on_page(visitor: PageVisitor, kind: str, dice: random.Random) -> Iterator[Result]:
+    """One thing that a visitor does in his browser."""
+    handler = PAGE_WEIGHTS[kind][0]
+    question = dice.choice(QUESTIONS)
+    if kind == "page extract":
+        yield visitor.act(kind, handler, RESUME * dice.randint(1, 5))
+    elif kind == "page secret":
+        yield visitor.act(kind, handler, SECRET_QUESTION)
+    elif kind == "page stop":
+        yield visitor.act(kind, handler, "写一篇一千字的文章，介绍长江", stop_after=dice.randint(0, 12))
+    elif kind == "page leave":
+        yield visitor.act(kind, handler, "写一篇一千字的文章，介绍长江", leave_after=dice.randint(0, 12))
+        visitor.renew()
+    elif kind == "page files":
+        visitor.renew()
+        text = f"保险箱的密码是 {visitor.marker}，请勿外传。\n" + "蓝鲸计划的内容很多。\n" * dice.randint(1, 300)
+        yield visitor.act(kind, handler, SECRET_QUESTION, {f"{visitor.marker}.txt": text.encode()})
+    elif kind == "page hostile" and dice.random() < 0.5:
+        name, content = dice.choice(list(FILES.items()))
+        yield visitor.act(kind, handler, question, {name: content})
+    elif kind == "page hostile":
+        call = dice.choice([call for call in HOSTILE_CALLS if call[0] == "chat" and call[1]])
+        yield visitor.act(kind, handler, call[1][0])
+    else:
+        yield visitor.act(kind, handler, question)
+
+
 FILES = hostile_files()
 
 
@@ -184,12 +218,17 @@ def soak(address: str, clients: int, minutes: float, seed: int) -> tuple[list[Re
 
     def live(number: int) -> None:
         dice = random.Random(seed + number)
-        visitor = Visitor(address)
-        todo = ["upload"]  # a secret first
+        on_page = number % 2 == 1 and bool(page_kinds)
+        visitor = PageVisitor(address) if on_page else Visitor(address)
+        weights = page_kinds if on_page else WEIGHTS
+        todo = [kind for kind in ("page files", "upload") if kind in weights]  # a secret first
         while time.monotonic() < end:
-            kind = todo.pop() if todo else dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+            kind = todo.pop() if todo else dice.choices(list(weights), list(weights.values()))[0]
             own = {visitor.marker}
-            for result in act(visitor, kind, dice):
+            done = (
+                act_on_page(visitor, kind, dice) if isinstance(visitor, PageVisitor) else act(visitor, kind, dice)
+            )
+            for result in done:
                 own.add(visitor.marker)  # an upload is by a new visitor
                 result.value = None
                 with lock:
@@ -198,6 +237,7 @@ def soak(address: str, clients: int, minutes: float, seed: int) -> tuple[list[Re
             time.sleep(dice.uniform(0, 1.5))
         visitor.close()
 
+    page_kinds = kinds_of_page(address)
     threads = [threading.Thread(target=live, args=(number,), daemon=True) for number in range(clients)]
     for thread in threads:
         thread.start()
@@ -209,19 +249,33 @@ def soak(address: str, clients: int, minutes: float, seed: int) -> tuple[list[Re
     return results, leaks
 
 
+def kinds_of_page(address: str) -> dict[str, int]:
+    """Of ``PAGE_WEIGHTS`` those that the page has a handler for, with their weights."""
+    visitor = PageVisitor(address)
+    lacking = {handler for handler, _ in PAGE_WEIGHTS.values() if visitor.private(handler) is None}
+    visitor.close()
+    if lacking:
+        print(f"网页上没有这些事件：{'、'.join(sorted(lacking))}", flush=True)
+    return {kind: weight for kind, (handler, weight) in PAGE_WEIGHTS.items() if handler not in lacking}
+
+
 def results_table(results: list[Result]) -> str:
     """One row for each kind."""
     kinds: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         kinds[result.kind].append(result)
-    lines = ["| 请求 | 成功 | 拒绝 | 忙 | 离开 | 出错 | p50 s | p95 s |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| 请求 | 成功 | 拒绝 | 忙 | 离开 | 停止 | 出错 | p50 s | p95 s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for kind, some in sorted(kinds.items()):
         counts = Counter(result.outcome for result in some)
         seconds = [result.seconds for result in some if result.outcome == "ok"]
-        shown = " | ".join(str(counts[name]) for name in ("ok", "refused", "busy", "left", "error"))
+        shown = " | ".join(str(counts[name]) for name in ("ok", "refused", "busy", "left", "stopped", "error"))
         lines.append(f"| {kind} | {shown} | {quantiles(seconds)} |")
-    first = [r.first_token_s for r in results if r.kind in ("chat", "secret") and r.first_token_s is not None]
-    lines.append(f"| 首个 token（{len(first)} 次） | | | | | | {quantiles(first)} |")
+    for name, kinds_of in (("首个 token", ("chat", "secret")), ("网页上的首个 token", ("page ask", "page secret"))):
+        first = [r.first_token_s for r in results if r.kind in kinds_of and r.first_token_s is not None]
+        lines.append(f"| {name}（{len(first)} 次） | | | | | | | {quantiles(first)} |")
     return "\n".join(lines)
 
 
@@ -260,26 +314,6 @@ def first_token(address: str, rounds: int) -> str:
     return "\n".join(lines)
 
 
-@contextmanager
-def own_server(arguments: list[str], folder: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """app.py with its log and its uploads in ``folder``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "app.py", "--profile", "embedded", "--port", str(port), *arguments]
-    environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "uploads"), "PYTHONUNBUFFERED": "1"}
-    with (folder / "log").open("wb") as log:
-        started = time.perf_counter()
-        app = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        try:
-            print(f"启动用了 {wait_for(address, app, started):.1f} s", flush=True)
-            yield address, app
-        finally:
-            app.terminate()
-            app.wait(60)
-
-
 def main() -> int:
     """Print the tables; 1 for a leak, a crash or an error."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -288,6 +322,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--url", help="a server that runs already; its process is not watched")
     parser.add_argument("--first-token", action="store_true")
+    parser.add_argument("--fake", action="store_true", help="without weights: see benchmarks/fake_app.py")
     parser.add_argument("--rounds", type=int, default=20, help="questions with --first-token")
     parser.add_argument("app", nargs="*", help="options for app.py, after --")
     options = parser.parse_args()
@@ -298,7 +333,9 @@ def main() -> int:
         return report(*soak(options.url, options.clients, options.minutes, options.seed))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with own_server(options.app, folder) as (address, app):
+        with started(folder, options.app, fake=options.fake) as served:
+            address, app = served.address, served.process
+            print(f"启动用了 {served.start_s:.1f} s", flush=True)
             if options.first_token:
                 print(first_token(address, options.rounds))
                 return 0

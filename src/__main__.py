@@ -149,12 +149,12 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
     from src.retrieval.search import check_top_k  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
-    check_message(given.question)
+    question = check_message(given.question)
     check_top_k(given.top_k, MAX_TOP_K)
     options = ChatOptions(use_knowledge=not given.no_knowledge, top_k=given.top_k)
-    answer = Answer(given.question)
+    answer = Answer(question)
     printed = 0
-    for event in Runtime(settings).chat.ask(given.question, options=options):
+    for event in Runtime(settings).chat.ask(question, options=options):
         answer.add(event)
         if not given.json and not answer.done:
             print(answer.text[printed:], end="", flush=True)

@@ -91,7 +91,9 @@ class ChatService:
         top_k = check_top_k(options.top_k, MAX_TOP_K)
         threshold = self._min_score if options.min_score is None else options.min_score
         clock = _Clock()
-        question, hits, relevant, quote = asked, (), [], None
+        question, quote = asked, None
+        hits: tuple[Hit, ...] = ()
+        relevant: list[Hit] = []
         if options.use_knowledge:
             question, hits = self._retrieve(asked, history if options.follow_up else (), top_k, threshold, extra)
             if question != asked:

@@ -54,8 +54,11 @@ def decode(
     temperature: float = 0.0,
     constraint: Constraint | None = None,
     lookup: bool = True,
+    loops_end: bool = True,
 ) -> Iterator[Step]:
     """Yield newly decided tokens, several at once where they were forced or drafted; end tokens are not yielded.
+
+    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself.
 
     An empty step is yielded between pieces of a long prompt, so that a reader can stop there too.
     """
@@ -96,7 +99,7 @@ def decode(
         ended = new[-1] in end_tokens
         if ended:
             new.pop()
-        if constraint is None:
+        if constraint is None and loops_end:
             new, looping = extend(ids, new, len(prompt))
             ended = ended or looping
         else:

@@ -4,6 +4,7 @@ import json
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import httpx
 from src.caller import ANYONE, Caller
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
+from src.language.turns import too_slow
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class ServerModel:
         url: base address, ``…/v1``.
         model: name on the server; None takes the first the server lists.
         api_key: sent as a bearer token, never logged.
+        answer_s: how long one answer may take, waiting included.
 
     Raises:
         ModelError: the server cannot be reached or lists no model.
@@ -41,7 +44,10 @@ class ServerModel:
     supports_grammar = False
     adapters: tuple[str, ...] = ()
 
-    def __init__(self, url: str, model: str | None, api_key: str | None, context_tokens: int) -> None:
+    def __init__(
+        self, url: str, model: str | None, api_key: str | None, context_tokens: int, *, answer_s: float = 300.0
+    ) -> None:
+        self._answer_s = answer_s
         self._url = url.rstrip("/")
         # An address may hold a password, and errors are shown to visitors.
         self._host = urlsplit(url).hostname or "（地址不对）"
@@ -64,7 +70,7 @@ class ServerModel:
     ) -> Iterator[str]:
         body = {
             "model": self.name,
-            "messages": [{"role": m.role, "content": m.content} for m in messages],
+            "messages": [{"role": m.role, "content": _encodable(m.content)} for m in messages],
             "max_tokens": options.max_new_tokens,
             "temperature": options.temperature,
             "stream": True,
@@ -73,8 +79,11 @@ class ServerModel:
         left = threading.Event()
         # Read in a thread, so that whoever leaves need not wait until the server says something.
         threading.Thread(target=self._read, args=(body, lines, left), daemon=True).start()
+        ends_at = time.monotonic() + self._answer_s
         try:
             while not caller.stopped:
+                if time.monotonic() > ends_at:  # a server that says nothing of use keeps the connection alive
+                    raise too_slow(self._answer_s)
                 try:
                     line = lines.get(timeout=_POLL_S)
                 except queue.Empty:
@@ -124,6 +133,11 @@ class ServerModel:
         return ModelError(f"语言模型服务返回了 {response.status_code}：请稍后再试，或请站长查看日志")
 
 
+def _encodable(text: str) -> str:
+    """``text`` without lone surrogates, which UTF-8 cannot hold and JSON can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _delta(line: str) -> str:
     """The text in one line of a server-sent event stream."""
     data = line.removeprefix("data:").strip()
@@ -131,6 +145,6 @@ def _delta(line: str) -> str:
         return ""
     try:
         choices = json.loads(data)["choices"]
-        return str(choices[0]["delta"].get("content") or "") if choices else ""
+        return _encodable(str(choices[0]["delta"].get("content") or "")) if choices else ""
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ModelError("语言模型服务送来的数据读不懂（不是 OpenAI 格式的 JSON）") from error

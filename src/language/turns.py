@@ -1,4 +1,4 @@
-"""Who gets the model next: users take turns, however much each of them asks."""
+"""A fair queue: users take turns, however much each of them asks."""
 
 import threading
 import time
@@ -7,12 +7,6 @@ from contextlib import contextmanager
 from itertools import count
 
 from src.errors import Busy, ModelError
-
-# ``stop`` is an event that nobody announces here: how often those who wait look at it.
-_LOOK_S = 0.25
-_SAY_S = 1.0
-# Who has not come back for this long may be gone without a word, and is passed over until he asks again.
-_ABSENT_S = 3.0
 
 
 class Ticket:
@@ -36,17 +30,32 @@ class Turns:
 
     Args:
         places: how many shared requests run at once.
+        user_places: how many of them may be one user's; None: all.
         max_waiting, max_per_user: how many requests may wait, of all users and of one.
         wait_s: how long a request waits at most.
+        look_s: how often those who wait look at ``stop``, an event that nobody announces here.
+        say_s: how often they are told that they still wait.
+        absent_s: who has not come back for so long may be gone without a word, and is passed over until he asks again.
     """
 
     def __init__(
-        self, places: int = 1, *, max_waiting: int = 64, max_per_user: int = 4, wait_s: float = 600.0
+        self,
+        places: int = 1,
+        *,
+        user_places: int | None = None,
+        max_waiting: int = 64,
+        max_per_user: int = 4,
+        wait_s: float = 600.0,
+        look_s: float = 0.25,
+        say_s: float = 1.0,
+        absent_s: float = 3.0,
     ) -> None:
         self.places = places
+        self.user_places = places if user_places is None else user_places
         self.max_waiting = max_waiting
         self.max_per_user = max_per_user
         self.wait_s = wait_s
+        self._look_s, self._say_s, self._absent_s = look_s, say_s, absent_s
         # Reentrant, because an iterator that was dropped without being closed is left wherever Python collects it.
         self._lock = threading.RLock()
         self._numbers = count()
@@ -91,8 +100,8 @@ class Turns:
                 now = time.monotonic()
                 if now - ticket.entered > self.wait_s:
                     raise ModelError(f"排队超过了 {_minutes(self.wait_s)}，还没有轮到：请过一会儿再试")
-                if ahead == said and now - said_at < _SAY_S:
-                    ticket.changed.wait(_LOOK_S)
+                if ahead == said and now - said_at < self._say_s:
+                    ticket.changed.wait(self._look_s)
                     continue
                 ticket.left_at = now
             said, said_at = ahead, now
@@ -116,6 +125,8 @@ class Turns:
     def _starts(self, ticket: Ticket) -> bool:
         """Take the turn if it is the ticket's."""
         if self._running and not (ticket.shared and self._running[0].shared and len(self._running) < self.places):
+            return False
+        if self._has_all_places(ticket.user):
             return False
         if self._order()[0] is not ticket:
             return False
@@ -142,15 +153,19 @@ class Turns:
     def _ahead(self, ticket: Ticket) -> int:
         return len(self._running) + self._order().index(ticket)
 
+    def _has_all_places(self, user: str) -> bool:
+        return sum(running.user == user for running in self._running) >= self.user_places
+
     def _order(self) -> list[Ticket]:
-        """The tickets that wait, as they would go if nobody came or left; those who are absent last."""
+        """The tickets that wait, as they would go if nobody came or left; last those who are absent or whose user has
+        all the places that he may have."""
         now = time.monotonic()
         present: dict[str, list[Ticket]] = {}
-        absent = []
+        later_on = []
         for ticket in list(self._waiting):
-            gone = ticket.left_at is not None and now - ticket.left_at > _ABSENT_S
-            if gone:
-                absent.append(ticket)
+            gone = ticket.left_at is not None and now - ticket.left_at > self._absent_s
+            if gone or self._has_all_places(ticket.user):
+                later_on.append(ticket)
             else:
                 present.setdefault(ticket.user, []).append(ticket)
         since = {user: max(self._last.get(user, 0), own[0].number) for user, own in present.items()}
@@ -167,7 +182,7 @@ class Turns:
             since[user] = later
             if not present[user]:
                 del present[user]
-        return order + absent
+        return order + later_on
 
 
 def too_slow(answer_s: float) -> ModelError:

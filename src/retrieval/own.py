@@ -33,7 +33,7 @@ class OwnDocuments:
         self._parser = parser
         self._documents: dict[str, list[Document]] = {}
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
         self.characters = 0
 
     def add(self, paths: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
@@ -100,14 +100,13 @@ class OwnDocuments:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        if self._waiting >= MAX_WAITING:
-            raise Busy(f"您已有 {self._waiting} 次上传在处理，请等其中一次有了结果再试")
-        self._waiting += 1
+        if not self._places.acquire(blocking=False):
+            raise Busy(f"您已有 {MAX_WAITING} 次上传在处理，请等其中一次有了结果再试")
         try:
             with self._lock:
                 yield
         finally:
-            self._waiting -= 1
+            self._places.release()
 
 
 def _characters(documents: Sequence[Document]) -> int:

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.events import api
 
 from src.chat.answer import Answer
-from src.chat.service import ChatOptions, parse_history
+from src.chat.service import ChatOptions, check_message, parse_history
 from src.errors import InputError
 from src.extraction.events import Queued
 from src.ui.context import MODEL, SEARCH, UPLOAD, Context, raising
@@ -39,9 +39,9 @@ def build(context: Context) -> None:
             use_knowledge: 是否先检索知识库。Whether to search the knowledge base first.
             top_k: 最多用几条资料，1 到 20。How many passages at most.
         """
-        options = ChatOptions(use_knowledge=_flag(use_knowledge, "use_knowledge"), top_k=top_k)
         with calls.open("chat", request, message, history) as call:
-            answer = Answer(message)
+            options = ChatOptions(use_knowledge=_flag(use_knowledge, "use_knowledge"), top_k=top_k)
+            answer = Answer(check_message(message))
             extra = sessions.documents_of(request)
             events = runtime.chat.ask(message, parse_history(history), call.caller, options, extra)
             for event in call.follow(events):
@@ -59,7 +59,8 @@ def build(context: Context) -> None:
             top_k: 最多用几条资料，1 到 20。How many passages at most.
         """
         with calls.open("compare", request, message) as call:
-            answers = {"without": Answer(message), "with": Answer(message)}
+            asked = check_message(message)
+            answers = {"without": Answer(asked), "with": Answer(asked)}
             extra = sessions.documents_of(request)
             for side, event in runtime.chat.compare(message, call.caller, top_k, extra):
                 call.note(event)
@@ -121,7 +122,7 @@ def build(context: Context) -> None:
             files: 要加入的文件。The files.
         """
         with calls.open("upload", request, kind="upload") as call:
-            value = sessions.of(request).documents.add([Path(file) for file in files or []])
+            value = sessions.of(request).add([Path(file) for file in files or []])
             call.gave(value)
             return value
 

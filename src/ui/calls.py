@@ -1,6 +1,8 @@
 """Calls from the moment they are let in until they have left: their limits, their line in the log, the app's health.
 
-Nothing waits here. Calls of the model wait in its fair queue (``language/turns.py``), all others in gradio's.
+Gradio's queue serves first come, first served, so it lets all of these in. Calls of the model wait in the model's own
+fair queue (``language/turns.py``); searches and uploads in one of the same kind here, so that who sends thirty leaves
+room for others.
 """
 
 import ipaddress
@@ -18,6 +20,7 @@ import gradio as gr
 from src.caller import Caller
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
 from src.language.base import Queued
+from src.language.turns import Turns
 from src.ui.log import Record, characters, tag_of
 from src.ui.session import connection_of
 
@@ -27,11 +30,17 @@ T = TypeVar("T")
 # Of a kind's calls: one visitor's at most a quarter, those from one public address at most half.
 _VISITOR_SHARE = 4
 _ADDRESS_SHARE = 2
-# So many failures of the model in a row, the last one no longer ago than this, and it is called unusable.
+# Searches at once, and uploads, each of another visitor.
+_PLACES = 4
+# So many failures of the model in a row and it is called unusable.
 _FAILURES = 3
-_FAILED_S = 60.0
 # Gradio's own number of threads, for what is quick.
 _QUICK_THREADS = 40
+
+
+# A kind's calls of all, of one visitor or from one address. Visitors make up their session hashes, so that one may look
+# like an address.
+_Who = tuple[Kind, Literal["all", "visitor", "address"], str]
 
 
 @dataclass
@@ -50,9 +59,9 @@ class Call:
             yield event
 
     def note(self, event: object) -> None:
-        """Keep whether the call waits for the model, and for how long it has."""
-        self.queued = isinstance(event, Queued)
-        if self.queued:
+        """Keep whether the call waits, and for how long it has."""
+        waited, self.queued = self.queued, isinstance(event, Queued)
+        if waited or self.queued:
             self.record.wait_s = time.perf_counter() - self.started
 
     def gave(self, result: object, hits: int | None = None) -> None:
@@ -62,15 +71,25 @@ class Call:
 
 
 class Calls:
-    """All calls of one app, at most ``limits[kind]`` of a kind at once."""
+    """All calls of one app, at most ``limits[kind]`` of a kind at once, those included that wait.
 
-    def __init__(self, queue_size: int) -> None:
+    Args:
+        queue_size: how many calls of the model.
+        failed_s: how long the model is called unusable after failures.
+    """
+
+    def __init__(self, queue_size: int, *, failed_s: float = 60.0) -> None:
         # A batch is hours long, but its share of the model is that of one question at a time.
         self.limits: dict[Kind, int] = {
             "model": queue_size, "batch": max(8, queue_size // 2), "search": 2 * queue_size, "upload": queue_size,
         }  # fmt: skip
+        self._turns: dict[Kind, Turns] = {
+            kind: Turns(_PLACES, user_places=1, max_waiting=self.limits[kind], max_per_user=self.limits[kind])
+            for kind in ("search", "upload")
+        }  # fmt: skip
+        self._failed_s = failed_s
         self._lock = threading.Lock()
-        self._inside: Counter[tuple[Kind, str]] = Counter()  # by kind and "", visitor or address
+        self._inside: Counter[_Who] = Counter()
         self._open: dict[int, Call] = {}
         self._failures = 0
         self._failed_at = 0.0
@@ -98,23 +117,24 @@ class Calls:
         record = Record(endpoint, tag_of(visitor), characters_in=characters(received))
         call = Call(Caller(visitor, stop or Event()), record)
         outcome = "done"
-        keys = [(kind, ""), (kind, visitor)]
+        whose: list[_Who] = [(kind, "all", ""), (kind, "visitor", visitor)]
         if address := public_address(_host(request)):
-            keys.append((kind, f"@{address}"))
+            whose.append((kind, "address", address))
         try:
             with self._lock:
-                self._check_room(*keys)
-                self._inside.update(set(keys))
+                self._check_room(*whose)
+                self._inside.update(whose)
                 self._open[id(call)] = call
             try:
-                yield call
-                if call.caller.stopped:
-                    outcome = "stopped"
+                with self._turn(kind, call):
+                    yield call
+                    if call.caller.stopped:
+                        outcome = "stopped"
             finally:
                 call.caller.stop.set()
                 with self._lock:
                     self._open.pop(id(call))
-                    self._inside.subtract(set(keys))
+                    self._inside.subtract(whose)
                     self._inside += Counter()  # drops what has come to zero
         except BaseException as error:
             outcome = _outcome(error)
@@ -125,17 +145,34 @@ class Calls:
             record.duration_s = time.perf_counter() - call.started
             record.write()
 
+    @contextmanager
+    def _turn(self, kind: Kind, call: Call) -> Iterator[None]:
+        """The call's turn, after a wait; at once where it waits elsewhere."""
+        turns = self._turns.get(kind)
+        if turns is None:
+            yield
+            return
+        with turns.enter(call.caller.user, shared=True) as ticket:
+            for ahead in turns.wait(ticket, call.caller.stop):
+                call.note(Queued(ahead))
+            call.note(None)
+            call.caller.check()
+            yield
+
+    def __len__(self) -> int:
+        return len(self._open)
+
     def waiting(self) -> int:
-        """How many calls wait for the model."""
+        """How many calls wait for the model or for a place."""
         with self._lock:
             return sum(call.queued for call in self._open.values())
 
     def model_fails(self) -> bool:
-        """Whether the model failed several times in a row just now; a success ends that, and so does a minute."""
+        """Whether the model failed several times in a row just now; a success ends that, and so does time."""
         with self._lock:
-            return self._failures >= _FAILURES and time.monotonic() - self._failed_at < _FAILED_S
+            return self._failures >= _FAILURES and time.monotonic() - self._failed_at < self._failed_s
 
-    def _check_room(self, total: tuple[Kind, str], visitor: tuple[Kind, str], *address: tuple[Kind, str]) -> None:
+    def _check_room(self, total: _Who, visitor: _Who, *address: _Who) -> None:
         limit = self.limits[total[0]]
         if self._inside[total] >= limit:
             raise Busy(f"现在请求太多（{limit} 个正在处理或排队），请过一会儿再试")

@@ -5,7 +5,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import gradio as gr
 
@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Views = Iterator[Any]
 
-# Calls of the model wait in its own fair queue, so gradio's lets all of them in.
+# These wait in fair queues (``calls``, and the model's own), so gradio's, which is not fair, lets all of them in.
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": None}
 BATCH: dict[str, Any] = {"concurrency_id": "batch", "concurrency_limit": None}
-SEARCH: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": 4}
-UPLOAD: dict[str, Any] = {"concurrency_id": "upload", "concurrency_limit": 4}
+SEARCH: dict[str, Any] = {"concurrency_id": "search", "concurrency_limit": None}
+UPLOAD: dict[str, Any] = {"concurrency_id": "upload", "concurrency_limit": None}
 # Bookkeeping that must not wait behind anything. Through the queue all the same: errors of handlers outside it are
 # never shown on the page.
 QUICK: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
@@ -63,10 +63,8 @@ class Context:
 
 
 def skips(outputs: Any) -> Any:
-    """The value of a handler that changes none of ``outputs``."""
-    if outputs is None:
-        return None
-    return (gr.skip(),) * len(outputs) if isinstance(outputs, Sequence) else gr.skip()
+    """The value of a handler that changes none of ``outputs``; gradio takes one for all of them."""
+    return None if outputs is None else gr.skip()
 
 
 def raising(handler: Handler) -> Handler:
@@ -79,8 +77,9 @@ def _told(handler: Handler, words: Words, nothing: Any) -> Handler:
 
     def tell(error: Exception) -> Any:
         if not isinstance(error, YuanZhiError):
-            raise message_of(error, words)
-        gr.Warning(words.error(str(error)), title=words("提示"))
+            _raise(message_of(error, words))
+        if not isinstance(error, Stopped):  # whoever stopped it knows
+            gr.Warning(words.error(str(error)), title=words("提示"))
         return nothing
 
     return _wrapped(handler, tell)
@@ -121,7 +120,7 @@ def message_of(error: Exception, words: Words) -> gr.Error:
     return gr.Error(words("出了意料之外的错误，已记入日志。请重试"), title=words("提示"), print_exception=False)
 
 
-def _raise(error: gr.Error) -> Any:
+def _raise(error: gr.Error) -> NoReturn:
     raise error from None
 
 

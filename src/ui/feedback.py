@@ -36,11 +36,13 @@ def rate(path: Path, turn: Turn, liked: bool) -> bool:
     return True
 
 
-def record(path: Path, *, liked: bool, question: str, answer: str, sources: list[str]) -> None:
+def record(
+    path: Path, *, liked: bool, question: str, answer: str, sources: list[str], max_bytes: int = MAX_BYTES
+) -> None:
     """Append one line of JSON; only the owner can read the file.
 
     What cannot be written is left out with a line in the log, because the visitor cannot help it: the disk is full,
-    or the file has come to ``MAX_BYTES``.
+    or the file has come to ``max_bytes``.
     """
     row = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -54,8 +56,8 @@ def record(path: Path, *, liked: bool, question: str, answer: str, sources: list
         with _lock:
             file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                if os.fstat(file).st_size + len(line) > MAX_BYTES:
-                    log.warning("评价没有记下：%s 已满（%d MB），请移走它", path, MAX_BYTES >> 20)
+                if os.fstat(file).st_size + len(line) > max_bytes:
+                    log.warning("评价没有记下：%s 已满（%d MB），请移走它", path, max_bytes >> 20)
                     return
                 os.fchmod(file, 0o600)  # it may have been there before
                 os.write(file, line)

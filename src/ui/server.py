@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 
 from src.runtime import Runtime
 from src.ui import health
-from src.ui.admission import MAX_QUEUED, Admission, UploadBudget
+from src.ui.admission import MAX_QUEUED, Admission, CallBudget, UploadBudget
 from src.ui.calls import Calls
 from src.ui.context import log, message_of
 from src.ui.page_language import PageLanguage
@@ -76,7 +76,7 @@ def launch_options(runtime: Runtime, calls: Calls) -> dict[str, Any]:
         "app_kwargs": {
             "routes": [health.route(runtime, calls)],
             "middleware": [
-                Middleware(Admission, uploads=UploadBudget(Path(get_upload_folder()))),
+                Middleware(Admission, uploads=UploadBudget(Path(get_upload_folder())), calls=CallBudget()),
                 Middleware(PageLanguage),
             ],
         },

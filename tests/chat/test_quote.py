@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from src.chat.quote import best_sentence
-from src.chat.types import Answer, Quote
+from src.chat.types import Quote
 from src.embedding.fake import HashingEmbedder
 from src.knowledge.types import Chunk, Document
 from src.retrieval.indexing import base_of
@@ -78,12 +78,3 @@ def test_another_wording_finds_its_sentence() -> None:
     scores = retriever.suits("羊城的面积", [("", "广州的面积是七千平方公里。"), ("", "长江的长度是六千公里。")])
     assert scores.shape == (2,)
     assert np.diff(scores)[0] < -0.5
-
-
-def test_the_quote_is_written_unless_the_answer_says_just_that() -> None:
-    quote = Quote(2, "它在2000年合并组建。", 0, 11)
-    answer = Answer("2000年。", "?", done=True, quote=quote)
-    assert answer.written == "2000年。\n\n原文：“它在2000年合并组建。”[2]"
-    assert answer.to_json()["answer"] == answer.written
-    assert Answer("2000年。", "?", quote=quote).written == "2000年。"
-    assert Answer("广州大学：它在２０００年合并组建", "?", done=True, quote=quote).written.endswith("合并组建")

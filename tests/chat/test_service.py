@@ -1,12 +1,14 @@
 """RAG chat over a real index with fakes for the two models."""
 
-import threading
-from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from src.caller import Caller
+from src.chat.answer import REFUSAL, Answer
+from src.chat.events import Delta, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, POINTED
-from src.chat.service import REFUSAL, ChatService, parse_history
+from src.chat.service import ChatOptions, ChatService, parse_history
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, ModelError
 from src.knowledge.types import Document
@@ -37,21 +39,56 @@ def service(retriever: Retriever, model: FakeModel, max_new_tokens: int = 200) -
     return ChatService(model, retriever, min_score=0.2, max_new_tokens=max_new_tokens)
 
 
+def ask(chat: ChatService, message: str, history: Any = (), extra: Any = None, **options: Any) -> Answer:
+    return Answer.of(message, chat.ask(message, history, options=ChatOptions(**options), extra=extra))
+
+
 def prompt_of(model: FakeModel) -> str:
     return "\n".join(message.content for message in model.calls[-1][0])
 
 
-def test_an_answer_grows_and_ends_with_its_support(retriever) -> None:
-    model = FakeModel(lambda _: "办学历史可以追溯到1927年。它很有名。")
-    answers = list(service(retriever, model).stream("广州大学的办学历史可以追溯到哪一年？"))
-    assert [a.done for a in answers] == [False] * (len(answers) - 1) + [True]
-    assert answers[0].hits[0].chunk.doc_id == "gzhu"
-    assert answers[0].text == ""
-    texts = [a.text for a in answers]
-    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
-    assert [s.rank for s in answers[-1].support] == [1, None]
-    assert {"retrieve", "first_token", "total"} <= set(answers[-1].timings_ms)
+def test_events_come_in_their_order(retriever) -> None:
+    text = "办学历史可以追溯到1927年。它很有名。"
+    model = FakeModel(lambda _: text)
+    question = "广州大学的办学历史可以追溯到哪一年？"
+    retrieved, quoted, *deltas, supported, finished = service(retriever, model).ask(question)
+    assert isinstance(retrieved, Retrieved)
+    assert retrieved.hits[0].chunk.doc_id == "gzhu"
+    assert isinstance(quoted, Quoted)
+    assert deltas == [Delta(character) for character in text]
+    assert isinstance(supported, Supported)
+    assert [s.rank for s in supported.support] == [1, None]
+    assert isinstance(finished, Finished)
+    assert not finished.refused
+    times = finished.timings_ms
+    assert list(times) == ["retrieve", "first_token", "total"]
+    assert retrieved.duration_ms == times["retrieve"] <= times["first_token"] <= times["total"]
     assert "1927" in prompt_of(model)
+
+
+def test_what_the_model_says_of_its_queue_is_passed_on(retriever) -> None:
+    class Busy(FakeModel):
+        def stream(self, messages, options, caller):
+            yield from (Queued(2), Queued(1), "")
+            yield from super().stream(messages, options, caller)
+
+    events = list(service(retriever, Busy(lambda _: "好")).ask("你好", options=ChatOptions(use_knowledge=False)))
+    assert events[:-1] == [Queued(2), Queued(1), Delta(""), Delta("好")]
+    assert events[-1].timings_ms.keys() == {"first_token", "total"}
+
+
+def test_the_caller_reaches_the_model(retriever) -> None:
+    users = []
+
+    class Named(FakeModel):
+        def stream(self, messages, options, caller):
+            users.append(caller.user)
+            return super().stream(messages, options, caller)
+
+    chat = service(retriever, Named())
+    list(chat.ask("广州大学", caller=Caller("a")))
+    list(chat.compare("广州大学", Caller("b")))
+    assert users == ["a", "b", "b"]
 
 
 def test_the_best_sentence_is_quoted_and_pointed_out_to_a_model_that_reads_better_so(retriever) -> None:
@@ -59,45 +96,46 @@ def test_the_best_sentence_is_quoted_and_pointed_out_to_a_model_that_reads_bette
     for prompt, times in ((COURSE, 1), (POINTED, 2)):
         model = FakeModel(lambda _: "羊城。")
         chat = ChatService(model, retriever, min_score=0.2, max_new_tokens=200, prompt=prompt)
-        answers = list(chat.stream(question))
-        quote = answers[0].quote
-        assert quote == answers[-1].quote
+        answer = ask(chat, question)
+        quote = answer.quote
         assert quote is not None
-        assert answers[-1].hits[quote.rank - 1].chunk.text[quote.start : quote.end] == quote.text == TEXTS["gz"]
+        assert answer.hits[quote.rank - 1].chunk.text[quote.start : quote.end] == quote.text == TEXTS["gz"]
         assert prompt_of(model).count(TEXTS["gz"]) == times
-        assert answers[-1].to_json()["answer"] == f"羊城。\n\n原文：“{TEXTS['gz']}”[1]"
-    without = list(service(retriever, FakeModel()).stream(question, use_knowledge=False))[-1]
-    assert without.quote is None
+        assert answer.to_json()["answer"] == f"羊城。\n\n原文：“{TEXTS['gz']}”[1]"
+    assert ask(service(retriever, FakeModel()), question, use_knowledge=False).quote is None
 
 
 def test_nothing_relevant_does_not_ask_the_model(retriever) -> None:
     model = FakeModel()
-    last = list(service(retriever, model).stream("怎样更换自行车的内胎"))[-1]
-    assert last.refused
-    assert last.text == REFUSAL
+    retrieved, finished = service(retriever, model).ask("怎样更换自行车的内胎")
+    assert isinstance(retrieved, Retrieved)
+    assert finished == Finished(refused=True, timings_ms={"retrieve": retrieved.duration_ms})
+    assert Answer.of("怎样更换自行车的内胎", [retrieved, finished]).text == REFUSAL
     assert model.calls == []
 
 
 def test_without_knowledge_nothing_is_searched(retriever) -> None:
     model = FakeModel(lambda _: "你好！")
     history = [Message("user", "早"), Message("assistant", "早上好")]
-    last = list(service(retriever, model).stream("你好", history, use_knowledge=False))[-1]
+    last = ask(service(retriever, model), "你好", history, use_knowledge=False)
     assert (last.text, last.hits, last.support) == ("你好！", (), ())
     assert [m.content for m in model.calls[0][0][1:]] == ["早", "早上好", "你好"]
 
 
 def test_a_follow_up_searches_for_its_subject(retriever) -> None:
     history = [Message("user", "介绍一下广州大学"), Message("assistant", "一所大学。")]
-    last = list(service(retriever, FakeModel()).stream("它的主校区在哪个区？", history))[-1]
+    rewritten, retrieved, *rest = service(retriever, FakeModel()).ask("它的主校区在哪个区？", history)
+    assert rewritten == Rewritten("广州大学的主校区在哪个区？")
+    last = Answer.of("它的主校区在哪个区？", [rewritten, retrieved, *rest])
     assert last.question == "广州大学的主校区在哪个区？"
-    assert last.follow_up
+    assert last.is_follow_up
     assert last.hits[0].chunk.doc_id == "gzhu"
 
 
 def test_a_follow_up_can_be_left_as_it_is(retriever) -> None:
     history = [Message("user", "介绍一下广州大学"), Message("assistant", "一所大学。")]
-    last = list(service(retriever, FakeModel()).stream("它的主校区在哪个区？", history, rewrite=False))[-1]
-    assert (last.question, last.follow_up) == ("它的主校区在哪个区？", False)
+    last = ask(service(retriever, FakeModel()), "它的主校区在哪个区？", history, follow_up=False)
+    assert (last.question, last.is_follow_up) == ("它的主校区在哪个区？", False)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +145,14 @@ def test_without_a_subject_the_search_decides(before: str, searched: str) -> Non
     texts = {"hj": "海岬大学有三个校区。", "gzhu": "广州大学有两个校区。", "cj": "长江向东流。"}
     chat = service(Retriever(index_of(texts), HashingEmbedder()), FakeModel())
     history = [Message("user", before), Message("assistant", "好。")]
-    assert list(chat.stream("有几个校区？", history))[-1].question == searched
+    assert ask(chat, "有几个校区？", history).question == searched
 
 
 def test_the_threshold_of_a_call_decides_whether_it_refuses(retriever) -> None:
     chat = service(retriever, FakeModel(lambda _: "答。"))
-    score = next(chat.stream("广州大学")).hits[0].score
-    assert list(chat.stream("广州大学", min_score=min(1.0, score + 0.01)))[-1].refused
-    assert not list(chat.stream("广州大学", min_score=score))[-1].refused
+    score = next(chat.ask("广州大学")).hits[0].score
+    assert ask(chat, "广州大学", min_score=min(1.0, score + 0.01)).refused
+    assert not ask(chat, "广州大学", min_score=score).refused
 
 
 def test_passages_that_disagree_are_named() -> None:
@@ -125,32 +163,33 @@ def test_passages_that_disagree_are_named() -> None:
         min_score=0.0,
         max_new_tokens=99,
     )
-    last = list(chat.stream("云岭大学创办于哪一年？"))[-1]
+    last = ask(chat, "云岭大学创办于哪一年？")
     assert [{c.value, c.other_value} for c in last.conflicts] == [{"1927年", "1928年"}]
-    assert set(last.to_json()) == {"answer", "done", "question", "hits", "support", "refused", "timings_ms"}
+    assert set(last.to_json()) == {
+        "answer", "done", "question", "hits", "support", "refused", "span", "answerable", "timings_ms",
+    }  # fmt: skip
     assert set(last.to_json()["support"][0]) == {"sentence", "rank", "score"}
 
 
 def test_a_sessions_own_documents_are_searched_and_only_there(retriever) -> None:
     extra = index_of({"mine": "蓝鲸计划的负责人是赵小满。"})
     chat = service(retriever, FakeModel())
-    with_mine = list(chat.stream("蓝鲸计划的负责人是谁？", extra=extra))[-1]
+    with_mine = ask(chat, "蓝鲸计划的负责人是谁？", extra=extra)
     assert with_mine.hits[0].chunk.doc_id == "mine"
-    assert all(h.chunk.doc_id != "mine" for h in list(chat.stream("蓝鲸计划的负责人是谁？"))[-1].hits)
+    assert all(h.chunk.doc_id != "mine" for h in ask(chat, "蓝鲸计划的负责人是谁？").hits)
 
 
 @pytest.mark.parametrize("how", ["close", "event"])
 def test_a_stop_frees_the_model_at_once(retriever, how: str) -> None:
     model = FakeModel(lambda _: "很长的回答" * 100)
-    stop = threading.Event()
-    answers = service(retriever, model).stream("广州大学", stop=stop)
-    next(answers)
-    next(answers)
+    caller = Caller()
+    events = service(retriever, model).ask("广州大学", caller=caller)
+    assert any(event == Delta("很") for event in events)
     if how == "close":
-        answers.close()
+        events.close()
     else:
-        stop.set()
-        assert not any(a.done for a in answers)
+        caller.stop.set()
+        assert list(events) == []
     assert (model.finished, model.abandoned) == (0, 1)
 
 
@@ -160,7 +199,7 @@ def test_a_long_prompt_is_shortened_at_the_passages_never_at_the_question() -> N
     model = FakeModel()
     model.context_tokens = 700
     chat = ChatService(model, Retriever(index_of(texts), HashingEmbedder()), min_score=0.0, max_new_tokens=100)
-    last = list(chat.stream(question, top_k=6))[-1]
+    last = ask(chat, question, top_k=6)
     assert question in prompt_of(model)
     assert model.count_tokens(model.calls[-1][0]) <= 600
     assert "[1]" in prompt_of(model)
@@ -173,7 +212,7 @@ def test_one_passage_that_is_too_long_is_cut_not_dropped() -> None:
     model.context_tokens = 420
     texts = {"d": "长江第一段：" + "江水向东流入大海沿岸城市很多" * 18}
     chat = ChatService(model, Retriever(index_of(texts), HashingEmbedder()), min_score=0.0, max_new_tokens=100)
-    list(chat.stream("长江沿岸城市有哪些？"))
+    ask(chat, "长江沿岸城市有哪些？")
     assert "长江沿岸城市有哪些？" in prompt_of(model)
     assert "江水向东流入大海" in prompt_of(model)
     assert model.count_tokens(model.calls[-1][0]) <= 320
@@ -183,33 +222,42 @@ def test_a_question_that_alone_does_not_fit_is_refused(retriever) -> None:
     model = FakeModel()
     model.context_tokens = 300
     with pytest.raises(InputError, match="太长"):
-        list(service(retriever, model, max_new_tokens=200).stream("问" * 200, use_knowledge=False))
+        ask(service(retriever, model, max_new_tokens=200), "问" * 200, use_knowledge=False)
 
 
 def test_compare_gives_both_answers_one_after_the_other(retriever) -> None:
     model = FakeModel(lambda messages: "有" if "背景" in messages[-1].content else "无")
-    last = list(service(retriever, model).compare("广州大学"))[-1]
-    assert last.without == "无"
-    assert last.with_knowledge.text == "有"
-    assert last.with_knowledge.done
-    assert set(last.to_json()) == {"without", "with"}
+    events = list(service(retriever, model).compare("广州大学"))
+    sides = [side for side, _ in events]
+    assert sides == sorted(sides, reverse=True)
+    without, grounded = (Answer.of("广州大学", (e for s, e in events if s == side)) for side in ("without", "with"))
+    assert (without.text, without.hits, without.done) == ("无", (), True)
+    assert (grounded.text, grounded.done) == ("有", True)
+    assert grounded.hits
+
+
+def test_a_comparison_that_is_stopped_does_not_begin_the_second_answer(retriever) -> None:
+    model, caller = FakeModel(lambda _: "很长的回答" * 100), Caller()
+    for _ in service(retriever, model).compare("广州大学", caller):
+        caller.stop.set()
+    assert len(model.calls) == 1
 
 
 @pytest.mark.parametrize("message", ["", " \n", "\x00\u200b", None, 3, "长" * 2001])
 def test_a_message_that_cannot_be_used(retriever, message: object) -> None:
     with pytest.raises(InputError):
-        list(service(retriever, FakeModel()).stream(message))
+        list(service(retriever, FakeModel()).ask(message))
 
 
 @pytest.mark.parametrize("top_k", [0, 21, -1, 1.5, "4", None, True])
 def test_a_top_k_that_cannot_be_used(retriever, top_k: object) -> None:
     with pytest.raises(InputError, match="top_k"):
-        list(service(retriever, FakeModel()).stream("广州", top_k=top_k))
+        ask(service(retriever, FakeModel()), "广州", top_k=top_k)
 
 
 def test_a_failing_model_is_passed_on(retriever) -> None:
     with pytest.raises(ModelError):
-        list(service(retriever, FakeModel(fails=True)).stream("广州大学"))
+        ask(service(retriever, FakeModel(fails=True)), "广州大学")
 
 
 def test_history_as_clients_send_it() -> None:

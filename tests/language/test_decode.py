@@ -31,26 +31,24 @@ def run(model: object, prompt: list[int], count: int, **options: object) -> list
 
 @pytest.mark.parametrize("lookup", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 40, 300])
-def test_greedy_equals_generate(tiny, monkeypatch, length: int, lookup: bool) -> None:
-    monkeypatch.setattr(module, "is_looping", lambda ids, n: False)
+def test_greedy_equals_generate(tiny, length: int, lookup: bool) -> None:
     model, _ = tiny
     generator = torch.Generator().manual_seed(length)
     # A small alphabet makes repeated n-grams, so that drafts happen and are wrong as often as right.
     prompt = torch.randint(0, 6, (length,), generator=generator).tolist()
-    assert run(model, prompt, 40, lookup=lookup) == greedy(model, prompt, 40)
+    assert run(model, prompt, 40, lookup=lookup, loops_end=False) == greedy(model, prompt, 40)
 
 
-def test_drafts_save_forward_passes(tiny, monkeypatch) -> None:
+def test_drafts_save_forward_passes(tiny) -> None:
     model, _ = tiny
-    monkeypatch.setattr(module, "is_looping", lambda ids, n: False)
     passes = []
     handle = model.register_forward_hook(lambda *_: passes.append(1))
     try:
         prompt = [1, 2, 3, 4] * 10
-        copied = run(model, prompt, 60, lookup=True)
+        copied = run(model, prompt, 60, lookup=True, loops_end=False)
         with_drafts = len(passes)
         passes.clear()
-        assert run(model, prompt, 60, lookup=False) == copied
+        assert run(model, prompt, 60, lookup=False, loops_end=False) == copied
     finally:
         handle.remove()
     assert with_drafts < len(passes)

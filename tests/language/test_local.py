@@ -3,7 +3,7 @@
 import pickle
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,10 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from src.caller import Caller
 from src.errors import Busy, ModelError
 from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, Message, Piece
+from src.language.base import GenerationOptions, Message, Piece, Queued
 from src.language.int8 import Int8Linear, quantize_rows
 from src.language.local import LocalModel, load_local
 from tests.tiny import tiny_checkpoint
@@ -42,6 +43,10 @@ def text(model: LocalModel, **more: object) -> str:
     return "".join(model.stream(ASK, options(**more)))
 
 
+def answered(items: Iterable[str | Queued]) -> str:
+    return "".join(item for item in items if isinstance(item, str))
+
+
 def random_adapter(base: Path, folder: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
@@ -58,10 +63,10 @@ def test_the_same_question_gets_the_same_answer(model: LocalModel) -> None:
 
 
 def test_a_stop_frees_the_model_within_a_token(model: LocalModel) -> None:
-    stop = threading.Event()
-    pieces = model.stream(ASK, options(500), stop)
+    caller = Caller()
+    pieces = model.stream(ASK, options(500), caller)
     next(pieces)
-    stop.set()
+    caller.stop.set()
     assert list(pieces) == []
     assert text(model)
 
@@ -76,15 +81,15 @@ def test_leaving_frees_the_model(model: LocalModel) -> None:
 def test_who_gives_up_waiting_never_gets_a_turn(model: LocalModel) -> None:
     first = model.stream(ASK, options(500, grammar=ENDLESS))
     next(first)
-    stop = threading.Event()
-    got: list[str] = []
-    waiting = threading.Thread(target=lambda: got.extend(model.stream(ASK, options(), stop)))
+    caller = Caller()
+    got: list[str | Queued] = []
+    waiting = threading.Thread(target=lambda: got.extend(model.stream(ASK, options(), caller)))
     waiting.start()
     time.sleep(0.2)
-    stop.set()
+    caller.stop.set()
     waiting.join(5)
     assert not waiting.is_alive()
-    assert "".join(got) == ""
+    assert got == [Queued(1)]
     first.close()
     assert text(model)
 
@@ -95,7 +100,7 @@ def test_many_askers_at_once_each_get_their_own_answer(model: LocalModel) -> Non
     together: dict[int, str] = {}
     threads = [
         threading.Thread(
-            target=lambda i=i: together.update({i: "".join(model.stream(asked[i], options(), user=f"{i}"))})
+            target=lambda i=i: together.update({i: answered(model.stream(asked[i], options(), Caller(f"{i}")))})
         )
         for i in range(6)
     ]
@@ -107,16 +112,16 @@ def test_many_askers_at_once_each_get_their_own_answer(model: LocalModel) -> Non
 
 
 def test_who_waits_is_told_how_many_are_ahead(model: LocalModel) -> None:
-    first, second = (model.stream(ASK, options(300, grammar=ENDLESS), user=user) for user in "ab")
+    first, second = (model.stream(ASK, options(300, grammar=ENDLESS), Caller(user)) for user in "ab")
     next(first)
-    waiting = model.stream(ASK, options(), user="c")
-    assert next(second).ahead == 1
-    assert next(waiting).ahead == 2
+    waiting = model.stream(ASK, options(), Caller("c"))
+    assert next(second) == Queued(1)
+    assert next(waiting) == Queued(2)
     first.close()
-    assert next(piece for piece in second if piece.ahead is None) is not None
-    assert next(waiting).ahead == 1
+    assert any(isinstance(item, Piece) for item in second)
+    assert next(waiting) == Queued(1)
     second.close()
-    assert all(piece.ahead is None for piece in waiting)
+    assert all(isinstance(item, Piece) for item in waiting)
 
 
 def test_too_many_requests_of_one_user_are_refused(model: LocalModel) -> None:
@@ -127,11 +132,11 @@ def test_too_many_requests_of_one_user_are_refused(model: LocalModel) -> None:
         next(one)
     with pytest.raises(Busy, match="您已有"):
         next(model.stream(ASK, options()))
-    other = model.stream(ASK, options(), user="other")
-    assert next(other).ahead == 1  # before those who have an answer already
+    other = model.stream(ASK, options(), Caller("other"))
+    assert next(other) == Queued(1)  # before those who have an answer already
     for one in [first, *waiting]:
         one.close()
-    assert "".join(other) == text(model)
+    assert answered(other) == text(model)
 
 
 def test_an_answer_that_takes_too_long_is_ended(model: LocalModel) -> None:
@@ -200,11 +205,13 @@ def test_plain_answers_between_others_never_see_an_adapter(model: LocalModel, fo
     def ask(i: int) -> str:
         kind, asked = kinds[i % len(kinds)], [Message("user", f"问题{i}" * (1 + i % 4))]
         if i % 7 == 6:
-            (found,) = [some for some in model.labels(["一二三" * i], "marks", user=f"{i % 5}") if some]
+            (found,) = [
+                some for some in model.labels(["一二三" * i], "marks", Caller(f"{i % 5}")) if isinstance(some, dict)
+            ]
             return str(found[0].argmax(1))
-        pieces = list(model.stream(asked, options(20 + i, **kind), user=f"{i % 5}"))
-        assert all(isinstance(piece, Piece) for piece in pieces)
-        return "".join(pieces)
+        items = list(model.stream(asked, options(20 + i, **kind), Caller(f"{i % 5}")))
+        assert all(isinstance(item, Piece | Queued) for item in items)
+        return answered(items)
 
     alone = [ask(i) for i in range(20)]
     together: dict[int, str] = {}
@@ -218,17 +225,17 @@ def test_plain_answers_between_others_never_see_an_adapter(model: LocalModel, fo
 
 def test_who_left_a_shared_pass_has_freed_his_place(model: LocalModel) -> None:
     for _ in range(3):
-        all_places = [model.stream(ASK, options(500), user=f"{i}") for i in range(model.turns.places)]
+        all_places = [model.stream(ASK, options(500), Caller(f"{i}")) for i in range(model.turns.places)]
         for pieces in all_places:
-            assert next(pieces).ahead is None
-        late = model.stream(ASK, options(), user="late")
-        assert next(late).ahead == model.turns.places
+            assert isinstance(next(pieces), Piece)
+        late = model.stream(ASK, options(), Caller("late"))
+        assert next(late) == Queued(model.turns.places)
         all_places.pop().close()
-        assert next(late).ahead is None
+        assert isinstance(next(late), Piece)
         for pieces in [*all_places, late]:
             pieces.close()
     alone = model.stream(ASK, options(300, grammar=ENDLESS))
-    assert next(alone).ahead is None
+    assert isinstance(next(alone), Piece)
     alone.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from src.caller import Caller
 from src.errors import ModelError
 from src.language.base import GenerationOptions, Message
 from src.language.server import ServerModel
@@ -46,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         try:
+            while question == "keep alive":
+                self.wfile.write(b": nothing yet\n\n")
+                time.sleep(0.01)
             for piece in ["无限"] * 2000 if question == "endless" else ["你", "好", "，世界"]:
                 if question == "broken":
                     self.wfile.write(b"data: {oops\n\n")
@@ -72,8 +76,8 @@ def server() -> Iterator[ThreadingHTTPServer]:
     httpd.server_close()
 
 
-def connect(server: ThreadingHTTPServer, key: str | None = SECRET, model: str | None = None) -> ServerModel:
-    return ServerModel(f"http://127.0.0.1:{server.server_port}/v1/", model, key, 4096)
+def connect(server: ThreadingHTTPServer, key: str | None = SECRET, **more: Any) -> ServerModel:
+    return ServerModel(f"http://127.0.0.1:{server.server_port}/v1/", None, key, 4096, **more)
 
 
 def ask(model: ServerModel, question: str) -> str:
@@ -92,14 +96,34 @@ def test_streams_an_answer_from_the_first_model_listed(server) -> None:
 
 @pytest.mark.parametrize("how", ["close", "event"])
 def test_a_stop_closes_the_connection(server, how: str) -> None:
-    stop = threading.Event()
-    pieces = connect(server).stream([Message("user", "endless")], GenerationOptions(), stop)
+    caller = Caller()
+    pieces = connect(server).stream([Message("user", "endless")], GenerationOptions(), caller)
     assert next(piece for piece in pieces if piece) == "无限"
     if how == "close":
         pieces.close()
     else:
-        stop.set()
+        caller.stop.set()
         assert "".join(pieces) == ""
+    assert server.disconnected.wait(10)
+
+
+def test_what_utf_8_cannot_hold_reaches_the_server_as_a_question_mark(server) -> None:
+    history = [Message("user", "坏\ud800字"), Message("assistant", "好\udfff")]
+    pieces = connect(server).stream([*history, Message("user", "你好")], GenerationOptions())
+    assert "".join(pieces) == "你好，世界"
+    assert [message["content"] for message in server.requests[0]["messages"]] == ["坏?字", "好?", "你好"]
+
+
+def test_an_error_that_is_not_of_http_ends_the_answer(server) -> None:
+    model = connect(server)
+    model.name = b"not json"
+    with pytest.raises(ModelError, match="TypeError"):
+        ask(model, "你好")
+
+
+def test_a_server_that_only_keeps_the_connection_alive_is_left(server) -> None:
+    with pytest.raises(ModelError, match="没有算完"):
+        ask(connect(server, answer_s=0.2), "keep alive")
     assert server.disconnected.wait(10)
 
 

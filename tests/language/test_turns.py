@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from src.errors import Busy, ModelError
-from src.language import turns as module
 from src.language.turns import Turns
 
 
@@ -89,10 +88,8 @@ def test_the_number_ahead_counts_down() -> None:
     assert [asker.aheads for asker in askers] == [[], [1], [2, 1], [3, 2, 1]]
 
 
-def test_who_waits_is_told_so_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SAY_S", 0.05)
-    monkeypatch.setattr(module, "_LOOK_S", 0.01)
-    turns, served = Turns(), []
+def test_who_waits_is_told_so_again_and_again() -> None:
+    turns, served = Turns(say_s=0.05, look_s=0.01), []
     first, second = ask(turns, served, "A"), ask(turns, served, "B")
     until(lambda: len(second.aheads) > 3)
     serve([first, second], served)
@@ -136,6 +133,19 @@ def test_shared_requests_run_beside_each_other_and_nobody_overtakes() -> None:
     assert serve([*shared, alone, late], served) == ["S0", "S1", "X", "S2"]
 
 
+def test_a_user_has_no_more_places_than_are_his() -> None:
+    turns, served = Turns(places=2, user_places=1, max_per_user=9), []
+    greedy = [ask(turns, served, "A", f"A{i}", shared=True) for i in range(4)]
+    assert served == ["A0"]
+    other = ask(turns, served, "B", shared=True)
+    assert served == ["A0", "B"]
+    third = ask(turns, served, "C", shared=True)
+    assert third.aheads == [2]  # before A's others
+    other.done.set()
+    until(lambda: served == ["A0", "B", "C"])
+    assert serve([*greedy, other, third], served) == ["A0", "B", "C", "A1", "A2", "A3"]
+
+
 def test_limits_are_told_in_words() -> None:
     turns = Turns(max_waiting=3, max_per_user=2)
     with turns.enter("A") as running:
@@ -160,9 +170,8 @@ def test_waiting_has_an_end() -> None:
     assert serve([first], served) == ["A"]
 
 
-def test_who_is_gone_without_a_word_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ABSENT_S", 0.1)
-    turns, served = Turns(), []
+def test_who_is_gone_without_a_word_does_not_stop_the_others() -> None:
+    turns, served = Turns(absent_s=0.1), []
     first = ask(turns, served, "A")
     with turns.enter("gone") as ticket:
         reading = turns.wait(ticket)

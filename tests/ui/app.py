@@ -107,7 +107,8 @@ def number_of(address: str, endpoint: str | int) -> int:
 def join(address: str, endpoint: str | int, call: dict[str, Any], **headers: str) -> httpx.Response:
     """Enter gradio's queue as the page does."""
     body = {"fn_index": number_of(address, endpoint), **call}
-    return httpx.post(f"{address}gradio_api/queue/join", json=body, headers=headers)
+    headers = {"content-type": "application/json"} | headers
+    return httpx.post(f"{address}gradio_api/queue/join", content=json.dumps(body), headers=headers)
 
 
 def events_of(address: str, session: str) -> Iterator[dict[str, Any]]:

@@ -1,86 +1,94 @@
-"""Who is let in, who waits and who is told to come later."""
+"""The front door: calls, uploads and floods, through the middleware alone."""
 
 import asyncio
 import json
-import threading
+import os
 import time
-from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from src.errors import Busy
-from src.ui.admission import MAX_CALL_BYTES, MAX_EVENTS, FloodGuard, Gate, public_address
+from src.ui.admission import MAX_CALL_BYTES, Admission, CallBudget, UploadBudget
+from src.ui.calls import public_address
+
+JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+FORM = {"content-type": "multipart/form-data; boundary=x"}
 
 
-def test_one_visitor_has_a_quarter_and_leaves_the_rest() -> None:
-    gate = Gate(8)
-    with ExitStack() as inside:
-        for _ in range(2):
-            inside.enter_context(gate.enter("a"))
-        with pytest.raises(Busy, match="您已有 2 个请求"), gate.enter("a"):
-            pass
-        for visitor in "bcd":
-            inside.enter_context(gate.enter(visitor))
-            inside.enter_context(gate.enter(visitor))
-        with pytest.raises(Busy, match="现在请求太多"), gate.enter("e"):
-            pass
-    with gate.enter("e"):
-        pass
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def test_sessions_invented_at_one_public_address_share_half() -> None:
-    gate = Gate(8)
-    with ExitStack() as inside:
-        for number in range(4):
-            inside.enter_context(gate.enter(f"invented {number}", "8.8.8.8"))
-        with pytest.raises(Busy, match="网络地址"), gate.enter("invented 5", "8.8.8.8"):
-            pass
-        inside.enter_context(gate.enter("another", "9.9.9.9"))
-        inside.enter_context(gate.enter("behind a proxy", None))
+class Door:
+    """``Admission`` around an app that reads the body and says ``status``; ``got`` are the bytes that it was given."""
+
+    def __init__(self, folder: Path, **limits: Any) -> None:
+        self.clock = Clock()
+        call_limits, upload_limits = limits.get("calls", {}), limits.get("uploads", {})
+        self.status = 200
+        self.raises: Exception | None = None
+        self.got: list[int] = []
+        self.admission = Admission(
+            self._app,
+            UploadBudget(folder, **({"clock": self.clock} | upload_limits)),
+            CallBudget(**({"clock": self.clock} | call_limits)),
+        )
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        self.got.append(0)
+        while scope["method"] == "POST":
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise self.raises or ConnectionError("the client hung up")
+            self.got[-1] += len(message["body"])
+            if not message.get("more_body"):
+                break
+        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"detail": "in English"}'})
+
+    def post(
+        self, pieces: list[int], path: str = JOIN, *, host: str = "8.8.8.8", method: str = "POST", **headers: str
+    ) -> tuple[int, str]:
+        """Status and detail of a request with a body in pieces of so many bytes."""
+        return asyncio.run(self.answer(pieces, path, host=host, method=method, **headers))
+
+    async def answer(
+        self, pieces: list[int], path: str, *, host: str, method: str = "POST", **headers: str
+    ) -> tuple[int, str]:
+        sent: list[Any] = []
+        left = list(pieces)
+
+        async def receive() -> Any:
+            await asyncio.sleep(0)
+            size = left.pop(0) if left else 0
+            return {"type": "http.request", "body": b"x" * size, "more_body": bool(left)}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": method, "path": path, "client": (host, 1),
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        await self.admission(scope, receive, send)
+        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+        status, body = sent[0]["status"], sent[1]["body"]
+        plain = dict(sent[0]["headers"]).get(b"content-type", b"").startswith(b"text/plain")
+        assert plain or status not in (404, 413, 429) or path.endswith(("join", "chat"))
+        return status, body.decode() if plain else json.loads(body)["detail"]
+
+    def upload(self, pieces: list[int], **more: str) -> tuple[int, str]:
+        return self.post(pieces, UPLOAD, **(FORM | more))
 
 
-def test_a_refusal_or_an_error_leaves_nothing_behind() -> None:
-    gate = Gate(1, places=1)
-
-    def refused_then_failing() -> None:
-        with gate.enter("a", "8.8.8.8"):
-            with pytest.raises(Busy), gate.enter("b"):
-                pass
-            raise ValueError("x")
-
-    for _ in range(3):
-        with pytest.raises(ValueError, match="x"):
-            refused_then_failing()
-    assert not gate._inside
-    assert not gate._addresses
-    assert not gate._working
-    assert gate.waiting() == 0
-
-
-def test_who_sends_many_has_one_place_at_a_time() -> None:
-    gate = Gate(40, places=4)
-    release, finished = threading.Event(), []
-
-    def work(visitor: str) -> None:
-        with gate.enter(visitor):
-            if visitor == "greedy":
-                release.wait(10)
-            finished.append(visitor)
-
-    greedy = [threading.Thread(target=work, args=("greedy",)) for _ in range(8)]
-    for thread in greedy:
-        thread.start()
-    while gate.waiting() < 7:
-        time.sleep(0.01)
-    other = threading.Thread(target=work, args=("other",))
-    other.start()
-    other.join(5)
-    assert finished == ["other"]
-    release.set()
-    for thread in greedy:
-        thread.join(5)
-    assert finished.count("greedy") == 8
-    assert gate.waiting() == 0
+@pytest.fixture
+def door(tmp_path: Path) -> Door:
+    return Door(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -100,47 +108,138 @@ def test_only_public_addresses_stand_for_somebody(host: str | None, public: bool
     assert public_address(host) == (host if public else None)
 
 
-def answer(
-    events: list[str | None], *, host: str = "8.8.8.8", path: str = "/gradio_api/queue/join", **headers: str
-):
-    """Status and detail of a call through ``FloodGuard`` to an app that says 200."""
-    sent: list[dict] = []
-
-    async def app(scope, receive, send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"{}"})
-
-    async def send(message: dict) -> None:
-        sent.append(message)
-
-    given = {"content-length": "10"} | headers
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "client": (host, 1),
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-    }
-    asyncio.run(FloodGuard(app, lambda: events)(scope, None, send))
-    return sent[0]["status"], json.loads(sent[1]["body"]).get("detail", "")
-
-
-def test_a_flood_is_turned_away_before_the_queue() -> None:
-    assert answer([]) == (200, "")
-    assert answer([None] * MAX_EVENTS)[0] == 429
-    one, others = ["8.8.8.8"] * (MAX_EVENTS // 4), ["9.9.9.9"] * 10
-    status, detail = answer(one)
-    assert status == 429
-    assert "过一会儿" in detail
-    assert answer(one, host="9.9.9.9")[0] == 200
-    assert answer(one + others, host="10.0.0.1")[0] == 200
-    assert answer([None] * MAX_EVENTS, path="/gradio_api/call/chat")[0] == 429
-    assert answer([None] * MAX_EVENTS, path="/gradio_api/upload")[0] == 200
-
-
-def test_a_call_that_is_too_large_is_not_read() -> None:
-    status, detail = answer([], **{"content-length": str(MAX_CALL_BYTES + 1)})
+@pytest.mark.parametrize(
+    "path", [JOIN, "/gradio_api/call/chat", "/yz/gradio_api/queue/join", "/gradio_api/run/chat"]
+)
+def test_a_call_that_says_it_is_too_large_is_not_read(door: Door, path: str) -> None:
+    status, detail = door.post([10], path, **{"content-length": str(MAX_CALL_BYTES + 1)})
     assert status == 413
     assert "太大" in detail
-    assert answer([], **{"content-length": str(MAX_CALL_BYTES)})[0] == 200
-    assert answer([], **{"content-length": "-1"})[0] == 200
+    assert door.got == []
+    assert door.post([10], path, **{"content-length": str(MAX_CALL_BYTES)})[0] == 200
+    assert door.post([10], path, **{"content-length": "-1"})[0] == 200
+    assert door.got == [10, 10]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "5"}], ids=["chunked", "a lie"])
+def test_a_body_without_its_length_is_read_up_to_the_limit(door: Door, headers: dict[str, str]) -> None:
+    megabytes = MAX_CALL_BYTES >> 20
+    assert door.post([1 << 20] * megabytes, **headers) == (200, "in English")
+    status, detail = door.post([1 << 20] * (megabytes + 5), **headers)
+    assert (status, "太大" in detail) == (413, True)
+    assert door.got == [MAX_CALL_BYTES] * 2
+
+
+def test_an_error_of_the_app_that_we_did_not_cause_goes_on(door: Door) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("a bug")
+
+    admission = Admission(app, UploadBudget(Path("/")), CallBudget())
+    scope = {"type": "http", "method": "POST", "path": JOIN, "client": None, "headers": []}
+    with pytest.raises(ValueError, match="a bug"):
+        asyncio.run(admission(scope, None, None))
+
+
+def test_gradios_full_queue_is_told_in_chinese(door: Door) -> None:
+    door.status = 503
+    status, detail = door.post([10])
+    assert status == 429  # for 503 gradio's page has English words of its own
+    assert detail == "现在请求太多，请过一会儿再试"
+    door.status = 422
+    assert door.post([10]) == (422, "in English")
+
+
+def test_one_address_that_floods_is_told_to_wait_and_others_are_not(tmp_path: Path) -> None:
+    door = Door(tmp_path, calls={"max_address_requests": 3, "window_s": 10})
+    assert [door.post([1])[0] for _ in range(4)] == [200, 200, 200, 429]
+    assert "过一会儿" in door.post([1], "/yz/gradio_api/call/chat")[1]
+    assert door.post([1], host="9.9.9.9")[0] == 200
+    assert [door.post([1], host="10.0.0.1")[0] for _ in range(9)] == [200] * 9  # a proxy stands for all
+    assert door.post([], "/config", method="GET")[0] == 200
+    assert door.upload([1])[0] == 200
+    door.clock.now = 10.1
+    assert door.post([1])[0] == 200
+
+
+def test_bytes_of_calls_are_bounded_too(tmp_path: Path) -> None:
+    door = Door(tmp_path, calls={"max_address_bytes": 100, "max_bytes": 150})
+    assert door.post([60])[0] == 200
+    assert door.post([60])[0] == 413
+    assert door.post([60], **{"content-length": "60"})[0] == 429
+    assert door.post([60], host="9.9.9.9")[0] == 413
+    door.clock.now = 11
+    assert door.post([60])[0] == 200
+
+
+def test_an_upload_is_counted_wherever_the_app_is_mounted(tmp_path: Path) -> None:
+    door = Door(tmp_path, uploads={"max_address_requests": 2})
+    for path in (UPLOAD, f"/yz{UPLOAD}"):
+        assert door.post([1 << 20] * 20, path, **FORM)[0] == 200
+    status, detail = door.upload([1])
+    assert (status, "过几分钟" in detail) == (429, True)
+    assert door.upload([1], host="9.9.9.9")[0] == 200
+    door.clock.now = 601
+    assert door.upload([1])[0] == 200
+
+
+def test_uploads_of_one_address_and_of_all_are_bounded(tmp_path: Path) -> None:
+    door = Door(tmp_path, uploads={"max_address_bytes": 100, "max_bytes": 250})
+    assert door.upload([50, 50])[0] == 200
+    assert door.upload([1])[0] == 429
+    assert door.got == [100]
+    status, detail = door.upload([60, 60, 60], host="9.9.9.9")
+    assert (status, "过几分钟" in detail) == (429, True)
+    assert door.got == [100, 60]  # the rest was not read on
+    assert door.upload([31], host="7.7.7.7", **{"content-length": "31"})[0] == 429
+    assert door.upload([30], host="10.0.0.1", **{"content-length": "30"})[0] == 200
+    assert door.upload([1], host="10.0.0.2")[0] == 429
+
+
+def test_an_upload_that_lasts_longer_than_the_window_still_counts(tmp_path: Path) -> None:
+    door = Door(tmp_path, uploads={"max_bytes": 100, "window_s": 10})
+
+    async def both() -> tuple[Any, Any]:
+        slow = asyncio.create_task(door.answer([40] * 4, UPLOAD, host="8.8.8.8", **FORM))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        door.clock.now = 100
+        other = await door.answer([90], UPLOAD, host="9.9.9.9", **FORM)
+        return other, await slow
+
+    other, slow = asyncio.run(both())
+    assert (other[0], slow[0]) == (429, 429)
+
+
+def test_a_full_disk_takes_no_uploads(tmp_path: Path) -> None:
+    door = Door(tmp_path / "not" / "there yet", uploads={"min_free_bytes": 1 << 60})
+    assert door.upload([1])[0] == 429
+    assert door.post([1])[0] == 200
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    door = Door(tmp_path, uploads={"min_free_bytes": free // 2, "max_bytes": 1 << 60, "max_address_bytes": 1 << 60})
+    assert door.upload([1], **{"content-length": str(free)})[0] == 429
+
+
+def test_a_file_that_gradio_finds_too_large_is_told_in_chinese(door: Door) -> None:
+    door.status = 413
+    status, detail = door.upload([10])
+    assert (status, "20 MB" in detail) == (413, True)
+    door.status = 400
+    assert door.upload([10]) == (400, "in English")
+
+
+def test_files_are_taken_nowhere_else(door: Door) -> None:
+    """Gradio would write them to the disk and never delete them."""
+    for path in ("/gradio_api/component_server", "/gradio_api/process_recording"):
+        assert door.post([10], path, **FORM)[0] == 404
+    assert door.got == []
+
+
+def test_what_a_broken_upload_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    old, new, arrived, foreign = tmp_path / "tmpold", tmp_path / "tmpnew", tmp_path / "ab" / "tmpx", tmp_path / "x"
+    arrived.parent.mkdir()
+    for path in (old, new, arrived, foreign):
+        path.write_bytes(b"x")
+    for path in (old, arrived, foreign):
+        os.utime(path, (time.time() - 700,) * 2)
+    assert Door(tmp_path).upload([1])[0] == 200
+    assert [path.exists() for path in (old, new, arrived, foreign)] == [False, True, True, True]

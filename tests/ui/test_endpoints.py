@@ -40,7 +40,17 @@ def test_chat_streams_and_names_its_source(client: Client) -> None:
     last = updates[-1]
     assert len(updates) > 3
     assert [u["done"] for u in updates] == [False] * (len(updates) - 1) + [True]
-    assert set(last) == {"answer", "done", "question", "hits", "support", "refused", "timings_ms"}
+    assert set(last) == {
+        "answer",
+        "done",
+        "question",
+        "hits",
+        "support",
+        "refused",
+        "span",
+        "answerable",
+        "timings_ms",
+    }
     assert "1927" in last["answer"]
     assert not last["refused"]
     assert len(last["hits"]) == 4

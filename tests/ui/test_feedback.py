@@ -47,13 +47,12 @@ def test_many_at_once_do_not_mix(tmp_path: Path) -> None:
     assert sorted(row["question"][0] for row in rows(path)) == list("012345678")
 
 
-def test_long_texts_are_cut_and_a_full_file_says_so(tmp_path: Path, monkeypatch, caplog) -> None:
+def test_long_texts_are_cut_and_a_full_file_says_so(tmp_path: Path, caplog) -> None:
     path = tmp_path / "feedback.jsonl"
-    monkeypatch.setattr(feedback, "MAX_BYTES", 60_000)
-    note(path, "长" * 1_000_000)
+    note(path, "长" * 1_000_000, max_bytes=60_000)
     assert len(rows(path)[0]["question"]) == 10_000
     caplog.set_level(logging.WARNING)
-    note(path, "秘密" * 10_000)
+    note(path, "秘密" * 10_000, max_bytes=60_000)
     assert len(rows(path)) == 1
     assert "已满" in caplog.text
     assert "秘密" not in caplog.text

@@ -66,12 +66,22 @@ def shown(text: str) -> str:
 @pytest.mark.parametrize("escape", [plain, typed])
 def test_text_of_people_stays_text(escape, text: str) -> None:
     kinds = {token.type for token in flat(READER.parse(escape(text)))}
-    assert kinds <= {"paragraph_open", "paragraph_close", "inline", "text", "hardbreak", "softbreak", "text_special"}
+    assert kinds <= {
+        "paragraph_open",
+        "paragraph_close",
+        "inline",
+        "text",
+        "hardbreak",
+        "softbreak",
+        "text_special",
+    }
     lines = [line.strip().replace("\0", "") for line in text.splitlines() if line.strip("\0 \t")]
     assert [line for line in shown(escape(text)).splitlines() if line] == lines
 
 
-@pytest.mark.parametrize("text", ["1 < 2 和 **粗** [x](y) `z`", "a\\b", "$5 & $6", "第一行\n第二行", "普通的问题？"])
+@pytest.mark.parametrize(
+    "text", ["1 < 2 和 **粗** [x](y) `z`", "a\\b", "$5 & $6", "第一行\n第二行", "普通的问题？"]
+)
 def test_an_edited_message_comes_back_as_it_was_typed(text: str) -> None:
     assert untyped(typed(text)) == text
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -18,9 +19,8 @@ from src.embedding.fake import HashingEmbedder
 from src.language.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import load_settings
-from src.ui.page import create_page, header
+from src.ui.page import App
 from src.ui.page_language import PageLanguage, pinned
-from src.ui.wording import CHINESE, Words
 
 HTML = '<!doctype html><html\n  lang="en"\n style="x"><head><title lang="en">源</title></head></html>'
 
@@ -61,9 +61,11 @@ def test_anything_else_stays_as_it_is(client, path) -> None:
     assert client.get(path).text == HTML
 
 
-def test_the_header_links_to_the_other_language() -> None:
-    assert '<a href="en" lang="en" hreflang="en">English</a>' in header(CHINESE)
-    assert '<a href="./" lang="zh-CN" hreflang="zh-CN">中文</a>' in header(Words("en"))
+def header_of(config: dict[str, Any]) -> str:
+    """The HTML of the page's header, which every page has in its own language."""
+    return str(
+        next(c["props"]["value"] for c in config["components"] if c["props"].get("elem_id") == "page-header")
+    )
 
 
 def test_both_pages_are_served_behind_a_prefix_and_have_their_own_events(tmp_path: Path) -> None:
@@ -71,7 +73,7 @@ def test_both_pages_are_served_behind_a_prefix_and_have_their_own_events(tmp_pat
     knowledge.write_text("一段知识。", encoding="utf-8")
     runtime = Runtime(load_settings(profile="embedded", knowledge=[knowledge], cache_dir=tmp_path / "cache"))
     runtime.__dict__.update(model=FakeModel(), embedder=HashingEmbedder())
-    client = TestClient(mount_gradio_app(FastAPI(), create_page(runtime), "/yz"))
+    client = TestClient(mount_gradio_app(FastAPI(), App(runtime).page, "/yz"))
     configs = []
     for path in ("/yz/", "/yz/en"):
         found = re.search(r"window\.gradio_config = (\{.*?\});</script>", client.get(path).text, re.DOTALL)
@@ -83,6 +85,8 @@ def test_both_pages_are_served_behind_a_prefix_and_have_their_own_events(tmp_pat
     ]
     assert {"chat", "compare", "extract", "search", "index_stats", "add_documents"} <= names[0]
     assert not names[1] - {False, None}
+    assert '<a href="en" lang="en" hreflang="en">English</a>' in header_of(configs[0])
+    assert '<a href="./" lang="zh-CN" hreflang="zh-CN">中文</a>' in header_of(configs[1])
     ids = [{c["id"] for c in config["components"]} for config in configs]
     assert ids[0].isdisjoint(ids[1])
     info = client.get("/yz/gradio_api/info").json()

@@ -57,16 +57,17 @@ class Comparison:
             "without": Turn(Answer(question), ChatOptions(use_knowledge=False)),
             "with": Turn(Answer(question), ChatOptions(min_score=MIN_SCORE)),
         }
-        with session.work(WORK, connection_of(request)) as work:
+        with session.work(WORK, connection_of(request)) as stop:
             yield self._drawn(sides, running=True)
             try:
-                yield from self._streamed(sides, session.documents.store, work.stop, request)
+                yield from self._streamed(sides, session.documents.store, stop, request)
             finally:
                 for turn in sides.values():
                     if turn.state == "running":
                         turn.state = "stopped"
-            # Gradio sends a generator's last item once more when it has ended, perhaps after a newer event's first.
-            yield skips(self._outputs) if work.superseded else self._drawn(sides, running=False)
+            yield self._drawn(sides, running=False)
+        # Gradio sends a generator's last item once more when it has ended, perhaps after a newer event's first.
+        yield skips(self._outputs)
 
     def stop(self, request: gr.Request) -> None:
         """End both answers; the running event draws their end."""

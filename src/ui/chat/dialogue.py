@@ -223,7 +223,7 @@ class Dialogue:
     def undo(self, event: gr.UndoData, request: gr.Request) -> tuple[Any, ...]:
         """Take back a question and what came after it; its text goes back into the box."""
         session = self._session(request)
-        session.stop(WORK, superseded=True)
+        session.stop(WORK)
         number = self._turn_at(session, event.index)
         question = session.conversation[number].question
         del session.conversation[number:]
@@ -232,15 +232,15 @@ class Dialogue:
     def clear(self, request: gr.Request) -> tuple[Any, ...]:
         """Empty the conversation; the visitor's documents stay."""
         session = self._session(request)
-        session.stop(WORK, superseded=True)
+        session.stop(WORK)
         session.conversation.clear()
         return self._drawn(session, browser=kept.NOTHING)
 
     def forget(self, request: gr.Request) -> tuple[Any, ...]:
         """Delete the conversation, the documents, the batch and what the browser keeps."""
+        self._session(request).stop(WORK)
+        self._context.sessions.forget(request)
         session = self._session(request)
-        session.stop(WORK, superseded=True)
-        session.forget()
         gr.Info(self._context.words("对话、我的文档和批量抽取的结果都已删除"), title=self._context.words("提示"))
         return *self._drawn(session, browser=kept.NOTHING), False
 
@@ -291,7 +291,7 @@ class Dialogue:
     ) -> Iterator[tuple[Any, ...]]:
         """Stream the answer of ``turn``, which takes the place of turn ``number`` and all behind it, or is new."""
         connection = connection_of(request)
-        with session.work(WORK, connection) as work:
+        with session.work(WORK, connection) as stop:
             turns = session.conversation
             del turns[len(turns) if number is None else number :]
             earlier = history(turns)
@@ -299,15 +299,13 @@ class Dialogue:
             del turns[:-MAX_TURNS]
             yield self._drawn(session, box=self._stoppable(None))
             try:
-                yield from self._streamed(session, turn, earlier, work.stop, request)
+                yield from self._streamed(session, turn, earlier, stop, request)
             finally:
                 if turn.state == "running":
                     turn.state = "stopped"
-            # Gradio sends a generator's last item once more when it has ended, perhaps after a newer event's first.
-            if work.superseded:
-                yield skips(self._outputs)
-            else:
-                yield self._drawn(session, browser=kept.stored(turns) if keep else gr.skip())
+            yield self._drawn(session, browser=kept.stored(turns) if keep else gr.skip())
+        # Gradio sends a generator's last item once more when it has ended, perhaps after a newer event's first.
+        yield skips(self._outputs)
 
     def _streamed(
         self, session: Session, turn: Turn, earlier: list[Any], stop: Any, request: gr.Request
@@ -338,7 +336,7 @@ class Dialogue:
             return ()
         words = self._context.words
         with self._context.calls.open("upload", request, kind="upload"):
-            result = session.documents.add([Path(path) for path in paths])
+            result = session.add([Path(path) for path in paths])
         refused = [words("未加入 {source}：{reason}").format(
             source=one["source"], reason=words.error(one["reason"])
         ) for one in result["rejected"]]  # fmt: skip
@@ -386,8 +384,7 @@ class Dialogue:
         """The conversation, and the passages when they have just come."""
         words, turns = self._context.words, session.conversation
         panel = view.panel(turns, words) if sources else gr.skip()
-        # The box as it is: were it skipped, the page might lose its last update (gradio's diffs change it in place).
-        return view.messages(turns, words), panel, self._stoppable(), *(gr.skip(),) * (len(self._outputs) - 3)
+        return view.messages(turns, words), panel, *(gr.skip(),) * (len(self._outputs) - 2)
 
     def _busy(self) -> tuple[Any, ...]:
         """Files are being read: the box says so and takes nothing meanwhile."""
