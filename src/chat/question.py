@@ -41,6 +41,12 @@ MAX_SUBJECT_CHARS = 20
 MAX_ASKED_CHARS = 2000
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z']*")
+_COMMON = re.compile(
+    r"\b(?:what|who|whose|when|where|which|why|how|is|are|was|were|be|do|does|did|has|have|can|could|will|tell|give|list|"
+    r"explain|the|of|in|and|to|an?|me|please)\b",
+    re.IGNORECASE,
+)
 
 # English: a pronoun may stand anywhere, and names are written with capitals, digits or hyphens.
 _NAME = re.compile(
@@ -105,6 +111,17 @@ class FollowUp:
 
     question: str
     certain: bool
+
+
+def is_english(text: str) -> bool:
+    """Whether it is an English question; names alone are none (FAISS, Milvus, BM25 有什么区别)."""
+    return is_latin(text) and _COMMON.search(text) is not None
+
+
+def is_latin(text: str) -> bool:
+    """Whether most of it is words in Latin letters, maybe with Chinese names among them."""
+    words = len(_LATIN_WORD.findall(text))
+    return words >= 3 and 2 * words > len(_CHINESE.findall(text))
 
 
 def follow_up(message: str, history: Sequence[Message]) -> FollowUp | None:
