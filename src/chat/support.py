@@ -207,9 +207,12 @@ _CAPITAL = re.compile(r"[A-Z][\w-]+")
 _LONG_WORDS = re.compile(r"\b[a-z]{4,}\b")
 # Words of a sentence beyond its question that nothing in the passage can be held against: with more it may say anything.
 MAX_UNCHECKED = 4
-_UNCHANGING = frozenset(  # noqa: SIM905
-    "about approximately located called known with from that this which have been also their into "
-    "kilometers kilometres meters metres".split()
+_UNCHANGING = frozenset(
+    re.findall(
+        r"\w+",
+        "about approximately located called known with from that this which have been also their into "
+        "kilometers kilometres meters metres",
+    )
 )
 # Given as somebody's words, so every one of them is.
 _QUOTED = re.compile(r"[\"“']([^\"“”']+)[\"”']")
