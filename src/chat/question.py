@@ -41,7 +41,7 @@ MAX_SUBJECT_CHARS = 20
 MAX_ASKED_CHARS = 2000
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_LATIN_WORD = re.compile(r"[A-Za-z][A-Za-z']*")
+_LATIN_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2,}(?![A-Za-z0-9])")
 _COMMON = re.compile(
     r"\b(?:what|who|whose|when|where|which|why|how|is|are|was|were|be|do|does|did|has|have|can|could|will|tell|give|list|"
     r"explain|the|of|in|and|to|an?|me|please)\b",

@@ -218,6 +218,10 @@ _UNCHANGING = frozenset(
 _QUOTED = re.compile(r"[\"“']([^\"“”']+)[\"”']")
 _CLAUSE = re.compile(r"[^，；。！？：\n]+")
 _COUNTS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_MONTHS = [
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+]
 _DENIES = re.compile(r"\b(?:not|no|never|without)\b|n't")
 # Their answers are explanations, in which names and numbers that match say little.
 _REASONS = re.compile(
@@ -268,7 +272,7 @@ class _Abroad:
         """As ``_Finder.support``; the score is 1 or 0."""
         said = self._chinese(sentence)
         names = self._names(sentence, said)
-        numbers = _numbers(said) - _numbers(self._question)
+        numbers = _numbers(sentence) - _numbers(self._question)
         unchecked = (
             set(_LONG_WORDS.findall(sentence)) - _UNCHANGING - set(_LONG_WORDS.findall(self._question.lower()))
         )
@@ -284,7 +288,9 @@ class _Abroad:
         """Names that the question does not have, as they would stand in a passage: Chinese words; Latin ones with a
         capital, where the lexicon knew none for them; and every word that is quoted."""
         quoted = " ".join(_QUOTED.findall(sentence))
-        latin = [word for word in _CAPITAL.findall(sentence) if word not in _OPENERS] + _WORDS.findall(quoted)
+        latin = [word for word in _CAPITAL.findall(sentence) if word not in {*_OPENERS, *_MONTHS}] + _WORDS.findall(
+            quoted
+        )
         left = [word.lower() for word in latin if word.lower() in said.lower()]
         return {word for word in [*_HAN.findall(said), *left] if word not in self._question.lower()}
 
@@ -323,6 +329,9 @@ class _Abroad:
 
 
 def _numbers(text: str) -> set[float]:
-    """In digits or as English words, but not of names and not in Chinese: 三 is part of many words."""
-    counted = {float(count) for count, word in enumerate(_COUNTS, 2) if re.search(rf"\b{word}\b", text.lower())}
-    return counted | values(_NUMBERED.sub("", _HAN.sub("", text)))
+    """In digits, as English words or months, but not of names and not in Chinese: 三 is part of many words."""
+    counted = {
+        float(count) for count, word in enumerate(_COUNTS, 2) if re.search(rf"\b{word}\b", text, re.IGNORECASE)
+    }
+    dated = {float(number) for number, month in enumerate(_MONTHS, 1) if re.search(rf"\b{month}\b", text)}
+    return counted | dated | values(_NUMBERED.sub("", _HAN.sub("", text)))

@@ -110,6 +110,9 @@ MOTTO = "清华大学简称清华，前身是1911年建立的清华学堂。学�
 NANKAI = (
     "南开大学位于天津市，由教育家严修和张伯苓在1919年创办。抗日战争时期，它与北京大学、清华大学合组成西南联合大学。"
 )
+HONG_KONG = (
+    "香港是中华人民共和国的特别行政区，北面与深圳相邻。1997年7月1日，中国恢复对香港行使主权，实行“一国两制”。"
+)
 TEA = "中国茶分为绿茶、白茶、黄茶、乌龙茶（青茶）、红茶和黑茶六大类，西湖龙井属于绿茶。"
 
 
@@ -150,6 +153,8 @@ def meaning() -> Similarity:
         ("What is the motto of Tsinghua University?", 'The motto of Tsinghua University is "self-strong，厚德载物".', MOTTO, False),
         ("When was Peking University founded?", "Peking University was founded in 1919.", NANKAI, False),
         ("Which tea?", "Chinese tea is divided into six types:绿茶, white tea, yellow tea, black tea (red tea).", TEA, False),
+        ("When did Hong Kong return?", "Hong Kong returned to China on July 1, 1997.", HONG_KONG, True),
+        ("When did Hong Kong return?", "Hong Kong returned to China on June 1, 1997.", HONG_KONG, False),
         # Made up.
         ("When was Guangzhou University founded?", "Guangzhou University was founded in 2000.", GUANGDA, False),
         ("When was Guangzhou University founded?", "Guangzhou University is a good school.", GUANGDA, False),
@@ -188,6 +193,12 @@ def test_english_sentences_are_told_apart() -> None:
     assert split_sentences(text) == [
         "Yuan 2.0 was released in 2023.", "It is open.", "It has 2.1 billion parameters (2B).", '"Yes."',
     ]  # fmt: skip
+
+
+def test_a_chinese_sentence_with_many_latin_letters_is_chinese() -> None:
+    sentence = "Qwen2.5-Coder有0.5B、1.5B、3B、7B、14B和32B六种规模。"
+    hits = [hit(1, f"它是代码大模型系列。{sentence}擅长代码生成。")]
+    assert [s.rank for s in support_of(sentence, hits, "Qwen2.5-Coder有哪几种规模？")] == [1]
 
 
 def test_english_over_english_passages_is_compared_by_its_words() -> None:
