@@ -286,11 +286,12 @@ class _Abroad:
 
     def _names(self, sentence: str, said: str) -> set[str]:
         """Names that the question does not have, as they would stand in a passage: Chinese words; Latin ones with a
-        capital, where the lexicon knew none for them; and every word that is quoted."""
+        capital or a digit, where the lexicon knew none for them; and every word that is quoted."""
         quoted = " ".join(_QUOTED.findall(sentence))
         latin = [word for word in _CAPITAL.findall(sentence) if word not in {*_OPENERS, *_MONTHS}] + _WORDS.findall(
             quoted
         )
+        latin += [word.rstrip(".-") for word in _NUMBERED.findall(sentence)]
         left = [word.lower() for word in latin if word.lower() in said.lower()]
         return {word for word in [*_HAN.findall(said), *left] if word not in self._question.lower()}
 

@@ -113,6 +113,7 @@ NANKAI = (
 HONG_KONG = (
     "香港是中华人民共和国的特别行政区，北面与深圳相邻。1997年7月1日，中国恢复对香港行使主权，实行“一国两制”。"
 )
+SIZES = "Qwen2.5-Coder是代码大模型系列，有0.5B、1.5B和32B三种规模，擅长代码生成。"
 TEA = "中国茶分为绿茶、白茶、黄茶、乌龙茶（青茶）、红茶和黑茶六大类，西湖龙井属于绿茶。"
 
 
@@ -155,6 +156,8 @@ def meaning() -> Similarity:
         ("Which tea?", "Chinese tea is divided into six types:绿茶, white tea, yellow tea, black tea (red tea).", TEA, False),
         ("When did Hong Kong return?", "Hong Kong returned to China on July 1, 1997.", HONG_KONG, True),
         ("When did Hong Kong return?", "Hong Kong returned to China on June 1, 1997.", HONG_KONG, False),
+        ("What sizes are there?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 32B.", SIZES, True),
+        ("What sizes are there?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 72B.", SIZES, False),
         # Made up.
         ("When was Guangzhou University founded?", "Guangzhou University was founded in 2000.", GUANGDA, False),
         ("When was Guangzhou University founded?", "Guangzhou University is a good school.", GUANGDA, False),
