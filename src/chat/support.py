@@ -16,7 +16,7 @@ import numpy as np
 
 from src.chat.claims import Claim, Piece, contradicts, is_about, plain
 from src.chat.numbers import values
-from src.chat.question import is_latin
+from src.chat.question import is_latin, subject_of
 from src.chat.types import Support
 from src.knowledge.split import sentence_spans
 from src.retrieval.types import Hit
@@ -202,7 +202,7 @@ _WORDS = re.compile(r"[A-Za-z][a-z']+")
 _HAN = re.compile(r"[\u4e00-\u9fff]{2,}")
 _DIGITS = re.compile(r"\d[\d.,]*")
 # v1.5 and 0.5B: part of a name, no number.
-_NUMBERED = re.compile(r"[A-Za-z][\w.-]*\d[\w.-]*|\d[\d.]*[A-Za-z]\w*")
+_NUMBERED = re.compile(r"[A-Za-z][A-Za-z0-9.-]*\d[A-Za-z0-9.-]*|\d[\d.]*[A-Za-z][A-Za-z0-9]*")
 _CAPITAL = re.compile(r"[A-Z][\w-]+")
 _LONG_WORDS = re.compile(r"\b[a-z]{4,}\b")
 # Words of a sentence beyond its question that nothing in the passage can be held against: with more it may say anything.
@@ -236,7 +236,7 @@ class _Abroad:
     What a sentence says beyond the question must be numbers or names, written as in the passage or known to
     ``variants``: no more can be compared. Of the passage's clauses that have digits, the one nearest in meaning must have
     the sentence's numbers: 1927 is in many a passage, but not where it is said when it was founded. Names must stand
-    in one of its sentences.
+    in one of its sentences. A sentence with many other words, or an explanation, is never supported.
     """
 
     def __init__(
@@ -244,7 +244,8 @@ class _Abroad:
     ) -> None:
         self._similarity, self._variants = similarity, variants
         self._question = f"{question}\n{self._chinese(question)}"
-        self._is_reason = _REASONS.match(question) is not None
+        # The answer says what the largest lake is: then its name, which many a passage has, is all there is to go by.
+        self._is_plain = _REASONS.match(question) is None and subject_of(question) is not None
         chinese = _HAN.findall(self._question)
         self._asked = {*chinese, *_CAPITAL.findall(question)[1:]}
         named = {hit: self._named(hit, len(hit.chunk.text)) for hit in hits}
@@ -276,7 +277,7 @@ class _Abroad:
         unchecked = (
             set(_LONG_WORDS.findall(sentence)) - _UNCHANGING - set(_LONG_WORDS.findall(self._question.lower()))
         )
-        may_be = not self._is_reason and (names or numbers) and len(unchecked) <= MAX_UNCHECKED
+        may_be = self._is_plain and (names or numbers) and len(unchecked) <= MAX_UNCHECKED
         if self._similarity is None or not may_be:
             return Support(sentence, None, 0.0)
         for hit in self._hits:
@@ -288,10 +289,9 @@ class _Abroad:
         """Names that the question does not have, as they would stand in a passage: Chinese words; Latin ones with a
         capital or a digit, where the lexicon knew none for them; and every word that is quoted."""
         quoted = " ".join(_QUOTED.findall(sentence))
-        latin = [word for word in _CAPITAL.findall(sentence) if word not in {*_OPENERS, *_MONTHS}] + _WORDS.findall(
-            quoted
-        )
-        latin += [word.rstrip(".-") for word in _NUMBERED.findall(sentence)]
+        capital = [word for word in _CAPITAL.findall(sentence) if word not in {*_OPENERS, *_MONTHS}]
+        numbered = [word.rstrip(".-") for word in _NUMBERED.findall(sentence)]
+        latin = [*capital, *numbered, *_WORDS.findall(quoted)]
         left = [word.lower() for word in latin if word.lower() in said.lower()]
         return {word for word in [*_HAN.findall(said), *left] if word not in self._question.lower()}
 

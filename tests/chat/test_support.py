@@ -113,6 +113,8 @@ NANKAI = (
 HONG_KONG = (
     "香港是中华人民共和国的特别行政区，北面与深圳相邻。1997年7月1日，中国恢复对香港行使主权，实行“一国两制”。"
 )
+RRF = "倒数排名融合的英文缩写是RRF，由Cormack等人在2009年提出。常数一般取60，分数是1除以常数加名次。"
+LAKE = "青海湖位于青海省东北部，是中国最大的湖泊，也是最大的咸水湖。"
 SIZES = "Qwen2.5-Coder是代码大模型系列，有0.5B、1.5B和32B三种规模，擅长代码生成。"
 TEA = "中国茶分为绿茶、白茶、黄茶、乌龙茶（青茶）、红茶和黑茶六大类，西湖龙井属于绿茶。"
 
@@ -148,16 +150,19 @@ def meaning() -> Similarity:
         ),
         ("How many dimensions has bge-small-zh-v1.5?", "bge-small-zh-v1.5 has 512 dimensions.", BGE, True),
         ("How many dimensions has bge-small-zh-v1.5?", "bge-small-zh-v1.5 has 4 dimensions.", BGE, False),
-        ("When were they found?", "The Terracotta Warriors were discovered in 1974.", WARRIORS, True),
-        ("When were they found?", "The Terracotta Warriors were discovered in 1987.", WARRIORS, False),
+        ("When were the Terracotta Warriors found?", "The Terracotta Warriors were discovered in 1974.", WARRIORS, True),
+        ("When were the Terracotta Warriors found?", "The Terracotta Warriors were discovered in 1987.", WARRIORS, False),
         ("What is the motto of Tsinghua University?", 'The motto of Tsinghua University is "自强不息，厚德载物".', MOTTO, True),
         ("What is the motto of Tsinghua University?", 'The motto of Tsinghua University is "self-strong，厚德载物".', MOTTO, False),
         ("When was Peking University founded?", "Peking University was founded in 1919.", NANKAI, False),
-        ("Which tea?", "Chinese tea is divided into six types:绿茶, white tea, yellow tea, black tea (red tea).", TEA, False),
-        ("When did Hong Kong return?", "Hong Kong returned to China on July 1, 1997.", HONG_KONG, True),
-        ("When did Hong Kong return?", "Hong Kong returned to China on June 1, 1997.", HONG_KONG, False),
-        ("What sizes are there?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 32B.", SIZES, True),
-        ("What sizes are there?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 72B.", SIZES, False),
+        ("What kinds of Chinese tea are there?", "Chinese tea is divided into six types:绿茶, white tea, yellow tea, black tea (red tea).", TEA, False),
+        ("When did Hong Kong return to China?", "Hong Kong returned to China on July 1, 1997.", HONG_KONG, True),
+        ("When did Hong Kong return to China?", "Hong Kong returned to China on June 1, 1997.", HONG_KONG, False),
+        ("What sizes does Qwen2.5-Coder come in?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 32B.", SIZES, True),
+        ("Who proposed RRF?", "RRF was proposed by Cormack in 2009.", RRF, True),
+        ("Who proposed RRF?", "RRF was proposed by Cormack in 1960.", RRF, False),
+        ("What sizes does Qwen2.5-Coder come in?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 72B.", SIZES, False),
+        ("What is the largest freshwater lake in China?", "The largest freshwater lake in China is the青海湖.", LAKE, False),
         # Made up.
         ("When was Guangzhou University founded?", "Guangzhou University was founded in 2000.", GUANGDA, False),
         ("When was Guangzhou University founded?", "Guangzhou University is a good school.", GUANGDA, False),
