@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from src.chat.support import split_sentences, support_of
+from src.chat.support import Similarity, split_sentences, support_of
+from src.embedding.use import UniversalSentenceEncoder
 from src.knowledge.types import Chunk
+from src.retrieval.synonyms import default_lexicon
 from src.retrieval.types import Hit, Stages
 
 
@@ -97,3 +99,116 @@ def test_a_title_counts_as_said() -> None:
     hits = [hit(1, "创办于1927年，在番禺区。", title="云岭大学")]
     assert support_of("云岭大学创办于1927年。", hits)[0].rank == 1
     assert support_of("海岬大学创办于1927年。", hits)[0].rank is None
+
+
+GUANGDA = "广州大学的办学历史可以追溯到1927年创办的私立广州大学。2000年7月，几所院校合并，组建成今天的广州大学。"
+XIADA = "厦门大学简称厦大，由爱国华侨陈嘉庚在1921年创办，是中国近代第一所由华侨创办的大学。"
+KUNMING = "昆明是云南省的省会，坐落在滇池北岸，海拔约1900米。这里夏天不太热，冬天不太冷，因此得名“春城”。"
+BGE = "bge-small-zh-v1.5是小型中文向量模型，采用BERT结构，共有4层，输出512维向量，最多处理512个词元。"
+WARRIORS = "兵马俑是秦始皇陵的陪葬坑，1974年由当地农民打井时发现。1987年，秦始皇陵及兵马俑坑列入世界遗产名录。"
+MOTTO = "清华大学简称清华，前身是1911年建立的清华学堂。学校的校训是“自强不息，厚德载物”，语出《周易》。"
+NANKAI = (
+    "南开大学位于天津市，由教育家严修和张伯苓在1919年创办。抗日战争时期，它与北京大学、清华大学合组成西南联合大学。"
+)
+HONG_KONG = (
+    "香港是中华人民共和国的特别行政区，北面与深圳相邻。1997年7月1日，中国恢复对香港行使主权，实行“一国两制”。"
+)
+RRF = "倒数排名融合的英文缩写是RRF，由Cormack等人在2009年提出。常数一般取60，分数是1除以常数加名次。"
+LAKE = "青海湖位于青海省东北部，是中国最大的湖泊，也是最大的咸水湖。"
+SIZES = "Qwen2.5-Coder是代码大模型系列，有0.5B、1.5B和32B三种规模，擅长代码生成。"
+TEA = "中国茶分为绿茶、白茶、黄茶、乌龙茶（青茶）、红茶和黑茶六大类，西湖龙井属于绿茶。"
+
+
+@pytest.fixture(scope="module")
+def meaning() -> Similarity:
+    embedder = UniversalSentenceEncoder(threads=1)
+
+    def similarity(text, others):
+        vectors = embedder.encode([text, *others])
+        return vectors[1:] @ vectors[0]
+
+    return similarity
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "passage", "supported"),
+    [
+        # Real answers of the embedded model, judged by hand.
+        ("When was Guangzhou University founded?", "Guangzhou University was founded in 1927.", GUANGDA, True),
+        ("Who founded Xiamen University?", "陈嘉庚 founded Xiamen University.", XIADA, True),
+        (
+            "Who founded Xiamen University?",
+            "Xiamen University was founded by the Chinese Communist Party of China in 1921.",
+            XIADA,
+            False,
+        ),
+        (
+            "Why is Kunming called the Spring City?",
+            "Kunming is called the Spring City because it is near the滇池, and has a warm and cold climate.",
+            KUNMING,
+            False,
+        ),
+        ("How many dimensions has bge-small-zh-v1.5?", "bge-small-zh-v1.5 has 512 dimensions.", BGE, True),
+        ("How many dimensions has bge-small-zh-v1.5?", "bge-small-zh-v1.5 has 4 dimensions.", BGE, False),
+        ("When were the Terracotta Warriors found?", "The Terracotta Warriors were discovered in 1974.", WARRIORS, True),
+        ("When were the Terracotta Warriors found?", "The Terracotta Warriors were discovered in 1987.", WARRIORS, False),
+        ("What is the motto of Tsinghua University?", 'The motto of Tsinghua University is "自强不息，厚德载物".', MOTTO, True),
+        ("What is the motto of Tsinghua University?", 'The motto of Tsinghua University is "self-strong，厚德载物".', MOTTO, False),
+        ("When was Peking University founded?", "Peking University was founded in 1919.", NANKAI, False),
+        ("What kinds of Chinese tea are there?", "Chinese tea is divided into six types:绿茶, white tea, yellow tea, black tea (red tea).", TEA, False),
+        ("When did Hong Kong return to China?", "Hong Kong returned to China on July 1, 1997.", HONG_KONG, True),
+        ("When did Hong Kong return to China?", "Hong Kong returned to China on June 1, 1997.", HONG_KONG, False),
+        ("What sizes does Qwen2.5-Coder come in?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 32B.", SIZES, True),
+        ("Who proposed RRF?", "RRF was proposed by Cormack in 2009.", RRF, True),
+        ("Who proposed RRF?", "RRF was proposed by Cormack in 1960.", RRF, False),
+        ("What sizes does Qwen2.5-Coder come in?", "Qwen2.5-Coder comes in 0.5B, 1.5B and 72B.", SIZES, False),
+        ("What is the largest freshwater lake in China?", "The largest freshwater lake in China is the青海湖.", LAKE, False),
+        # Made up.
+        ("When was Guangzhou University founded?", "Guangzhou University was founded in 2000.", GUANGDA, False),
+        ("When was Guangzhou University founded?", "Guangzhou University is a good school.", GUANGDA, False),
+        ("Who founded Xiamen University?", "Xiamen University was not founded by 陈嘉庚.", XIADA, False),
+        ("Who founded Xiamen University?", "Xiamen University was founded by 张伯苓.", XIADA, False),
+        ("Who founded Nankai University?", "Nankai University was founded by 陈嘉庚.", XIADA, False),
+    ],
+)  # fmt: skip
+def test_an_english_sentence_over_chinese_passages(
+    meaning: Similarity, question: str, sentence: str, passage: str, supported: bool
+) -> None:
+    hits = [hit(1, passage), hit(2, "广州是广东省省会，别称羊城。全市常住人口约1880万人。")]
+    support = support_of(sentence, hits, question, meaning, default_lexicon().variants)
+    assert [s.rank for s in support] == [1 if supported else None]
+    if supported:
+        start, end = support[0].evidence or (0, 0)
+        assert passage[start:end]
+    assert support_of(sentence, hits, question, None, default_lexicon().variants)[0].rank is None
+
+
+def test_a_chinese_answer_to_an_english_question_is_about_its_subject(meaning: Similarity) -> None:
+    pku = "北京大学简称北大，前身是1898年创办的京师大学堂。1952年，学校迁到燕园。"
+    hits = [hit(1, pku), hit(2, NANKAI)]
+    question = "When was Peking University founded?"
+
+    def mark(answer: str) -> int | None:
+        return support_of(answer, hits, question, meaning, default_lexicon().variants)[0].rank
+
+    assert mark("1919年") is None
+    assert mark("北京大学创办于1898年。") == 1
+    assert mark("学校在1952年迁到燕园。") == 1
+
+
+def test_english_sentences_are_told_apart() -> None:
+    text = 'Yuan 2.0 was released in 2023. It is open.\nIt has 2.1 billion parameters (2B). "Yes."'
+    assert split_sentences(text) == [
+        "Yuan 2.0 was released in 2023.", "It is open.", "It has 2.1 billion parameters (2B).", '"Yes."',
+    ]  # fmt: skip
+
+
+def test_a_chinese_sentence_with_many_latin_letters_is_chinese() -> None:
+    sentence = "Qwen2.5-Coder有0.5B、1.5B、3B、7B、14B和32B六种规模。"
+    hits = [hit(1, f"它是代码大模型系列。{sentence}擅长代码生成。")]
+    assert [s.rank for s in support_of(sentence, hits, "Qwen2.5-Coder有哪几种规模？")] == [1]
+
+
+def test_english_over_english_passages_is_compared_by_its_words() -> None:
+    hits = [hit(1, "FAISS is a library for similarity search, written in C++.")]
+    assert [s.rank for s in support_of("FAISS is a library for similarity search.", hits)] == [1]

@@ -6,14 +6,15 @@ error was made from in ``en/errors.json``, where every place of a value is ``{}`
 """
 
 import json
-import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from src.ui.wording.errors import in_english
+
 Language = Literal["zh", "en"]
 _FOLDER = Path(__file__).parent / "en"
-_ERRORS = _FOLDER / "errors.json"
+_ERRORS = ("errors.json", "error_parts.json")
 
 
 class Words:
@@ -28,31 +29,17 @@ class Words:
 
     def error(self, message: str) -> str:
         """A finished Chinese sentence, such as an error's text, in this language; unknown ones stay Chinese."""
-        if self.language == "zh":
-            return message
-        for pattern, template in error_patterns():
-            if match := pattern.fullmatch(message):
-                # A value may be a sentence itself: why a file was refused, say.
-                return template.format(*map(self.error, match.groups()))
-        return message
+        return message if self.language == "zh" else in_english(message)
 
 
 @cache
 def english() -> dict[str, str]:
-    """Every translation, from all files."""
+    """Every translation, from all files but those of errors."""
     known: dict[str, str] = {}
     for file in sorted(_FOLDER.glob("*.json")):
-        if file.name != _ERRORS.name:
+        if file.name not in _ERRORS:
             known |= json.loads(file.read_text(encoding="utf-8"))
     return known
-
-
-@cache
-def error_patterns() -> list[tuple[re.Pattern[str], str]]:
-    """(pattern of the Chinese sentence, English template), those with the most fixed words first."""
-    known: dict[str, str] = json.loads(_ERRORS.read_text(encoding="utf-8"))
-    ordered = sorted(known.items(), key=lambda item: -len(item[0].replace("{}", "")))
-    return [(re.compile("(.*?)".join(map(re.escape, zh.split("{}"))), re.DOTALL), en) for zh, en in ordered]
 
 
 CHINESE = Words("zh")

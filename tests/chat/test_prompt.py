@@ -1,0 +1,58 @@
+"""Which form of a prompt a question gets."""
+
+import pytest
+
+from src.chat.prompt import COURSE, POINTED, Prompt, build_messages
+from src.chat.question import is_english
+from src.knowledge.types import Chunk
+from src.language.fake import FakeModel
+from src.retrieval.types import Hit, Stages
+
+HITS = [Hit(Chunk("c", "d", "s", "", "广州大学创办于1927年。", 0, 13), 0.9, 1, Stages())]
+
+
+def asked(question: str, prompt: Prompt) -> str:
+    messages = build_messages(FakeModel(), question, HITS, (), 100, prompt)
+    return "\n".join(message.content for message in messages)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When was Guangzhou University founded?",
+        "what is lora",
+        "What is 广州大学's motto?",
+        "Tell me about Chengdu",
+        "What is LoRA? Why?",
+    ],
+)
+def test_an_english_question(question: str) -> None:
+    assert is_english(question)
+    assert "Answer the question in English" in asked(question, COURSE)
+    assert "用中文回答" in asked(question, POINTED)
+    assert HITS[0].chunk.text in asked(question, COURSE)
+    assert question in asked(question, COURSE)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "广州大学是哪年创办的？",
+        "LoRA",
+        "BM25 vs RRF",
+        "FAISS、Milvus 和 BM25 有什么区别？",
+        "bge-small-zh-v1.5 输出的向量是多少维？",
+        "The Who 是什么乐队？",
+        "Attention Is All You Need 是哪年的论文，作者有哪些人，讲了什么内容？",
+        "",
+    ],
+)
+def test_any_other_question(question: str) -> None:
+    assert not is_english(question)
+    assert "English" not in asked(question, COURSE).replace(question, "")
+    assert "用中文" not in asked(question, POINTED)
+
+
+def test_a_prompt_without_an_english_form_asks_as_ever() -> None:
+    plain = Prompt("系统", "{background}|{question}")
+    assert asked("What is the motto?", plain).startswith("系统\n[1] 广州大学创办于1927年。|What is the motto?")
