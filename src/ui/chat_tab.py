@@ -13,9 +13,9 @@ EXAMPLES = {
     "zh": ["介绍一下广州大学", "广州大学的办学历史可以追溯到哪一年？", "LoRA 为什么省显存？", "端午节是哪一天？"],
     "en": [
         "When was Guangzhou University founded?",
-        "Why does LoRA save GPU memory?",
-        "What is the longest river in China?",
-        "When is the Dragon Boat Festival?",
+        "Why is Kunming called the Spring City?",
+        "Which three universities formed the National Southwestern Associated University?",
+        "How tall is Taipei 101?",
     ],
 }
 

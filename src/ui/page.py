@@ -28,7 +28,7 @@ STYLE = Path(__file__).parent / "style"
 _OTHER: dict[Language, tuple[str, Language, str]] = {"zh": ("en", "en", "English"), "en": ("./", "zh", "中文")}
 # The session's token lives in the tab's sessionStorage, which a reload keeps and other tabs do not see. A browser may
 # forbid it; then a reload begins anew.
-_TOKEN_JS = """(token, kept) => {
+_RESUME_JS = """(token, kept) => {
   try { return [sessionStorage.getItem("yuanzhi"), kept]; } catch { return [null, kept]; }
 }"""
 _STORE_JS = """(token) => { try { sessionStorage.setItem("yuanzhi", token); } catch {} }"""
@@ -100,19 +100,21 @@ def build(page: gr.Blocks, context: Context) -> None:
         with gr.Tab(words("问答"), id="rag"):
             chat = ChatTab(context)
         with gr.Tab(words("抽取"), id="extraction"):
-            ExtractionTab(context)
+            extraction = ExtractionTab(context)
         with gr.Tab(words("索引"), id="index") as tab:
             IndexTab(context, tab)
     gr.HTML(render("footer", words, model=context.runtime.model.name, embedder=context.runtime.embedder.name))
 
-    def load(before: str | None, kept: object, request: gr.Request) -> tuple[Any, ...]:
+    def load(before: str | None, kept: object, request: gr.Request) -> dict[Any, Any]:
         """A reloaded page, or the one in the other language, shows the session that its tab had before."""
         session = context.sessions.resume(request, before)
-        return session.token, *chat.restore(session, kept)
+        shown = dict(zip(chat.restored, chat.restore(session, kept), strict=True))
+        return {token: session.token, **shown, **extraction.restore(session)}
 
-    loaded = context.listen(
-        page.load, load, [token, chat.dialogue.browser], [token, *chat.restored], js=_TOKEN_JS, **QUICK
-    )
+    outputs = [token, *chat.restored, *extraction.restored]
+    loaded = context.listen(page.load, load, [token, chat.dialogue.browser], outputs, js=_RESUME_JS, **QUICK)
+    # What the chat's button deletes is gone from the other tab too.
+    context.listen(chat.dialogue.forget_button.click, extraction.clear, None, extraction.cleared, **QUICK)
     loaded.then(None, token, None, js=_STORE_JS, api_visibility="private")
 
 

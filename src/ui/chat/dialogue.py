@@ -171,7 +171,7 @@ class Dialogue:
     ) -> Iterator[tuple[Any, ...]]:
         """One of the questions that an empty conversation offers."""
         text = event.value.get("text") if isinstance(event.value, dict) else None
-        if text not in self._examples:
+        if not isinstance(text, str) or text not in self._examples:
             raise InputError("没有这个示例问题；请刷新网页再试")
         turn = Turn(Answer(text), ChatOptions(use, follow, k, least))
         yield from self._answered(self._session(request), turn, None, keep, request)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from src.retrieval.types import Hit
-from src.ui.conversation import Turn
-from src.ui.markdown import of_model, plain
 from src.ui.chat.evidence import pieces
 from src.ui.chat.view import place, relevance
+from src.ui.conversation import Turn
+from src.ui.markdown import of_model, plain
 from src.ui.wording import Words
 
 

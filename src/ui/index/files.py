@@ -136,7 +136,7 @@ class Files:
 
     def add_own(self, paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
         with self._context.calls.open("upload", request, kind="upload") as call:
-            result = self._context.sessions.of(request).documents.add(paths or [])
+            result = self._context.sessions.of(request).add(paths or [])
             call.gave(result)
         return self._added(result), None, *self._own_view(request)
 

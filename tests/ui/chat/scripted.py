@@ -27,7 +27,7 @@ class ScriptedChat:
         message: str,
         history: Sequence[Message] = (),
         caller: Caller = ANYONE,
-        options: ChatOptions = ChatOptions(),
+        options: ChatOptions = ChatOptions(),  # noqa: B008 (frozen)
         extra: Collection | None = None,
     ) -> Generator[Event, None, None]:
         self.asked.append((message, list(history), options))
