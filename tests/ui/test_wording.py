@@ -1,6 +1,7 @@
 """Every text that the page looks up has an English form with the same places for values."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
@@ -12,8 +13,12 @@ UI = Path(__file__).parent.parent.parent / "src" / "ui"
 
 
 def looked_up() -> list[str]:
-    """The literals in ``words("…")`` and ``self._words("…")`` anywhere under src/ui."""
-    found = []
+    """The literals in ``words("…")`` and ``self._words("…")`` anywhere under src/ui, templates included."""
+    found = [
+        text
+        for path in UI.rglob("*.html")
+        for text in re.findall(r"""words\("([^"]*)"\)""", path.read_text(encoding="utf-8"))
+    ]
     for path in UI.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
