@@ -22,9 +22,9 @@ from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.base import Base
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.opening import open_base
+from src.retrieval.own import OwnDocuments
 from src.retrieval.rerank import LinearReranker, Reranker
 from src.retrieval.search import Retriever
-from src.retrieval.own import OwnDocuments
 from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 

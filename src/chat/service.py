@@ -76,7 +76,7 @@ class ChatService:
         message: str,
         history: Sequence[Message] = (),
         caller: Caller = ANYONE,
-        options: ChatOptions = ChatOptions(),  # noqa: B008 (frozen)
+        options: ChatOptions = ChatOptions(),
         extra: Collection | None = None,
     ) -> Iterator[Event]:
         """Events of one question; the last is ``Finished`` unless ``caller.stop`` was set.

@@ -180,9 +180,7 @@ class ExtractionService:
                 passes.close()
         caller.check()
 
-    def _write(
-        self, window: Window, run: "_Run", use_adapter: bool, caller: Caller
-    ) -> Iterator[Queued | None]:
+    def _write(self, window: Window, run: "_Run", use_adapter: bool, caller: Caller) -> Iterator[Queued | None]:
         """Let the model write about ``window`` into ``run.raw``; yields None after each piece."""
         adapter = self._adapter if use_adapter else None
         messages = self._template.messages(window.text) if adapter else instruction_messages(window.text)
