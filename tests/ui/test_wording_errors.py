@@ -48,7 +48,7 @@ OTHERS = {
     "简历", "内容", "正文", "（空）", "还没有抽取", "{}（抽取）", "错误", "近似检索的召回率 recall@{}", SYSTEM, REBUILD,
 }  # fmt: skip
 # Made of what is raised: where two values touch, and what a function is called with.
-JOINED = {"{} 等 {} 处", "{}（同名，但权重不同）", "行", "条", "段"}
+JOINED = {"{} 等 {} 处", "{}（同名，但权重不同）", "行", "条"}
 
 
 def called(call: ast.Call) -> str:
