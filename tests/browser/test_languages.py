@@ -15,6 +15,7 @@ from src.extraction.service import ExtractionService
 from src.language.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import ROOT, load_settings
+from src.ui.page import App
 from src.ui.wording import english
 from tests.browser.conftest import choose_tab
 from tests.conftest import ARTIFACTS
@@ -29,20 +30,22 @@ VIEWS = {
     "chat": (("问答", "Chat"),),
     "extract": (("抽取", "Extract"), ("单份", "One resume")),
     "batch": (("抽取", "Extract"), ("批量", "Batch")),
-    "probe": (("索引", "Index"), ("检索探针", "Probe")),
+    "probe": (("索引", "Index"), ("为什么这样答", "Why this answer")),
     "map": (("索引", "Index"), ("地图", "Map")),
-    "passages": (("索引", "Index"), ("全部段落", "Passages")),
-    "documents": (("索引", "Index"), ("文档", "Documents")),
+    "passages": (("索引", "Index"), ("段落", "Passages")),
+    "files": (("索引", "Index"), ("文件清单", "Files")),
     "check": (("索引", "Index"), ("体检", "Check")),
 }
 # What is shown of documents, questions and resumes, and what says itself that it is Chinese.
 DATA = (
-    "body [lang^=zh], .gallery-item, textarea, #extract-text .textfield, #compare-input, .yz-passage, .yz-term, .yz-text, "
-    "#chunk-detail summary, [role=gridcell], #sources, #chatbot .message"
+    "body [lang^=zh], .gallery-item, textarea, #extract-text .textfield, #compare-input, .yz-text, .textfield, "
+    "[role=gridcell], #sources, #chatbot .message, #chatbot .options, #chat-input .upload-button, "
+    "svg, summary, #probe-terms b, #probe-verdict b"
 )
 ALLOWED = re.compile(
     # The product's name, an example of a question, the labels beside their English, and columns of tables to upload.
-    "源知|羊城是哪座城市的别称|姓名|国籍|种族|职位|教育背景|专业|组织名|地名|简历, 内容, 正文|“错误”"
+    # Quoted are words of the documents.
+    "“[^”]*”|源知|羊城是哪座城市的别称|姓名|国籍|种族|职位|教育背景|专业|组织名|地名|简历, 内容, 正文|“错误”"
 )
 SHOWN = """(data) => {
   const shown = [], visible = (e) => e.checkVisibility({visibilityProperty: true}) && !e.closest(data);
@@ -52,7 +55,7 @@ SHOWN = """(data) => {
     if (!e.closest("script, style") && visible(e)) shown.push(walk.currentNode.data.trim());
   }
   for (const e of document.body.querySelectorAll("[placeholder], [aria-label], [title]"))
-    if (e.checkVisibility({visibilityProperty: true}) && !e.closest("body [lang^=zh], [role=gridcell]"))
+    if (e.checkVisibility({visibilityProperty: true}) && !e.closest(data))
       for (const name of ["placeholder", "aria-label", "title"]) shown.push(e.getAttribute(name) || "");
   return shown.filter((text) => text);
 }"""
@@ -83,7 +86,7 @@ FAINT = """(within) => {
   return faint;
 }"""
 NAMELESS = """() => [...document.querySelectorAll("a, button, input, textarea, select, [role=tab], [role=grid]")].filter((e) => {
-  if (!e.checkVisibility({visibilityProperty: true})) return false;
+  if (!e.checkVisibility({visibilityProperty: true}) || e.parentElement.closest("[role=button]")) return false;
   const by = (e.getAttribute("aria-labelledby") || "").split(" ").map((id) => document.getElementById(id)?.innerText);
   const names = [e.ariaLabel, ...by, ...[...(e.labels || [])].map((label) => label.innerText), e.innerText, e.title];
   return !names.some((name) => name?.trim());
@@ -97,21 +100,19 @@ FOCUSED = """() => {
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from src.ui.page import create_page, launch
-
     knowledge = [ROOT / "examples" / "knowledge.txt", ROOT / "examples" / "documents"]
     settings = load_settings(
         profile="embedded", knowledge=knowledge, cache_dir=tmp_path_factory.mktemp("cache"), edit_knowledge=True
     )
     runtime = Runtime(settings)
-    runtime.__dict__.update(
+    vars(runtime).update(
         model=FakeModel(),
         embedder=HashingEmbedder(),
         extraction=ExtractionService(ScriptedModel(), adapter="resume"),
     )
-    page = create_page(runtime)
-    yield launch(page, runtime, block=False)
-    page.close()
+    app = App(runtime)
+    yield app.launch(block=False)
+    app.page.close()
 
 
 def opened(browser: Browser, address: str, language: str, **options: Any) -> Page:
@@ -137,6 +138,12 @@ def go(page: Page, view: str, language: str) -> None:
     for names in VIEWS[view]:
         name = names[language == "en"]
         choose_tab(page, name)
+    if view == "chat" and not page.locator("#chatbot .message").count():
+        page.locator("#chat-input textarea").fill("羊城是哪座城市？" if language == "zh" else "What is 羊城?")
+        page.locator("#chat-input textarea").press("Enter")
+        expect(page.locator("#chatbot .bot.message").first).to_be_visible()
+        page.locator("#chat-settings > button").click()
+        expect(page.locator("#keep-conversation")).to_be_visible()
     if view == "extract":
         page.locator("#resume-input textarea").fill(RESUME)
         page.locator("#extract-run").click()
@@ -144,10 +151,12 @@ def go(page: Page, view: str, language: str) -> None:
     if view == "probe":
         page.locator("#probe-input :is(input, textarea)").fill("羊城的大学")
         page.locator("#probe-run").click()
-        expect(page.locator("#probe-table tr.yz-hit").first).to_be_visible()
+        expect(
+            page.locator("#probe-table [role=gridcell], #probe-candidates [role=gridcell]").first
+        ).to_be_visible()
     if view == "passages":
         page.locator("#chunk-table [data-testid=cell-0-1]").click()
-        expect(page.locator("#chunk-detail .yz-card").first).to_be_visible()
+        expect(page.locator("#chunk-detail")).to_contain_text("。")
     if view == "check":
         page.locator("#check-run").click()
         expect(page.locator("#check-results .yz-finding")).to_have_count(10)
@@ -198,13 +207,16 @@ def test_gradios_own_words_follow_the_page(desktop: tuple[Page, str]) -> None:
     expect(page.locator("footer")).to_contain_text("设置" if language == "zh" else "Settings")
 
 
-def test_an_error_is_said_to_be_in_chinese(desktop: tuple[Page, str]) -> None:
+def test_a_notice_is_in_the_language_of_the_page(desktop: tuple[Page, str]) -> None:
     page, language = desktop
-    go(page, "probe", language)
-    page.locator("#probe-input :is(input, textarea)").fill("")
-    page.locator("#probe-run").click()
-    said = "提示：" if language == "zh" else "Notice (in Chinese): "
-    expect(page.locator("body")).to_contain_text(said + "问题是空的")
+    go(page, "chat", language)
+    page.locator("#chat-input textarea").fill("x" * 2500)
+    page.locator("#chat-input textarea").press("Enter")
+    said = "问题太长" if language == "zh" else "question is too long"
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text(re.compile(said, re.IGNORECASE))
+    if language == "en":
+        assert not re.search("[\u4e00-\u9fff]", toast.inner_text())
     page.reload()
     expect(page.get_by_role("heading", name="源知 YuanZhi")).to_be_visible()
 
@@ -234,8 +246,9 @@ def test_on_a_phone(browser: Browser, served: str, language: str, scheme: str) -
     ("view", "wanted"),
     [
         ("extract", {"English", "中文"}),
-        ("extract", {"resume-upload", "extract-run", "extract-stop", "extract-compare", "extract-download"}),
-        ("probe", {"probe-run", "probe-csv", "probe-jsonl"}),
+        ("chat", {"chat-input", "use-knowledge", "chat-export", "chat-forget"}),
+        ("extract", {"resume-upload", "extract-run"}),
+        ("probe", {"probe-run"}),
     ],
 )
 def test_the_keyboard_reaches_every_control_and_shows_where_it_is(
