@@ -30,7 +30,7 @@ PATIENCE_MS = 300_000
 COMPOSER = "#chat-input textarea"
 ANSWERS = {
     "before": "#chatbot .message.bot .yz-body",
-    "after": '#chatbot [role="log"] .message.bot .prose, #chatbot .message.bot .prose',
+    "after": "#chatbot .bot .message-content:not(.thought-group *) > .prose > :not(blockquote)",
 }
 SETTLED_MS = 1500
 # Entry points of a question's path; every module of src/ that they import, and those import in turn, counts.
@@ -50,7 +50,8 @@ WATCH_JS = """([answers, before]) => {
   }, {capture: true, once: true});
   const look = () => {
     const all = document.querySelectorAll(answers);
-    const text = all.length > before ? all[all.length - 1].innerText.trim() : "";
+    // The old page shows an ellipsis before the first word.
+    const text = all.length > before ? [...all].slice(before).map((e) => e.innerText).join("\\n").trim().replace(/^…$/, "") : "";
     if (text && text !== seen.text) {
       const now = performance.now();
       seen.first ??= now;
