@@ -51,8 +51,9 @@ class SingleTab:
             # Every kind is taken, so that the reader can say in Chinese which ones it reads.
             self.upload = gr.UploadButton(words("上传文件"), min_width=120, elem_id="resume-upload")
         self.uploaded = gr.HTML(elem_id="resume-uploaded")
-        names, texts = list(examples := example_resumes()), [[text] for text in examples.values()]
-        gr.Examples(texts, self.box, label=words("示例（虚构人物）"), example_labels=names)
+        examples = example_resumes()
+        texts = [[text] for text in examples.values()]
+        gr.Examples(texts, self.box, label=words("示例（虚构人物）"), example_labels=list(examples))
 
     def _draw_result(self) -> None:
         words = self._words
