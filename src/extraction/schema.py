@@ -17,8 +17,7 @@ class Span:
     """One mention: ``source[start:end] == text``; offsets count code points.
 
     Attributes:
-        confidence: the model's probability for exactly this span and label, in [0, 1]; None where it is not
-            known. Shown and exported, not part of the fixed JSON.
+        confidence: the model's probability for exactly this span and label, in [0, 1]; None where it is not known.
     """
 
     label: str
@@ -32,7 +31,10 @@ class Span:
         return replace(self, start=self.start + by, end=self.end + by)
 
     def to_json(self) -> dict[str, Any]:
-        return {"label": self.label, "text": self.text, "start": self.start, "end": self.end}
+        confidence = None if self.confidence is None else round(self.confidence, 4)
+        return {
+            "label": self.label, "text": self.text, "start": self.start, "end": self.end, "confidence": confidence,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Tab 2: a resume in, entities out; one at a time, or a file of many."""
 
-from typing import Any
-
 import gradio as gr
 
 from src.ui.context import UPLOAD_LIFE_S, Context
@@ -21,12 +19,7 @@ _PRIVACY = CHINESE(
 
 
 class ExtractionTab:
-    """Both ways in.
-
-    Attributes:
-        restored: outputs of ``restore``.
-        cleared: outputs of ``clear``.
-    """
+    """Both ways in; ``restored`` are the outputs of ``restore``, ``cleared`` those of ``clear``."""
 
     def __init__(self, context: Context) -> None:
         words = context.words
@@ -39,13 +32,13 @@ class ExtractionTab:
                 self.batch = BatchTab(context)
         privacy = words(_PRIVACY).format(hours=int(IDLE_S // 3600), minutes=UPLOAD_LIFE_S // 60)
         gr.HTML(note(privacy, words), elem_id="extract-privacy")
-        self.restored: list[Any] = self.batch.outputs
-        self.cleared: list[Any] = [*self.single.cleared, *self.batch.outputs]
+        self.restored = self.batch.outputs
+        self.cleared = [*self.single.cleared, *self.restored]
 
     def restore(self, session: Session) -> Outputs:
-        """What a page that has just loaded shows of its session: the batch, as far as it is done."""
-        return self.batch.restored(session.batch)
+        """The batch of a page that has just loaded, as far as it is done."""
+        return self.batch.idle(session.batch)
 
     def clear(self) -> Outputs:
         """Nothing of a visitor's on the page."""
-        return {**self.single.clear(), **self.batch.restored(None)}
+        return {**self.single.clear(), **self.batch.idle(None)}

@@ -13,7 +13,7 @@ def test_json_has_every_label_and_spans_by_start() -> None:
         Span("组织名", "丁", 6, 7),
         Span("姓名", "丙", 4, 5),
         Span("组织名", "乙", 2, 3),
-        Span("姓名", "甲", 0, 1),
+        Span("姓名", "甲", 0, 1, 0.98765),
     ]
     found = Extraction.of(text, spans, {"total": 1.5, "model": 1.0}).to_json()
     assert list(found) == ["text", "entities", "spans", "timings_ms"]
@@ -21,7 +21,8 @@ def test_json_has_every_label_and_spans_by_start() -> None:
     assert found["entities"]["姓名"] == ["甲", "丙"]
     assert found["entities"]["组织名"] == ["乙", "丁"]
     assert found["entities"]["地名"] == []
-    assert [list(span) for span in found["spans"]] == [["label", "text", "start", "end"]] * 4
+    assert [list(span) for span in found["spans"]] == [["label", "text", "start", "end", "confidence"]] * 4
+    assert [span["confidence"] for span in found["spans"]] == [0.9877, None, None, None]
     assert all(text[span["start"] : span["end"]] == span["text"] for span in found["spans"])
     assert json.loads(json.dumps(found)) == found
 

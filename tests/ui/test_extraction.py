@@ -15,7 +15,7 @@ import gradio as gr
 import pytest
 
 from src.errors import InputError, KnowledgeError, ModelError
-from src.extraction.events import Finished, Found, Queued
+from src.extraction.events import Event, Finished, Found, Queued
 from src.extraction.schema import LABELS, Extraction, Span, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.upload import Batch
@@ -24,8 +24,10 @@ from src.knowledge.worker import ParserPool
 from src.ui.calls import Calls
 from src.ui.context import Context
 from src.ui.extraction import batch_tab, views
-from src.ui.extraction.batch_tab import PREVIEW_ROWS, Pace
-from src.ui.extraction.single_tab import Result, example_resumes, name_in
+from src.ui.extraction.batch_tab import PREVIEW_ROWS
+from src.ui.extraction.single_tab import SingleTab, example_resumes
+from src.ui.extraction.views import Result
+from src.ui.extraction.work import Work
 from src.ui.extraction_tab import ExtractionTab
 from src.ui.session import Sessions
 from src.ui.wording import CHINESE, Words
@@ -76,7 +78,12 @@ def tab_of(
 
 
 def sessions_of(tab: ExtractionTab) -> Sessions:
-    return tab.single.work.context.sessions
+    return tab.single._context.sessions
+
+
+def halt(work: Work) -> None:
+    """Press the stop button, to the end."""
+    list(work.halt(visitor()))
 
 
 def is_drawn(item: Any) -> bool:
@@ -85,7 +92,7 @@ def is_drawn(item: Any) -> bool:
 
 def looks(update: Any) -> dict[str, Any]:
     """Properties that a component is given."""
-    return dict(getattr(update, "constructor_args", None) or update)
+    return {name: value for name, value in update.items() if name != "__type__"}
 
 
 def merged(items: Any) -> dict[Any, Any]:
@@ -93,8 +100,9 @@ def merged(items: Any) -> dict[Any, Any]:
     page: dict[Any, Any] = {}
     for item in filter(is_drawn, items):
         for component, value in item.items():
-            if hasattr(value, "constructor_args"):
-                page[component] = (page.get(component) or {}) | value.constructor_args
+            if isinstance(value, dict) and "__type__" in value:
+                before = page.get(component)
+                page[component] = (before if isinstance(before, dict) else {}) | looks(value)
             else:
                 page[component] = value
     return page
@@ -137,14 +145,13 @@ def test_confidence_is_shown_in_per_cent_and_marked_where_low() -> None:
     spans = spans_with(0.987, 0.6, 0.599, 0.0, 1.0, None)
     rows = views.span_rows(spans, CHINESE)
     assert [row[4] for row in rows] == ["99%", "60%", "⚠ 60%", "⚠ 0%", "100%", "—"]
-    assert all(len(row) == len(views.SPAN_HEADERS) for row in rows)
-    assert [bool(row[2]) for row in views.table_rows(spans, CHINESE)] == [False, False, True, True, False, False]
-    assert "⚠ 有 2 处" in views.result_text(Extraction.of("王" * 20, spans), CHINESE)
+    assert [bool(row[2]) for row in views.value_rows(spans, CHINESE)] == [False, False, True, True, False, False]
+    assert "⚠ 有 2 处" in views.event_text(Finished(Extraction.of("王" * 20, spans)), CHINESE)
 
 
 def test_a_value_that_repeats_is_one_row_with_its_worst_mark() -> None:
     spans = [Span("职位", "经理", 4, 6, 0.9), Span("姓名", "王五", 2, 4, 0.9), Span("职位", "经理", 8, 10, 0.5)]
-    assert views.table_rows(spans, CHINESE) == [["姓名", "王五", ""], ["职位", "经理", "⚠ 请核对"]]
+    assert views.value_rows(spans, CHINESE) == [["姓名", "王五", ""], ["职位", "经理", "⚠ 请核对"]]
 
 
 def test_every_label_has_a_colour_and_an_english_name_beside_it() -> None:
@@ -152,14 +159,15 @@ def test_every_label_has_a_colour_and_an_english_name_beside_it() -> None:
     assert {label for _, label in views.SAMPLE if label} == set(LABELS)
     english = Words("en")
     assert views.highlight(Extraction.of("王", [Span("姓名", "王", 0, 1)]), english) == [("王", "姓名 Name")]
-    assert set(views.colours(english)) == {english(label) for label in LABELS}
+    with gr.Blocks():
+        assert set(views.highlighted("", "", english).color_map or {}) == {english(label) for label in LABELS}
     assert all(english(label).startswith(f"{label} ") for label in LABELS)
 
 
 def test_the_csv_is_for_excel_and_runs_nothing() -> None:
     text = '=HYPERLINK("http://x"),经理'
     spans = [Span("职位", text, 0, len(text), 0.51239), Span("姓名", "王", 3, 4, None)]
-    name, data = views.csv_file(Extraction.of(text, spans))
+    name, data = views.csv_file(Result(Extraction.of(text, spans), ""))
     assert name == "extraction.csv"
     assert list(csv.reader(io.StringIO(data.decode("utf-8-sig")))) == [
         ["label", "text", "start", "end", "confidence"],
@@ -188,19 +196,30 @@ def test_highlighted_pieces_add_up_to_the_text(spans: Any) -> None:
     assert [label for _, label in pieces if label][:1] == [label for label, _, _ in spans][:1]
 
 
-def test_the_page_is_drawn_only_when_there_is_something_new() -> None:
+def streamed(tab: SingleTab, *events: Event) -> list[Any]:
+    """What the page is sent for these events, before the end."""
+    tab._service = SimpleNamespace(extract_stream=lambda *_: iter(events))
+    return list(tab.run("王五经理", True, visitor()))[: len(events)]
+
+
+def test_the_page_is_sent_only_what_is_new(parser: ParserPool) -> None:
+    tab = tab_of(parser).single
     empty, one = extraction("王五经理"), extraction("王五经理", ("姓名", 0, 2))
-    events = [
+    items = streamed(
+        tab,
         Queued(2),
         Queued(2),
         Queued(1),
         Found(empty, 0, 1),
         Found(empty, 0, 1, "{"),
         Found(one, 0, 1, "{…"),
-        Finished(one),
-    ]
-    drawn = [event is not None for event in views.changed(iter(events))]
-    assert drawn == [True, False, True, True, False, True, True]
+        Found(one, 1, 2),
+    )
+    sent = [set(item) if is_drawn(item) else set() for item in items]
+    result = {tab.status, tab.text, tab.table}
+    assert sent == [
+        {tab.status, tab.work.start, tab.work.stop}, set(), {tab.status}, {*result, tab.result}, set(), result, {tab.status},
+    ]  # fmt: skip
 
 
 def test_differences_of_equals_and_of_hostile_text() -> None:
@@ -218,19 +237,15 @@ def test_differences_of_equals_and_of_hostile_text() -> None:
 def test_events_are_drawn_one_by_one(parser: ParserPool) -> None:
     tab = tab_of(parser).single
     one = extraction("王五经理", ("姓名", 0, 2))
-    waiting = tab.view(Queued(3))
+    waiting, running = streamed(tab, Queued(3), Found(one, 1, 2))
     assert "3 个请求" in waiting[tab.status]
+    assert [looks(waiting[button])["visible"] for button in (tab.work.start, tab.work.stop)] == [False, True]
     assert tab.text not in waiting
-    running = tab.view(Found(one, 1, 2))
     assert "第 2 段，共 2 段，已找到 1 处" in running[tab.status]
     assert running[tab.text] == [("王五", "姓名"), ("经理", None)]
     assert running[tab.result] is None
-    assert [looks(running[button])["visible"] for button in (tab.start, tab.stop)] == [False, True]
-    assert looks(running[tab.csv_button])["interactive"] is False
-    done = tab.view(Finished(one))
-    assert [looks(done[button])["visible"] for button in (tab.start, tab.stop)] == [True, False]
-    assert looks(done[tab.csv_button])["interactive"] is True
-    assert done[tab.result].ended == "done"
+    assert looks(tab.technical(None)[tab.downloads])["visible"] is False
+    assert looks(tab.technical(Result(one, ""))[tab.downloads])["visible"] is True
 
 
 def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCaptureFixture) -> None:
@@ -242,11 +257,12 @@ def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCapt
     assert "用时" in page[tab.status]
     assert "".join(piece for piece, _ in page[tab.text]) == RESUME
     result = page[tab.result]
-    assert json.loads(tab.json_file(result)[1]) == page[tab.json] == result.extraction.to_json()
-    rows = list(csv.reader(io.StringIO(tab.csv_file(result)[1].decode("utf-8-sig"))))[1:]
+    assert [page[button]["visible"] for button in (tab.work.start, tab.work.stop)] == [True, False]
+    page = tab.technical(result)
+    assert json.loads(views.json_file(result)[1]) == page[tab.json] == result.extraction.to_json()
+    rows = list(csv.reader(io.StringIO(views.csv_file(result)[1].decode("utf-8-sig"))))[1:]
     assert [row[:2] for row in rows] == [row[:2] for row in page[tab.spans]]
-    assert [row[:4] for row in page[tab.spans]] == [list(span.values()) for span in page[tab.json]["spans"]]
-    assert tab.expanded(result)[tab.spans] == page[tab.spans]
+    assert [row[:4] for row in page[tab.spans]] == [list(span.values())[:4] for span in page[tab.json]["spans"]]
     (line,) = [record.getMessage() for record in caplog.records if record.name == "src.ui.log"]
     assert f"in={len(RESUME)}" in line
     assert "outcome=done" in line
@@ -255,26 +271,29 @@ def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCapt
 
 def test_without_a_result_nothing_is_downloaded(parser: ParserPool) -> None:
     tab = tab_of(parser).single
-    for make in (tab.csv_file, tab.json_file):
+    for make in (views.csv_file, views.json_file):
         with pytest.raises(InputError, match="请先抽取"):
             make(None)
-    for button in (tab.csv_button, tab.json_button, tab.start, tab.comparison.start):
+    for button in (tab.work.start, tab.comparison.work.start):
         assert not button.interactive
-    assert not tab.stop.visible
+    assert not tab.downloads.visible
+    assert not tab.work.stop.visible
 
 
 def test_a_stop_keeps_what_is_there(parser: ParserPool) -> None:
     tab = tab_of(parser, model := Pair()).single
-    items = stopped_after(tab.run(RESUME, True, visitor()), lambda: tab.work.halt(visitor()), drawn=3)
+    items = stopped_after(tab.run(RESUME, True, visitor()), lambda: halt(tab.work), drawn=3)
     page = merged(items)
-    assert "已停止，到这里找到" in page[tab.status]
-    assert page[tab.result].ended == "stopped"
+    assert "已停止，下面是到这里找到的" in page[tab.status]
+    assert page[tab.status] == page[tab.result].status(RESUME, CHINESE)
     assert 0 < len(page[tab.result].extraction.spans) < 7
-    assert page[tab.start]["visible"] is True
-    assert page[tab.stop] == {"value": "■ 停止", "interactive": True, "visible": False}
+    assert page[tab.work.start]["visible"] is True
+    assert page[tab.work.stop] == {"value": "■ 停止", "interactive": True, "visible": False}
     assert not is_drawn(items[-1])
     assert model.closed
-    assert looks(tab.work.stopping()) == {"value": "正在停止……", "interactive": False}
+    stopping, last = tab.work.halt(visitor())
+    assert looks(stopping) == {"value": "正在停止……", "interactive": False}
+    assert last == gr.skip()
 
 
 def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
@@ -282,12 +301,12 @@ def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
     page = merged(failed(tab.run(RESUME, True, visitor()), ModelError))
     assert "没有做完" in page[tab.status]
     assert page[tab.result].extraction.entities["姓名"] == ["王小明"]
-    assert page[tab.start]["visible"] is True
+    assert page[tab.work.start]["visible"] is True
 
 
 def test_after_everything_was_deleted_nothing_is_drawn_again(parser: ParserPool) -> None:
     tab = tab_of(parser).single
-    sessions = tab.work.context.sessions
+    sessions = tab._context.sessions
     items = stopped_after(tab.run(RESUME, True, visitor()), lambda: sessions.forget(visitor()), drawn=2)
     page = merged(items)
     assert page[tab.result] is None
@@ -305,14 +324,14 @@ def test_an_unusable_text_is_said_before_anything_is_drawn(parser: ParserPool) -
 def test_buttons_follow_the_text_and_an_edit_marks_the_result(parser: ParserPool) -> None:
     tab = tab_of(parser).single
     empty = tab.edited(" \n", None, None)
-    assert looks(empty[tab.start]) == looks(empty[tab.comparison.start]) == {"interactive": False}
-    assert tab.status not in empty
-    result = Result(extraction(RESUME, ("姓名", 0, 3)), "done")
-    same, other = tab.edited(RESUME, result, RESUME), tab.edited(RESUME + "改", result, RESUME)
-    assert looks(other[tab.start]) == {"interactive": True}
-    assert "yz-outdated" not in same[tab.status]
-    assert "找到 1 处" in same[tab.status]
-    assert tab.comparison.status not in same
+    assert looks(empty[tab.work.start]) == looks(empty[tab.comparison.work.start]) == {"interactive": False}
+    assert empty[tab.status] == gr.skip()
+    result = Result(extraction(RESUME, ("姓名", 0, 3)), "找到 1 处")
+    same, other = tab.edited(RESUME, result, result), tab.edited(RESUME + "改", result, result)
+    assert looks(other[tab.work.start]) == {"interactive": True}
+    for status in (same[tab.status], same[tab.comparison.status]):
+        assert "yz-outdated" not in status
+        assert "找到 1 处" in status
     for status in (other[tab.status], other[tab.comparison.status]):
         assert "yz-outdated" in status
         assert "文字改过了" in status
@@ -332,7 +351,6 @@ def test_an_uploaded_resume_is_put_into_the_box(tmp_path: Path, parser: ParserPo
     page = merged(short.read(str(path), visitor()))
     assert page[short.box] == RESUME[:10]
     assert f"超过上限 10：只放入了前 10 个，其余 {len(RESUME) - 10} 个" in page[short.uploaded]
-    assert list(tab.read(None, visitor())) == []
 
 
 def test_a_file_that_cannot_be_read_leaves_the_text(tmp_path: Path, parser: ParserPool) -> None:
@@ -344,7 +362,7 @@ def test_a_file_that_cannot_be_read_leaves_the_text(tmp_path: Path, parser: Pars
 
 
 def test_examples_are_named_by_their_people() -> None:
-    assert [name_in(text) for text in example_resumes()] == ["林步屿", "顾望舟", "白吟雀", "陶青骊", "孟和其格"]
+    assert list(example_resumes()) == ["林步屿", "顾望舟", "白吟雀", "陶青骊", "孟和其格"]
 
 
 # Base model and adapter
@@ -363,15 +381,15 @@ def test_comparison_counts_what_differs(parser: ParserPool) -> None:
         assert f'<span class="yz-meta">{name}</span><b>{count}</b>' in difference
     assert difference.count("<tr>") == 1 + 3
     assert difference.index("职位</td>") < difference.index("专业</td>")
-    assert page[tab.compared] == RESUME
+    assert page[tab.result].extraction.text == RESUME
     assert not is_drawn(items[-1])
 
 
 def test_a_comparison_is_stopped(parser: ParserPool) -> None:
     tab = tab_of(parser, model := Pair()).single.comparison
-    page = merged(stopped_after(tab.run(RESUME, visitor()), lambda: tab.work.halt(visitor()), drawn=4))
-    assert "已停止。" in page[tab.status]
-    assert page[tab.start]["visible"] is True
+    page = merged(stopped_after(tab.run(RESUME, visitor()), lambda: halt(tab.work), drawn=4))
+    assert "已停止，" in page[tab.status]
+    assert page[tab.work.start]["visible"] is True
     assert [options.adapter for options in model.options] == [None]
 
 
@@ -396,9 +414,9 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
     rows = PREVIEW_ROWS + 12
     page = opened(tab, written(tmp_path, rows))
     assert f"{rows} 行，可以开始了" in page[batch.status]
-    assert page[batch.start]["interactive"] is True
-    assert page[batch.download_button]["interactive"] is False
-    assert page[batch.preview][1][:3] == ["2", f"{HOSTILE}1"[:40] + "…", "等待"]
+    assert page[batch.work.start]["interactive"] is True
+    assert page[batch.save]["interactive"] is False
+    assert page[batch.preview]["value"][1][:3] == ["2", f"{HOSTILE}1"[:40], "等待"]
     items = list(batch.run(True, visitor()))
     drawn = list(filter(is_drawn, items))
     done = [n for n in range(rows + 1) if any(f"已完成 {n} / {rows} 行" in item[batch.status] for item in drawn)]
@@ -409,13 +427,13 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
     assert "大约还要" in drawn[3][batch.status]
     tables = [item[batch.preview] for item in drawn[:-1] if batch.preview in item]
     assert len(tables) < len(drawn) - 1  # the table is sent while it changes only
-    assert len(tables[0][0]) == len(batch_tab.HEADERS)
+    assert len(tables[0][0]) == len(batch.preview.headers or [])
     assert tables[-1][-1][3] == "王小明"
     page = merged(items)
     assert "全部做完" in page[batch.status]
-    assert page[batch.start]["interactive"] is False
-    assert looks(batch.chosen(False, visitor())) == {"interactive": True}
-    assert looks(batch.chosen(True, visitor())) == {"interactive": False}
+    assert page[batch.work.start]["interactive"] is False
+    assert looks(batch.chosen(False, visitor())) == {"value": "开始", "interactive": True}
+    assert looks(batch.chosen(True, visitor())) == {"value": "开始", "interactive": False}
     assert batch.file(visitor())[0].endswith("_抽取.csv")
 
 
@@ -424,12 +442,12 @@ def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: Par
     batch = tab.batch
     path = written(tmp_path, 6)
     opened(tab, path)
-    items = stopped_after(batch.run(True, visitor()), lambda: batch.work.halt(visitor()), drawn=2)
+    items = stopped_after(batch.run(True, visitor()), lambda: halt(batch.work), drawn=2)
     page = merged(items)
     assert "已停止。" in page[batch.status]
     assert "已完成 1 / 6 行" in page[batch.status]
-    assert page[batch.start] == {"visible": True, "value": "继续", "interactive": True}
-    assert page[batch.download_button]["interactive"] is True
+    assert page[batch.work.start] == {"visible": True, "value": "继续", "interactive": True}
+    assert page[batch.save]["interactive"] is True
     assert not is_drawn(items[-1])
     assert "已完成 1 / 6 行" in opened(tab, path)[batch.status]  # the same upload once more
     page = merged([tab.restore(sessions_of(tab).of(visitor()))])  # a reload
@@ -448,8 +466,6 @@ def test_a_batch_is_of_its_visitor_only(tmp_path: Path, parser: ParserPool) -> N
         next(tab.batch.run(True, visitor("s2")))
     with pytest.raises(InputError, match="请先上传"):
         tab.batch.file(visitor("s2"))
-    with pytest.raises(InputError, match="请先点“开始”"):
-        tab.batch.file(visitor())
     assert "上传一个文件" in merged([tab.restore(sessions_of(tab).of(visitor("s2")))])[tab.batch.status]
 
 
@@ -469,24 +485,17 @@ def test_everything_deleted_while_a_batch_runs(tmp_path: Path, parser: ParserPoo
     items = stopped_after(tab.batch.run(True, visitor()), lambda: sessions_of(tab).forget(visitor()), drawn=2)
     page = merged(items)
     assert "上传一个文件" in page[tab.batch.status]
-    assert page[tab.batch.preview] == []
+    assert page[tab.batch.preview] == {"value": [], "visible": False}
     cleared = tab.clear()
     assert set(tab.cleared) == set(cleared)
     assert cleared[tab.single.box] == ""
 
 
-def test_time_left_is_said_from_a_few_rows() -> None:
-    batch = Batch("a.csv", [None] * 10, [], None)  # type: ignore[list-item]
-    pace = Pace(first=2, started=100.0)
-    batch.results = [InputError()] * 4
-    assert pace.seconds_left(batch, now=110) is None
-    batch.results = [InputError()] * 6
-    assert pace.seconds_left(batch, now=120) == 20
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0, "1 秒"), (59, "59 秒"), (90, "2 分钟"), (5400, "1.5 小时")])
-def test_time_left_in_words(seconds: float, words: str) -> None:
-    assert batch_tab.duration(seconds, CHINESE) == words
+@pytest.mark.parametrize(("seconds", "words"), [(0, "1 秒"), (59, "59 秒"), (90, "2 分钟"), (5400, "90 分钟")])
+def test_time_left_is_said_from_a_few_rows(seconds: float, words: str) -> None:
+    batch = Batch("a.csv", [None] * 10, [], None, [InputError()] * 5)  # type: ignore[list-item]
+    assert batch_tab.going_on(batch, 2, seconds, CHINESE) == "，正在抽取第 6 行……"
+    assert batch_tab.going_on(batch, 5, seconds, CHINESE) == f"，大约还要 {words}……"
 
 
 def test_a_batch_that_lasts_longer_than_a_session_may_be_idle_is_kept(tmp_path: Path, parser: ParserPool) -> None:

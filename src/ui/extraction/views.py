@@ -1,11 +1,15 @@
-"""Results of the extraction as the page shows them: plain functions of results."""
+"""Results of the extraction as the page shows them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from src.extraction.events import Event, Found, Queued
-from src.extraction.schema import LABELS, Extraction, Span
+import gradio as gr
+
+from src.errors import InputError, Stopped
+from src.extraction.events import Event, Finished, Queued
+from src.extraction.schema import LABELS, Extraction, Span, replace_surrogates
 from src.files import csv_text, defused
 from src.ui.templating import render
 from src.ui.wording import CHINESE, Words
@@ -13,17 +17,9 @@ from src.ui.wording import CHINESE, Words
 # One colour a label, apart in hue and readable on light and dark. Labels are data: in English their meaning is
 # shown beside them.
 COLOURS = {
-    CHINESE("姓名"): "#e5484d",
-    CHINESE("国籍"): "#f76b15",
-    CHINESE("种族"): "#d4a017",
-    CHINESE("职位"): "#30a46c",
-    CHINESE("教育背景"): "#12a594",
-    CHINESE("专业"): "#0090ff",
-    CHINESE("组织名"): "#8e4ec6",
-    CHINESE("地名"): "#d6409f",
-}
-HEADERS = [CHINESE("类别"), CHINESE("内容"), CHINESE("核对")]
-SPAN_HEADERS = [CHINESE("类别"), CHINESE("文字"), CHINESE("起"), CHINESE("止"), CHINESE("概率")]
+    CHINESE("姓名"): "#e5484d", CHINESE("国籍"): "#f76b15", CHINESE("种族"): "#d4a017", CHINESE("职位"): "#30a46c",
+    CHINESE("教育背景"): "#12a594", CHINESE("专业"): "#0090ff", CHINESE("组织名"): "#8e4ec6", CHINESE("地名"): "#d6409f",
+}  # fmt: skip
 # Below this a value is worth a second look.
 LOW_CONFIDENCE = 0.6
 # Written by hand, shown until there is a result: which kinds of things are looked for, in which colours.
@@ -34,140 +30,133 @@ SAMPLE = (
 Pieces = list[tuple[str, str | None]]
 
 
+@dataclass(eq=False)  # gradio hashes what it keeps, and an extraction holds dicts
+class Result:
+    """A result on the page, and the line about it."""
+
+    extraction: Extraction
+    said: str
+
+    def status(self, text: str, words: Words) -> str:
+        """The line beside ``text``, which may have been changed since."""
+        if replace_surrogates(text) == self.extraction.text:
+            return status(self.said, words)
+        return status(words("文字改过了，下面是改动之前的结果。"), words, outdated=True)
+
+
+def highlighted(label: str, elem_id: str, words: Words, **options: Any) -> gr.HighlightedText:
+    """A text with its entities in colours."""
+    colours = {words(label): colour for label, colour in COLOURS.items()}
+    return gr.HighlightedText(
+        label=label, color_map=colours, show_legend=True, combine_adjacent=False, elem_id=elem_id, **options
+    )
+
+
+def table(label: str, headers: Sequence[str], elem_id: str, widths: list[Any], **options: Any) -> gr.Dataframe:
+    """A table to be read."""
+    return gr.Dataframe(
+        headers=list(headers), label=label, interactive=False, wrap=True, datatype="str", max_height=420,
+        column_widths=widths, buttons=[], elem_id=elem_id, **options,
+    )  # fmt: skip
+
+
+def adapter_box(has_adapter: bool, words: Words, elem_id: str) -> gr.Checkbox:
+    info = words("不用时由基座模型按课程提示词抽取，慢得多。")
+    return gr.Checkbox(
+        has_adapter, label=words("使用简历适配器"), info=info, interactive=has_adapter, elem_id=elem_id
+    )
+
+
 def status(text: str, words: Words, *, outdated: bool = False, share: float | None = None) -> str:
     """One line about the result, with a progress bar where there is a ``share`` from 0 to 1."""
     percent = None if share is None else int(100 * share)
-    return render("extraction/status", words, text=text, outdated=outdated, percent=percent, label=words("进度"))
+    return render("extraction/status", words, text=text, outdated=outdated, percent=percent)
 
 
-def progress_text(event: Found | Queued, words: Words) -> str:
-    """How far an extraction is."""
+def event_text(event: Event, words: Words) -> str:
+    """How far an extraction is; how much was found, and how much of it is worth a second look."""
     if isinstance(event, Queued):
         return words("前面还有 {ahead} 个请求……").format(ahead=event.ahead)
-    count = len(event.extraction.spans)
-    now, total = min(event.windows_done + 1, event.windows_total), event.windows_total
-    text = words("正在抽取第 {now} 段，共 {total} 段，已找到 {count} 处……")
-    return text.format(now=now, total=total, count=count)
-
-
-def result_text(extraction: Extraction, words: Words) -> str:
-    """How much was found, and how much of it is worth a second look."""
-    seconds = extraction.timings_ms.get("total", 0) / 1000
-    text = words("找到 {count} 处，用时 {seconds:.1f} 秒。").format(count=len(extraction.spans), seconds=seconds)
-    doubtful = sum(is_doubtful(span) for span in extraction.spans)
+    spans, seconds = event.extraction.spans, event.extraction.timings_ms.get("total", 0) / 1000
+    if not isinstance(event, Finished):
+        now, total = min(event.windows_done + 1, event.windows_total), event.windows_total
+        text = words("正在抽取第 {now} 段，共 {total} 段，已找到 {count} 处……")
+        return text.format(now=now, total=total, count=len(spans))
+    text = words("找到 {count} 处，用时 {seconds:.1f} 秒。").format(count=len(spans), seconds=seconds)
+    doubtful = sum(map(is_doubtful, spans))
     return text + (words("⚠ 有 {count} 处把握不大，请核对。").format(count=doubtful) if doubtful else "")
+
+
+def cut_off_text(error: Exception, words: Words) -> str:
+    """Why there is not more."""
+    stopped = isinstance(error, Stopped)
+    return words("已停止，下面是到这里找到的。") if stopped else words("没有做完，下面是到这里找到的。")
 
 
 def is_doubtful(span: Span) -> bool:
     return span.confidence is not None and span.confidence < LOW_CONFIDENCE
 
 
-def table_rows(spans: Sequence[Span], words: Words) -> list[list[str]]:
+def value_rows(spans: Sequence[Span], words: Words) -> list[list[str]]:
     """One row for each value, label by label; those of low confidence are marked."""
-    doubtful: dict[tuple[str, str], bool] = {}
+    marks: dict[tuple[str, str], str] = {}
     for span in sorted(spans, key=lambda span: LABELS.index(span.label)):
-        key = (span.label, span.text)
-        doubtful[key] = doubtful.get(key, False) or is_doubtful(span)
-    mark = words("⚠ 请核对")
-    return [[words(label), text, mark if doubt else ""] for (label, text), doubt in doubtful.items()]
+        value = words(span.label), span.text
+        marks[value] = marks.get(value) or (words("⚠ 请核对") if is_doubtful(span) else "")
+    return [[*value, mark] for value, mark in marks.items()]
 
 
 def span_rows(spans: Sequence[Span], words: Words) -> list[list[Any]]:
-    """One row a span, with its place and its probability."""
+    """One row a span, with its place and its probability: a dash where it is not known."""
     return [
-        [words(span.label), span.text, span.start, span.end, confidence_text(span.confidence)] for span in spans
-    ]
-
-
-def colours(words: Words) -> dict[str, str]:
-    """Of the labels as ``highlight`` shows them."""
-    return {words(label): colour for label, colour in COLOURS.items()}
+        [words(span.label), span.text, span.start, span.end,
+         "—" if span.confidence is None else f"{'⚠ ' if is_doubtful(span) else ''}{100 * span.confidence:.0f}%"]
+        for span in spans
+    ]  # fmt: skip
 
 
 def sample(words: Words) -> Pieces:
     return [(text, words(label) if label else None) for text, label in SAMPLE]
 
 
-def confidence_text(confidence: float | None) -> str:
-    """In per cent, marked where it is low; a dash where it is not known."""
-    if confidence is None:
-        return "—"
-    return f"{'⚠ ' if confidence < LOW_CONFIDENCE else ''}{100 * confidence:.0f}%"
-
-
-def json_file(extraction: Extraction) -> tuple[str, bytes]:
-    """(name, content) of a result as the API gives it."""
-    return "extraction.json", json.dumps(extraction.to_json(), ensure_ascii=False, indent=2).encode()
-
-
-def csv_file(extraction: Extraction) -> tuple[str, bytes]:
-    """(name, content) of a result's spans for a spreadsheet.
-
-    Offsets count characters from 0, the end is the first one after; confidence from 0 to 1, empty if not known.
-    """
-    rows = [
-        [span.label, defused(span.text), span.start, span.end, _rounded(span.confidence)]
-        for span in extraction.spans
-    ]
-    return "extraction.csv", csv_text([["label", "text", "start", "end", "confidence"], *rows]).encode()
-
-
 def highlight(extraction: Extraction, words: Words) -> Pieces:
     """The text in pieces, each with its label or None; where two entities overlap, the first one is shown."""
     pieces: Pieces = []
     position = 0
-    for span in _without_overlap(extraction.spans):
-        if span.start > position:
-            pieces.append((extraction.text[position : span.start], None))
-        pieces.append((span.text, words(span.label)))
-        position = span.end
-    if position < len(extraction.text):
-        pieces.append((extraction.text[position:], None))
-    return pieces
+    for span in sorted(extraction.spans, key=lambda span: (span.start, -span.end)):
+        if span.start >= position:
+            pieces += [(extraction.text[position : span.start], None), (span.text, words(span.label))]
+            position = span.end
+    pieces.append((extraction.text[position:], None))
+    return [piece for piece in pieces if piece[0]]
 
 
 def differences(base: Extraction, adapted: Extraction, words: Words) -> str:
     """HTML: how many spans both found, and which only one of them did; the same span means label and place."""
-    places = [{(span.start, span.end, span.label): span for span in found.spans} for found in (base, adapted)]
-    only_base, only_adapted = places[0].keys() - places[1].keys(), places[1].keys() - places[0].keys()
-    of_base, of_adapted = words("只有基座"), words("只有适配器")
-    differing = [(places[0][key], of_base) for key in only_base]
-    differing += [(places[1][key], of_adapted) for key in only_adapted]
-    differing.sort(key=lambda row: (row[0].start, row[0].end, LABELS.index(row[0].label)))
-    return render(
-        "extraction/differences",
-        words,
-        counts={
-            words("两者都有"): len(places[0].keys() & places[1].keys()),
-            of_base: len(only_base),
-            of_adapted: len(only_adapted),
-        },
-        names=[words("类别"), words("文字"), words("位置"), words("谁找到的")],
-        rows=[(words(span.label), span.text, f"{span.start}–{span.end}", who) for span, who in differing],
-        label=words("两边不同的实体"),
-        same=words("两边的结果完全一样。"),
-    )
+    ours, theirs = set(base.spans), set(adapted.spans)
+    of_base, of_adapter = words("只有基座"), words("只有适配器")
+    counts = {words("两者都有"): ours & theirs, of_base: ours - theirs, of_adapter: theirs - ours}
+    differing = sorted(ours ^ theirs, key=lambda span: (span.start, span.end, LABELS.index(span.label)))
+    rows = [
+        (words(span.label), span.text, f"{span.start}–{span.end}", of_base if span in ours else of_adapter)
+        for span in differing
+    ]
+    return render("extraction/differences", words, counts=counts, rows=rows)
 
 
-def changed(events: Iterator[Event]) -> Iterator[Event | None]:
-    """``events``, with None in place of those that show nothing new.
-
-    An item comes for every event all the same: a visitor who leaves is noticed only where the stream yields.
-    """
-    shown: object = None
-    for event in events:
-        state = (event.windows_done, len(event.extraction.spans)) if isinstance(event, Found) else event
-        yield event if state != shown else None
-        shown = state
+def csv_file(result: Result | None) -> tuple[str, bytes]:
+    """(name, content) of the spans for a spreadsheet, as in the JSON."""
+    rows = [map(defused, span.to_json().values()) for span in _extraction(result).spans]
+    return "extraction.csv", csv_text([["label", "text", "start", "end", "confidence"], *rows]).encode()
 
 
-def _rounded(confidence: float | None) -> float | None:
-    return None if confidence is None else round(confidence, 4)
+def json_file(result: Result | None) -> tuple[str, bytes]:
+    """(name, content) of a result as the API gives it."""
+    found = _extraction(result).to_json()
+    return "extraction.json", json.dumps(found, ensure_ascii=False, indent=2).encode()
 
 
-def _without_overlap(spans: Sequence[Span]) -> list[Span]:
-    kept: list[Span] = []
-    for span in sorted(spans, key=lambda s: (s.start, -s.end)):
-        if not kept or span.start >= kept[-1].end:
-            kept.append(span)
-    return kept
+def _extraction(result: Result | None) -> Extraction:
+    if result is None:  # forgotten meanwhile
+        raise InputError("还没有结果可以下载，请先抽取")
+    return result.extraction
