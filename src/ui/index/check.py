@@ -1,5 +1,6 @@
 """The index's health, checked point by point, and the lengths of its passages."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ class Check:
         results = gr.HTML(elem_id="check-results")
         plot = gr.BarPlot(
             x="characters", y="passages", x_bin=20, y_aggregate="sum", x_title=words("字数"),
-            y_title=words("段数"), height=280, label=words("段落长度分布"), buttons=[], elem_id="length-plot",
+            y_title=words("段数"), height=300, x_label_angle=0, label=words("段落长度分布"), buttons=[], elem_id="length-plot",
         )  # fmt: skip
         spread = gr.HTML(elem_id="length-note")
         context.listen(run.click, self.run, None, results, show_progress="minimal", **CHECK)
@@ -53,8 +54,7 @@ class Check:
     def draw(self) -> tuple[Any, str]:
         """The histogram of lengths, and its note."""
         words, measured = self._context.words, lengths(self._context.runtime.local_base)
-        values, counts = np.unique(measured.characters, return_counts=True)
-        bars = pd.DataFrame({"characters": values, "passages": counts})
+        bars = pd.DataFrame(Counter(measured.characters.tolist()).items(), columns=["characters", "passages"])
         return bars, note(length_text(measured, words), words)
 
 

@@ -105,10 +105,9 @@ class FileList:
         return result, None, self._facts.show(request), *self.view(request)
 
     def _files(self, request: gr.Request) -> Mapping[str, FileEntry]:
-        own = self._context.sessions.documents_of(request)
-        if self._scope == OWN:
-            return own.files() if own else {}
-        return self._context.runtime.base.files()
+        own = self._scope == OWN
+        base = self._context.sessions.documents_of(request) if own else self._context.runtime.base
+        return base.files() if base is not None else {}
 
     def _selected(self, entry: FileEntry | None) -> tuple[Any, ...]:
         words, name = self._context.words, entry.name if entry else ""

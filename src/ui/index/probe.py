@@ -20,7 +20,7 @@ from src.ui.context import Context
 from src.ui.index import marking, verdict
 from src.ui.index.parts import HIDDEN, MINIMAL, exports, run_button, table
 from src.ui.passage import relevance
-from src.ui.templating import render
+from src.ui.templating import note, render
 from src.ui.wording import CHINESE, Words
 
 MODES = [(CHINESE("混合"), "hybrid"), (CHINESE("向量"), "dense"), (CHINESE("字面"), "lexical")]
@@ -79,8 +79,8 @@ class Probe:
                 with gr.Column(scale=3, min_width=320):
                     candidates = table(COLUMNS, words, "probe-table", label=words("候选段落（点一行看全文）"))
                 with gr.Column(scale=2, min_width=300):
-                    label = words("选中的段落，有底色的是问题里的字词")
-                    detail = gr.HTML(label=label, show_label=True, container=True, elem_id="probe-text")
+                    gr.HTML(note(words("选中的段落，有底色的是问题里的字词"), words))
+                    detail = gr.HTML(elem_id="probe-text")
             with gr.Accordion(words("查了哪些词"), open=False):
                 terms = gr.HTML(elem_id="probe-terms")
             with gr.Accordion(words("发给模型的提示词"), open=False):
@@ -156,9 +156,8 @@ class Probe:
         ]
 
     def rows(self, explanation: Explanation | None, _request: gr.Request) -> Iterator[dict[str, Any]]:
-        """For an export: the candidates on the page."""
+        """For an export: the candidates on the page, without the fused score, which orders nothing."""
         for candidate in explanation.candidates if explanation else ():
-            # The fused score is computed, but it orders nothing.
             yield {name: value for name, value in candidate.to_json().items() if not name.startswith("fused")}
 
     def _prompt(self, question: str, read: Sequence[Hit], own: KnowledgeBase | None) -> str:
