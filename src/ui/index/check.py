@@ -36,7 +36,7 @@ class Check:
         results = gr.HTML(elem_id="check-results")
         plot = gr.BarPlot(
             x="characters", y="passages", x_bin=20, y_aggregate="sum", x_title=words("字数"),
-            y_title=words("段数"), height=300, x_label_angle=0, label=words("段落长度分布"), buttons=[], elem_id="length-plot",
+            y_title=words("段数"), height=280, title=words("段落长度分布"), show_label=False, buttons=[], elem_id="length-plot",
         )  # fmt: skip
         spread = gr.HTML(elem_id="length-note")
         context.listen(run.click, self.run, None, results, show_progress="minimal", **CHECK)

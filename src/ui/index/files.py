@@ -137,7 +137,6 @@ def count_text(files: Mapping[str, FileEntry], words: Words) -> str:
     text = words("{count} 个文件").format(count=len(files))
     if len(files) > MAX_FILES:
         text += words("，列出 {count} 个").format(count=MAX_FILES)
-    refused = sum(bool(entry.problem) for entry in files.values())
-    if refused:
+    if refused := sum(bool(entry.problem) for entry in files.values()):
         text += words("，其中 {count} 个用不了").format(count=refused)
     return text + words("。")

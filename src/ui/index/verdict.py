@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from src.chat.service import worth_reading
 from src.retrieval.explain import Explained, Explanation
-from src.retrieval.inspect import find, look
+from src.retrieval.inspect import find, holds, look
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.types import Hit
 from src.runtime import MIN_SCORE
@@ -40,9 +40,8 @@ def expected_line(
     explanation: Explanation, top_k: int, wanted: str, bases: Sequence[KnowledgeBase], words: Words
 ) -> Line:
     """The place of a passage with the id or text ``wanted``, and the stage that lost it."""
-    title, pool, folded = words("应该找到的段落"), explanation.query.pool, wanted.casefold()
-    every = explanation.candidates
-    found = next((c for c in every if c.chunk.chunk_id == wanted or folded in c.chunk.text.casefold()), None)
+    title, pool, every = words("应该找到的段落"), explanation.query.pool, explanation.candidates
+    found = next((c for c in every if c.chunk.chunk_id == wanted or holds(c.chunk, wanted.casefold())), None)
     if found is None:
         text = words("索引里没有这样的段落。看看文件是否加入了、文字是否一样，或者它是不是重复的而没有收。")
         if any(find(base, wanted) or look(base, wanted).found for base in bases):
