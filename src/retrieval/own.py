@@ -1,7 +1,7 @@
 """Documents of one session: a small index of their own, in memory only."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,18 @@ MAX_FILES = 20
 MAX_CHARACTERS = 300_000
 # Calls of ``add`` and ``remove`` of one session that may wait for each other.
 MAX_WAITING = 4
+
+
+def add_each(paths: Sequence[str | Path], add: Callable[[Path], int]) -> dict[str, list[dict[str, Any]]]:
+    """The chunks that ``add`` makes of each file, or the reason of its KnowledgeError, as ``OwnDocuments.add`` tells it."""
+    added: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    for path in map(Path, paths):
+        try:
+            added.append({"source": path.name, "chunks": add(path)})
+        except KnowledgeError as error:
+            rejected.append({"source": path.name, "reason": str(error)})
+    return {"added": added, "rejected": rejected}
 
 
 class OwnDocuments:
@@ -48,15 +60,8 @@ class OwnDocuments:
         Raises:
             Busy: the session already has ``MAX_WAITING`` changes under way.
         """
-        added: list[dict[str, Any]] = []
-        rejected: list[dict[str, Any]] = []
         with self._changing():
-            for path in map(Path, paths):
-                try:
-                    added.append({"source": path.name, "chunks": self._add_one(path)})
-                except KnowledgeError as error:
-                    rejected.append({"source": path.name, "reason": str(error)})
-        return {"added": added, "rejected": rejected}
+            return add_each(paths, self._add_one)
 
     def remove(self, name: str) -> None:
         """Delete one file.

@@ -2,11 +2,12 @@
 
 import gradio as gr
 
-from src.ui.context import SEARCH, Context
+from src.ui.context import Context
 from src.ui.index.check import Check
 from src.ui.index.facts import Facts
-from src.ui.index.files import Files
+from src.ui.index.files import FileList
 from src.ui.index.map import Map
+from src.ui.index.parts import HIDDEN, OWN, SHARED
 from src.ui.index.passages import Passages
 from src.ui.index.probe import Probe
 from src.ui.templating import note
@@ -25,8 +26,7 @@ class IndexTab:
         with gr.Tabs(elem_classes=["yz-sub"]) as tabs:
             with gr.Tab(words("为什么这样答"), id="probe"):
                 self.probe = Probe(context)
-            with gr.Tab(words("文件清单"), id="files") as files:
-                files_tab = files
+            files = gr.Tab(words("文件清单"), id="files")
             if context.runtime.is_local:
                 with gr.Tab(words("段落"), id="passages") as passages:
                     self.passages = Passages(context, passages)
@@ -38,6 +38,7 @@ class IndexTab:
             about = words("索引在 Milvus 里：地图、段落和体检请用 Milvus 自己的工具（例如 Attu）。")
             gr.HTML(note(about, words), elem_id="index-milvus")
         # Last, because it leads to the passages, and its tab stands before theirs.
-        with files_tab:
-            self.files = Files(context, files_tab, self.facts, self.passages, tabs)
-        context.listen(tab.select, self.facts.show, None, self.facts.html, show_progress="hidden", **SEARCH)
+        with files, gr.Row(equal_height=False):
+            self.shared = FileList(context, SHARED, self.facts, files, tabs, self.passages)
+            self.own = FileList(context, OWN, self.facts, files, tabs, self.passages)
+        context.listen(tab.select, self.facts.show, None, self.facts.html, **HIDDEN)

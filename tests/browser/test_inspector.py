@@ -125,7 +125,7 @@ def test_the_probe_gives_a_verdict_a_list_and_a_passage_beside_it(page: Page) ->
     table, text = page.locator("#probe-table"), page.locator("#probe-text")
     expect(cell(table, 0, 0)).to_have_text("1")
     expect(cell(table, 0, 3)).to_have_text("高度相关")
-    expect(text.locator(".highlighted").first).to_be_visible()
+    expect(text.locator("mark").first).to_be_visible()
     first = text.inner_text()
     cell(table, 1, 1).click()
     expect(text).not_to_have_text(first)

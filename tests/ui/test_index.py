@@ -2,34 +2,37 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
-import numpy as np
 import pytest
 
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, KnowledgeError
-from src.knowledge.split import MAX_CHARS
 from src.knowledge.types import Chunk, Document
 from src.language.fake import FakeModel
 from src.retrieval.checks import Finding, check
 from src.retrieval.explain import explanation
 from src.retrieval.indexing import add_documents, base_of
-from src.retrieval.inspect import PAGE_ROWS, Lengths, Look, look, neighbours
+from src.retrieval.inspect import PAGE_ROWS, Look, look
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.projection import projection
 from src.retrieval.types import Candidate, Query, Stages, Wording
-from src.runtime import MIN_SCORE, Runtime
+from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.calls import Calls
 from src.ui.context import Context
 from src.ui.index import check as check_tab
-from src.ui.index import files, marking, passages, plots, verdict
+from src.ui.index import files, marking, passages, verdict
+from src.ui.index import map as map_tab
+from src.ui.index.parts import exported
 from src.ui.index_tab import IndexTab
 from src.ui.page import App
+from src.ui.passage import relevance
 from src.ui.session import Sessions
+from src.ui.templating import render
 from src.ui.wording import CHINESE, Language, Words
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'%{x}<br>"
@@ -96,15 +99,14 @@ def without_markup(html: str) -> None:
 
 def test_the_verdict_says_whether_the_chat_answers(towns) -> None:
     probe = tab_of(towns).probe
-    html, column, _bars, rows, text, place, *_ = probe.search("广州大学的前身", "", "hybrid", 4, visitor())
+    html, column, _bars, rows, detail, *_ = probe.search("广州大学的前身", "", "hybrid", 4, visitor())
     assert "聊天会回答" in html
     assert "门槛 0.15" in html
     assert column["visible"] if isinstance(column, dict) else column.visible
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
     assert rows[0][3] == "高度相关"
-    assert "".join(piece for piece, _ in text) == "广州大学的前身是1927年创办的私立广州大学。"
-    assert ("广州大学的前身", "命中") in text
-    assert "第 1" in place
+    assert "<mark>广州大学的前身</mark>是1927年创办的" in detail
+    assert "字面 第 1、向量 第 1 → 重排 第 1" in detail
     refused = probe.search("公司年会抽奖的规则", "", "hybrid", 4, visitor())[0]
     assert "聊天会拒答" in refused
     assert "没有过门槛" in refused
@@ -147,29 +149,32 @@ def explained(score: float, rank: int = 1, found: int = 1):
     return explanation(Query("广州", (Wording({"广州": 1.0}),), 5.0, None, "hybrid", 50), [], candidates)
 
 
-def test_every_way_to_lose_a_passage() -> None:
-    low = explained(0.2, rank=3, found=3)
-    decided = verdict.verdict(low, 4, MIN_SCORE)
-    assert decided is not None
-    assert decided.read == (1, 2)
-    last = low.candidates[-1]
-    assert verdict.lost_at(last, True, decided, 4) == "odds"
-    assert verdict.lost_at(last, True, decided, 2) == "rank"
-    assert verdict.lost_at(low.candidates[0], True, decided, 4) == ""
-    below = explained(0.1)
-    refusing = verdict.verdict(below, 4, MIN_SCORE)
-    assert refusing is not None
-    assert refusing.read == ()
-    assert verdict.lost_at(below.candidates[0], True, refusing, 4) == "threshold"
-    assert verdict.lost_at(None, True, refusing, 4) == "recall"
-    assert verdict.lost_at(None, False, refusing, 4) == "missing"
+def test_every_way_to_lose_a_passage(towns) -> None:
+    low, below = explained(0.2, rank=3, found=3), explained(0.1)
+    assert [hit.rank for hit in verdict.given(low, 4)] == [1, 2]
+    assert verdict.given(below, 4) == []
+
+    def said(found, wanted: str, top_k: int) -> tuple[str, str]:
+        level, _title, text = verdict.expected_line(found, top_k, wanted, [towns], CHINESE)
+        return level, text
+
+    for found, wanted, top_k, level, why in (
+        (low, "d#2", 4, "bad", "差得太远"),
+        (low, "d#2", 2, "bad", "只看前 2 段"),
+        (low, "d#0", 4, "ok", "会交给模型"),
+        (below, "d#0", 4, "bad", "没有过门槛"),
+        (below, "番茄", 4, "bad", "不是候选"),
+        (below, "没有的话", 4, "bad", "没有这样的段落"),
+    ):
+        assert said(found, wanted, top_k)[0] == level
+        assert why in said(found, wanted, top_k)[1]
 
 
 @pytest.mark.parametrize(
     ("score", "word"), [(0.0, "关系不大"), (0.149, "关系不大"), (0.15, "有关"), (0.69, "有关"), (0.7, "高度相关")]
 )
 def test_scores_in_words(score, word) -> None:
-    assert verdict.relation_text(score, MIN_SCORE, CHINESE) == word
+    assert relevance(score, CHINESE) == word
 
 
 def test_the_words_of_a_question_are_words(towns) -> None:
@@ -193,14 +198,14 @@ def test_one_mode_only_has_no_verdict_and_nothing_found_is_said(towns) -> None:
     html, _, _bars, rows, *_ = probe.search("长江", "", "lexical", 4, visitor())
     assert "只看一种" in html
     assert rows[0][3] == "—"
-    assert "聊天不问模型" in probe.search("长江", "", "lexical", 4, visitor())[7]
+    assert "聊天不问模型" in probe.search("长江", "", "lexical", 4, visitor())[6]
     html, _column, *_ = probe.search("🐑", "", "lexical", 4, visitor())
     assert "没有找到任何段落" in html
-    assert "没有可查的字词" in probe.search("🐑", "", "lexical", 4, visitor())[6]
+    assert "没有可查的字词" in probe.search("🐑", "", "lexical", 4, visitor())[5]
 
 
 def test_the_prompt_is_the_one_that_the_chat_sends(towns) -> None:
-    prompt = tab_of(towns).probe.search("广州大学的前身", "", "hybrid", 4, visitor())[7]
+    prompt = tab_of(towns).probe.search("广州大学的前身", "", "hybrid", 4, visitor())[6]
     assert prompt.startswith("[system]\n")
     assert "前身是1927年" in prompt
     assert "问题：广州大学的前身" in prompt
@@ -212,36 +217,35 @@ def test_mistakes_reach_the_visitor_as_they_are_raised(towns) -> None:
         probe.search(" ", "", "hybrid", 4, visitor())
     with pytest.raises(InputError, match="top_k"):
         probe.search("广州", "", "hybrid", 99, visitor())
-    assert len(probe.search_again(" ", "", "hybrid", 4, visitor())) == len(
-        probe.search("广州", "", "hybrid", 4, visitor())
-    )
+    assert probe.search_again(" ", "", "hybrid", 4, visitor()) == gr.skip()
 
 
 def test_a_row_of_candidates_is_shown_beside_the_list(towns) -> None:
     probe = tab_of(towns).probe
     found = probe.search("长江", "", "hybrid", 4, visitor())[-1]
-    text, place = probe.choose(found, chosen(2))
-    assert "".join(piece for piece, _ in text) == found.candidates[1].chunk.text
-    assert found.candidates[1].chunk.chunk_id in place
-    assert probe.choose(None, chosen(1)) == (gr.skip(), gr.skip())
+    detail, second = probe.choose(found, chosen(2)), found.candidates[1].chunk
+    assert second.text in detail.replace("<mark>", "").replace("</mark>", "")
+    assert second.chunk_id in detail
+    assert probe.choose(None, chosen(1)) == gr.skip()
 
 
 def test_candidates_are_exported_without_the_stage_that_orders_nothing(towns) -> None:
     probe = tab_of(towns).probe
     found = probe.search("长江", "", "hybrid", 4, visitor())[-1]
-    name, data = probe.exports.file("jsonl", found, visitor())
+    name, data = exported("candidates", probe.rows(found, visitor()), "jsonl", CHINESE)
     rows = [json.loads(line) for line in data.decode("utf-8").splitlines()]
     assert name == "candidates.jsonl"
     assert [row["rank"] for row in rows] == list(range(1, len(found.candidates) + 1))
     assert "fused" not in rows[0]
     assert {"lexical_rank", "dense_rank", "rerank_rank", "text"} <= set(rows[0])
-    assert probe.exports.file("csv", found, visitor())[1].startswith(b"\xef\xbb\xbfrank,score")
-    assert probe.exports.file("jsonl", None, visitor())[1] == b""
+    table = exported("candidates", probe.rows(found, visitor()), "csv", CHINESE)[1]
+    assert table.startswith(b"\xef\xbb\xbfrank,score")
+    assert list(probe.rows(None, visitor())) == []
 
 
 def test_own_documents_are_searched_and_said_to_be_own(towns, tmp_path) -> None:
     tab = tab_of(towns)
-    tab.files.add_own([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
+    tab.own.add([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
     rows = tab.probe.search("青柠社的社长", "", "hybrid", 4, visitor("a"))[3]
     assert rows[0][2].startswith("我的文档")
     assert "我的文档 1 个（1 段）" in tab.facts.show(visitor("a"))
@@ -257,15 +261,12 @@ def test_no_text_becomes_html(base) -> None:
     html, *_, terms, _, found = tab.probe.search(f"广州{HOSTILE}", HOSTILE[:20], "hybrid", 4, visitor())
     without_markup(html)
     assert "<img" not in terms
-    without_markup(tab.probe.detail(found, found.candidates[0])[1])
+    without_markup(tab.probe.detail(found, found.candidates[0]))
     assert tab.passages is not None
-    without_markup(tab.passages.passage(neighbours(base, found.candidates[0].chunk.chunk_id), "IMG"))
+    without_markup(tab.passages.around("shared", "IMG", found.candidates[0].chunk.chunk_id, visitor()))
     without_markup(check_tab.findings_html([Finding(HOSTILE, "bad", HOSTILE)], running=False, words=CHINESE))
-    without_markup(
-        tab.files._added(
-            {"added": [{"source": HOSTILE, "chunks": 1}], "rejected": [{"source": HOSTILE, "reason": HOSTILE}]}
-        )
-    )
+    one = {"source": HOSTILE, "chunks": 1, "reason": HOSTILE}
+    without_markup(render("index/added", CHINESE, added=[one], rejected=[one]))
 
 
 # The map
@@ -283,7 +284,7 @@ def test_the_map_has_every_passage_the_question_and_its_hits(base) -> None:
     assert map_ is not None
     about, plot, _column, rows, detail, shown = map_.view("", "file", visitor())
     assert len(dots_of(plot)) == len(base)
-    assert (rows, detail, shown) == ([], "", [])
+    assert (rows, detail, shown) == ([], "", {})
     about, plot, _column, rows, detail, shown = map_.view("广州的第7件事", "file", visitor())
     dots = dots_of(plot)
     kinds = [dot["kind"] for dot in dots]
@@ -299,7 +300,7 @@ def test_the_map_has_every_passage_the_question_and_its_hits(base) -> None:
 def test_a_hit_among_ones_own_documents_is_on_the_map(base, tmp_path) -> None:
     tab = tab_of(base)
     assert tab.map is not None
-    tab.files.add_own([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
+    tab.own.add([write(tmp_path, "我的.txt", "青柠社的社长是钱多多。")], visitor("a"))
     dots = dots_of(tab.map.view("青柠社的社长", "file", visitor("a"))[1])
     own = next(dot for dot in dots if dot["kind"] == "我的.txt")
     hit = next(dot for dot in dots if dot["kind"] == "命中")
@@ -327,20 +328,10 @@ def test_many_files_share_a_colour() -> None:
     for i in range(12):
         add_documents(base, f"{i}.txt", [Document(f"{i}", "s", "", f"第{i}个文件的话。")])
     projected = projection([base])
-    names = plots.file_names(projected, CHINESE)
+    names = map_tab.file_names(projected, CHINESE)
     assert names.count("其余文件") == 3
-    colours = plots.map_colours(plots.map_dots(projected, names, CHINESE), CHINESE)
+    colours = map_tab.colours_of(map_tab.dots_of(projected, names, [], CHINESE), CHINESE)
     assert len(set(colours.values())) == len(colours) == 10
-
-
-@pytest.mark.parametrize(
-    ("length", "bar"),
-    [(0, "1–20"), (1, "1–20"), (20, "1–20"), (21, "21–40"), (300, "281–300"), (301, ">300"), (9999, ">300")],
-)
-def test_bars_of_the_length_histogram(length, bar) -> None:
-    drawn = plots.length_bars(Lengths(np.array([length]), 1))
-    assert MAX_CHARS == 300
-    assert list(drawn["characters"][drawn["passages"] > 0]) == [bar]
 
 
 # Passages
@@ -356,26 +347,28 @@ def test_passages_are_paged_twenty_at_a_time(base) -> None:
     assert tab is not None
     view = tab.enter("shared", "", "*", visitor())
     assert len(view) == len(tab.outputs)
-    assert "第 1–20 段，共 30 段" in view[1]
+    count, _rows, _detail, _before, after, _ids, back, on, *_ = view[1:]
+    assert "第 1–20 段，共 30 段" in count
     assert (PAGE_ROWS, len(table_of(view)[1])) == (20, 20)
-    assert (view[5].interactive, view[6].interactive) == (False, True)
-    later = tab.turn_on("shared", "", "*", view[4], visitor())
-    assert "第 21–30 段" in later[1]
-    assert (later[5].interactive, later[6].interactive) == (True, False)
-    assert "第 1–20 段" in tab.turn_back("shared", "", "*", later[4], visitor())[1]
-    assert HOSTILE[:20] in tab.choose("shared", "", later[4], chosen(25), visitor()).replace("&lt;", "<").replace(
-        "&gt;", ">"
-    )
+    assert (back.interactive, on.interactive) == (False, True)
+    count, _rows, _detail, before, _after, ids, back, on, *_ = tab.page("shared", "", "*", after, visitor())
+    assert "第 21–30 段" in count
+    assert (back.interactive, on.interactive) == (True, False)
+    assert "第 1–20 段" in tab.page("shared", "", "*", before, visitor())[0]
+    detail = tab.choose("shared", "", ids, chosen(25), visitor())
+    assert HOSTILE[:20] in detail.replace("&lt;", "<").replace("&gt;", ">")
+    with pytest.raises(InputError, match="不在索引里"):
+        tab.choose("shared", "", {}, chosen(25), visitor())
 
 
 def test_another_filter_clears_the_detail(base) -> None:
     tab = tab_of(base).passages
     assert tab is not None
-    view = tab.filter("shared", "第7件", "*", visitor())
-    assert view[3] == ""
-    assert "找到 1 段" in view[1]
-    nothing = tab.filter("shared", "没有的字", "*", visitor())
-    assert [button.interactive for button in nothing[5:]] == [False] * 4
+    count, _, detail, *_ = tab.page("shared", "第7件", "*", [0], visitor())
+    assert detail == ""
+    assert "找到 1 段" in count
+    nothing = tab.page("shared", "没有的字", "*", [0], visitor())
+    assert [button.interactive for button in nothing[-4:]] == [False] * 4
 
 
 def test_the_column_of_titles_is_there_where_there_are_any(base, towns) -> None:
@@ -396,27 +389,25 @@ def test_a_passage_that_is_gone_is_said_to_be(base) -> None:
     with pytest.raises(InputError, match="不在索引里"):
         tab.around("own", "", "d#0", visitor("nobody"))
     with pytest.raises(InputError, match="没有文件"):
-        tab.filter("shared", "", "x" * 1000, visitor())
+        tab.page("shared", "", "x" * 1000, [0], visitor())
     assert "还没有段落" in tab.enter("own", "", "*", visitor("nobody"))[1]
 
 
 def test_filtered_passages_are_exported(base) -> None:
     tab = tab_of(base).passages
     assert tab is not None
-    name, data = tab.exports.file("jsonl", "shared", "第7件", "*", visitor())
+    name, data = exported("passages", tab.rows("shared", "第7件", "*", visitor()), "jsonl", CHINESE)
     assert name == "passages.jsonl"
     assert ["第7件" in json.loads(line)["text"] for line in data.decode().splitlines()] == [True]
 
 
 def test_an_export_that_is_cut_says_so(base, monkeypatch) -> None:
-    from src.ui.index import exports
+    from src.ui.index import parts
 
     told: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda text, **_: told.append(text))
-    monkeypatch.setattr(exports, "rows_file", lambda rows, kind: (b"x", 20, True))
-    tab = tab_of(base).passages
-    assert tab is not None
-    tab.exports.file("csv", "shared", "", "*", visitor())
+    monkeypatch.setattr(parts, "rows_file", lambda rows, kind: (b"x", 20, True))
+    exported("passages", [], "csv", CHINESE)
     assert told == ["只导出了前 20 行；请先筛选"]
 
 
@@ -486,71 +477,82 @@ def stored(tmp_path) -> KnowledgeBase:
 
 
 def test_files_are_added_to_the_knowledge_base_and_deleted(stored, tmp_path) -> None:
-    runtime = runtime_of(stored, edit_knowledge=True)
+    shared = tab_of(stored, edit_knowledge=True).shared
     paths = [
         write(tmp_path, "新.txt", "新加入的一段。\n又一段。"),
         write(tmp_path, "坏.jsonl", "{"),
         write(tmp_path, "设定.txt", "同名的。"),
     ]
-    result = files.add_to_base(runtime, paths)
-    assert result["added"] == [{"source": "新.txt", "chunks": 2}]
-    assert [entry["source"] for entry in result["rejected"]] == ["坏.jsonl", "设定.txt"]
+    told = shared.add(paths, visitor())[0]
+    assert "已加入 新.txt：2 段" in told
+    assert "未加入 坏.jsonl" in told
+    assert "未加入 设定.txt" in told
     assert stored.files()["新.txt"].added
-    files.remove_from_base(runtime, "新.txt")
+    shared.remove("新.txt", visitor())
     assert list(stored.files()) == ["设定.txt"]
-    with pytest.raises(KnowledgeError, match="先选"):
-        files.remove_from_base(runtime, "")
     with pytest.raises(KnowledgeError):
-        files.remove_from_base(runtime, "设定.txt")
+        shared.remove("设定.txt", visitor())
 
 
-def test_nobody_changes_the_knowledge_base_unless_its_owner_allows(stored, tmp_path) -> None:
-    runtime = runtime_of(stored)
-    with pytest.raises(KnowledgeError, match="站长没有允许"):
-        files.add_to_base(runtime, [write(tmp_path, "a.txt", "甲。")])
-    with pytest.raises(KnowledgeError, match="站长没有允许"):
-        files.remove_from_base(runtime, "设定.txt")
-    assert list(stored.files()) == ["设定.txt"]
+@pytest.mark.parametrize("allowed", [True, False])
+def test_nobody_changes_the_knowledge_base_unless_its_owner_allows(stored, allowed) -> None:
+    """No event leads there, whoever calls it."""
+    config = App(runtime_of(stored, edit_knowledge=allowed)).page.config
+    names = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
+    heard = {names.get(target) for d in config["dependencies"] for target, _ in d["targets"]}
+    assert {"own-upload", "own-delete"} <= heard
+    assert ({"shared-upload", "shared-delete"} <= heard) is allowed
+    assert allowed or not {"shared-upload", "shared-delete"} & heard
 
 
 def test_only_a_file_that_can_be_deleted_has_a_button_for_it(stored, tmp_path) -> None:
-    tab = tab_of(stored, edit_knowledge=True).files
-    name, show, delete = tab.choose_shared(chosen("设定.txt", 1))
+    shared = tab_of(stored, edit_knowledge=True).shared
+    name, show, delete = shared.choose(chosen("设定.txt", 1), visitor())
     assert (name, show.interactive, delete.interactive) == ("设定.txt", True, False)
-    tab.add_shared([write(tmp_path, "新.txt", "新加入的一段。")], visitor())
-    name, show, delete = tab.choose_shared(chosen("新.txt", 1))
+    shared.add([write(tmp_path, "新.txt", "新加入的一段。")], visitor())
+    name, show, delete = shared.choose(chosen("新.txt", 1), visitor())
     assert (delete.interactive, delete.value) == (True, "删除 新.txt")
-    assert tab.choose_shared(chosen("不在了.txt", 1))[1].interactive is False
-    result, _, _count, _rows, chosen_now, *_ = tab.delete_shared("新.txt", visitor())
+    assert shared.choose(chosen("不在了.txt", 1), visitor())[1].interactive is False
+    result, _, _facts, _count, _rows, chosen_now, *_ = shared.remove("新.txt", visitor())
     assert "已删除 新.txt" in result
     assert chosen_now == ""
 
 
 def test_own_files_are_added_listed_and_removed(stored, tmp_path) -> None:
-    tab = tab_of(stored).files
+    own = tab_of(stored).own
     paths = [write(tmp_path, "我的.txt", "甲。"), write(tmp_path, "坏.xyz", "乙")]
-    result, upload, count, rows, *_, facts = tab.add_own(paths, visitor())
+    result, upload, facts, count, rows, *_ = own.add(paths, visitor())
     assert "已加入 我的.txt：1 段" in result
     assert "未加入 坏.xyz" in result
     assert upload is None
     assert "1 个文件。只有您看得到" in count
     assert rows.value["data"][0][:2] == ["我的.txt", 1]
+    assert own.choose(chosen("我的.txt", 1), visitor())[2].interactive is True
     assert "我的文档 1 个" in facts
-    result, _, _, rows, *_, facts = tab.delete_own("我的.txt", visitor())
+    result, _, facts, _, rows, *_ = own.remove("我的.txt", visitor())
     assert "已删除" in result
     assert rows.visible is False
     assert "我的文档 0 个" in facts
     with pytest.raises(InputError, match="没有加入过"):
-        tab.delete_own("我的.txt", visitor())
+        own.remove("我的.txt", visitor())
 
 
 def test_the_passages_of_a_file_are_a_click_away(stored, tmp_path) -> None:
-    tab = tab_of(stored).files
-    tab.add_own([write(tmp_path, "我的.txt", "甲。\n乙。")], visitor())
-    tabs, scope, needle, file, count, *_ = tab.show_own("我的.txt", visitor())
+    tab = tab_of(stored)
+    tab.own.add([write(tmp_path, "我的.txt", "甲。\n乙。")], visitor())
+    tabs, scope, needle, file, count, *_ = tab.own.show("我的.txt", visitor())
     assert (tabs.selected, scope, needle, file.value) == ("passages", "own", "", "我的.txt")
     assert "共 2 段" in count
-    assert tab.show_shared("设定.txt", visitor())[1] == "shared"
+    assert tab.shared.show("设定.txt", visitor())[1] == "shared"
+
+
+def test_problems_of_files_are_told_in_english(stored, tmp_path) -> None:
+    own = tab_of(stored, "en").own
+    told = own.add([write(tmp_path, "bad.xyz", "乙")], visitor())[0]
+    assert "Not added bad.xyz" in told
+    assert not re.search("[\u4e00-\u9fff]", told)
+    entry = dataclasses.replace(stored.files()["设定.txt"], problem="索引里已有同名的文件")
+    assert files.state_text(entry, Words("en")) == Words("en").error(entry.problem)
 
 
 def test_files_with_problems_come_first(stored) -> None:
@@ -578,10 +580,10 @@ def test_the_facts_are_one_line(stored) -> None:
 
 @pytest.mark.parametrize("allowed", [True, False])
 def test_the_page_has_the_controls_that_are_allowed(stored, allowed) -> None:
-    tab = tab_of(stored, edit_knowledge=allowed).files
+    tab = tab_of(stored, edit_knowledge=allowed)
     assert (tab.shared.upload.visible, tab.shared.delete.visible) == (allowed, allowed)
     assert tab.own.upload.visible
-    assert ("站长" in tab.enter(visitor())[0]) is not allowed
+    assert ("站长" in tab.shared.view(visitor())[0]) is not allowed
 
 
 def test_with_milvus_only_the_searches_are_looked_into(towns, monkeypatch) -> None:
@@ -589,7 +591,8 @@ def test_with_milvus_only_the_searches_are_looked_into(towns, monkeypatch) -> No
     tab = tab_of(towns)
     assert (tab.passages, tab.map, tab.check) == (None, None, None)
     assert "聊天会回答" in tab.probe.search("广州大学的前身", "前身", "hybrid", 4, visitor())[0]
-    assert tab.files.enter(visitor())
+    assert tab.shared.view(visitor())
+    assert tab.own.view(visitor())
 
 
 def test_everything_is_private_and_in_both_languages(stored) -> None:

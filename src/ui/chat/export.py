@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from src.retrieval.types import Hit
 from src.ui.chat.evidence import pieces
-from src.ui.chat.view import place, relevance
 from src.ui.conversation import Turn
 from src.ui.markdown import of_model, plain
+from src.ui.passage import place, relevance
 from src.ui.wording import Words
 
 
@@ -63,4 +63,4 @@ def _source(hit: Hit, words: Words) -> str:
     score = relevance(hit.score, words)
     title = f"{chunk.title} · " if chunk.title else ""
     quoted = "\n".join(f"> {line}" for line in plain(chunk.text).splitlines())
-    return f"**{hit.rank}** {plain(f'{title}{own}{place(hit, words)} · {score}')}\n\n{quoted}"
+    return f"**{hit.rank}** {plain(f'{title}{own}{place(chunk, words)} · {score}')}\n\n{quoted}"

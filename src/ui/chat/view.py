@@ -11,6 +11,7 @@ from src.retrieval.types import Hit
 from src.ui import markdown
 from src.ui.chat.evidence import QUOTE, Piece, conflict_key, evidence, marked, pieces, sentence_key
 from src.ui.conversation import Turn
+from src.ui.passage import SOME, place, relevance
 from src.ui.templating import render
 from src.ui.wording import Words
 
@@ -23,8 +24,6 @@ MAX_FOLLOW_UPS = 2
 MAX_SHOWN_CHARS = 160
 # Choices under the last answer, as gr.Chatbot hands them back.
 WITHOUT_KNOWLEDGE, NEAREST, ASK = "without", "nearest", "ask:"
-# From these scores on a passage is called highly relevant, or relevant.
-HIGH, SOME = 0.7, 0.15
 MAX_SUBJECT_CHARS = 14
 # What a passage begins with, up to what is said of it.
 _SUBJECT = re.compile(
@@ -221,11 +220,6 @@ def _named(hit: Hit) -> str:
     return match["name"] if match else ""
 
 
-def relevance(score: float, words: Words) -> str:
-    """A passage's probability to answer, in words."""
-    return words("高度相关") if score >= HIGH else words("有关") if score >= SOME else words("关系不大")
-
-
 def panel(turns: Sequence[Turn], words: Words, *, name: str = "a") -> str:
     """HTML of the passages of the last answers; the last one's are shown, an older one's once its [n] is clicked."""
     numbered = list(enumerate(turns))[-MAX_PANELS:]
@@ -249,7 +243,7 @@ def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
             "hit": hit,
             "relevance": relevance(hit.score, words),
             "title": hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else ""),
-            "place": place(hit, words),
+            "place": place(hit.chunk, words),
             "marks": marked(hit.chunk.text, found.get(hit.rank, [])),
             "open": hit.rank in cited or hit.rank == 1,
             "far": hit.score < least and hit.rank not in cited,
@@ -258,10 +252,3 @@ def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
     ]
     near = [card for card in cards if not card["far"]] or cards[:1]
     return {"name": name, "near": near, "far": [card for card in cards if card not in near], "answer": answer}
-
-
-def place(hit: Hit, words: Words) -> str:
-    """File and place of a passage, as a reader finds it."""
-    chunk = hit.chunk
-    line = chunk.doc_id.removeprefix(f"{chunk.source}:")
-    return f"{chunk.source} · " + words("第 {number} 条").format(number=line) if line.isdigit() else chunk.source

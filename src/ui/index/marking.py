@@ -3,14 +3,27 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from src.knowledge.types import Chunk
 from src.retrieval.explain import Explanation
+from src.retrieval.inspect import Neighbours
+from src.retrieval.passages import Passage
 from src.retrieval.terms import FUNCTION, fold, matched_terms, query_terms, without_question
 from src.retrieval.vocabulary import cut
+from src.ui.passage import place
+from src.ui.templating import render
 from src.ui.wording import Words
 
-EXCERPT_CHARS = 90
+EXCERPT_CHARS, ROW_CHARS = 90, 60
 _EDGES = "".join(sorted(FUNCTION)) + " "
+
+
+def passage_html(
+    passage: Passage, marked: Iterable[str], words: Words, *, about: str = "", around: Neighbours | None = None
+) -> str:
+    """A passage in full, ``marked`` highlighted in it, with a line ``about`` it and those ``around`` it."""
+    return render(
+        "index/passage", words, passage=passage, pieces=pieces(passage.chunk.text, marked), about=about, around=around,
+        place=lambda one: place(one.chunk, words, one.file),
+    )  # fmt: skip
 
 
 def pieces(text: str, terms: Iterable[str]) -> list[tuple[str, bool]]:
@@ -29,8 +42,7 @@ def matched(explanation: Explanation, text: str) -> list[str]:
     """
     asked = (explanation.query.text, *explanation.variants)
     found = [term.strip(_EDGES) for said in asked for term in matched_terms(said, text)]
-    terms = [term for term in dict.fromkeys(found) if term]
-    return [term for term in terms if len(term) > 1] or terms
+    return [term for term in found if len(term) > 1] or found
 
 
 def asked_words(explanation: Explanation) -> list[tuple[str, int]]:
@@ -42,27 +54,10 @@ def asked_words(explanation: Explanation) -> list[tuple[str, int]]:
     known = set(query_terms(explanation.query.text))
     counted: dict[str, int] = {}
     for run in re.split(r"\W+", without_question(explanation.query.text)):
-        for word in _joined([w for w in cut(run) if _counts(w, known)], run, texts):
+        content = [word for word in cut(run) if (word in known if word.isascii() else word not in FUNCTION)]
+        for word in _joined(content, run, texts):
             counted[word] = sum(word in text for text in texts)
     return list(counted.items())
-
-
-def excerpt(text: str, wanted: str = "", limit: int = EXCERPT_CHARS) -> str:
-    """The beginning of a passage, or what stands around the first place of ``wanted``."""
-    at = max(0, text.casefold().find(wanted.strip().casefold()))
-    start = 0 if at + len(wanted) <= limit else at - limit // 3
-    shown = text[start : start + limit].replace("\n", " ")
-    return f"{'…' if start else ''}{shown}{'…' if start + limit < len(text) else ''}"
-
-
-def place(chunk: Chunk, words: Words) -> str:
-    """Where a passage stands in its file, as a reader finds it."""
-    line = chunk.doc_id.removeprefix(f"{chunk.source}:")
-    return f"{chunk.source} · " + words("第 {number} 条").format(number=line) if line.isdigit() else chunk.source
-
-
-def _counts(word: str, known: set[str]) -> bool:
-    return word in known if word.isascii() else word not in FUNCTION
 
 
 def _joined(words: Sequence[str], run: str, texts: Sequence[str]) -> list[str]:
@@ -74,3 +69,11 @@ def _joined(words: Sequence[str], run: str, texts: Sequence[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def excerpt(text: str, wanted: str = "", limit: int = EXCERPT_CHARS) -> str:
+    """The beginning of a passage, or what stands around the first place of ``wanted``."""
+    at = max(0, text.casefold().find(wanted.strip().casefold()))
+    start = 0 if at + len(wanted) <= limit else at - limit // 3
+    shown = text[start : start + limit].replace("\n", " ")
+    return f"{'…' if start else ''}{shown}{'…' if start + limit < len(text) else ''}"

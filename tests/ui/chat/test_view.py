@@ -7,9 +7,11 @@ import pytest
 from src.chat.events import Delta, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.service import ChatOptions
 from src.chat.types import Conflict, Quote, Support
+from src.knowledge.types import Chunk
 from src.ui.chat import view
 from src.ui.chat.evidence import Evidence, Mark, evidence, marked, pieces
 from src.ui.conversation import Turn
+from src.ui.passage import place
 from src.ui.wording import CHINESE, Words
 from tests.ui.chat.scripted import hit, turn
 from tests.ui.test_markdown import HOSTILE, active
@@ -236,9 +238,8 @@ def test_only_the_last_answers_have_passages_in_the_panel() -> None:
 
 
 def test_a_line_of_the_course_file_is_named_as_a_reader_counts() -> None:
-    one = hit(1, "x")
-    chunk = type(one.chunk)("k:7#1", "knowledge.txt:7", "knowledge.txt", "", "x", 0, 1)
-    assert view.place(type(one)(chunk, 1, 1, one.stages), CHINESE) == "knowledge.txt · 第 7 条"
+    chunk = Chunk("k:7#1", "knowledge.txt:7", "knowledge.txt", "", "x", 0, 1)
+    assert place(chunk, CHINESE) == "knowledge.txt · 第 7 条"
 
 
 def test_messages_belong_to_their_turns() -> None:

@@ -1,0 +1,20 @@
+"""A passage in words, the same in the chat and in the index inspector: its relevance, and its place in the files."""
+
+from src.knowledge.types import Chunk
+from src.runtime import MIN_SCORE
+from src.ui.wording import Words
+
+# From these scores on a passage is called highly relevant, or relevant.
+HIGH, SOME = 0.7, MIN_SCORE
+
+
+def relevance(score: float, words: Words) -> str:
+    """A passage's probability to answer, in words."""
+    return words("高度相关") if score >= HIGH else words("有关") if score >= SOME else words("关系不大")
+
+
+def place(chunk: Chunk, words: Words, file: str = "") -> str:
+    """File and place of a passage, as a reader finds it; ``file`` comes first where the source does not tell it."""
+    line = chunk.doc_id.removeprefix(f"{chunk.source}:")
+    found = f"{chunk.source} · " + words("第 {number} 条").format(number=line) if line.isdigit() else chunk.source
+    return found if found.startswith(file) else f"{file} · {found}"
