@@ -13,7 +13,7 @@ _SALT = secrets.token_bytes(16)
 
 @dataclass
 class Record:
-    """What is known of one request. Only numbers and words of ours: nothing in it comes from a visitor.
+    """Facts about one request. Only numbers and words of ours: nothing in it comes from a visitor.
 
     Attributes:
         outcome: done, stopped (by the visitor, or he left), busy, refused (the input cannot be used), or
@@ -33,17 +33,11 @@ class Record:
     hits: int | None = None
 
     def write(self) -> None:
-        """Write the line."""
+        hits = "-" if self.hits is None else self.hits
         log.info(
-            "request endpoint=%s session=%s outcome=%s duration_s=%.3f wait_s=%.3f in=%d out=%d hits=%s",
-            self.endpoint,
-            self.tag,
-            self.outcome,
-            self.duration_s,
-            self.wait_s,
-            self.characters_in,
-            self.characters_out,
-            "-" if self.hits is None else self.hits,
+            f"request endpoint={self.endpoint} session={self.tag} outcome={self.outcome} "
+            f"duration_s={self.duration_s:.3f} wait_s={self.wait_s:.3f} "
+            f"in={self.characters_in} out={self.characters_out} hits={hits}"
         )
 
 
