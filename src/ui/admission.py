@@ -4,7 +4,6 @@ Gradio limits neither the number of calls and uploads nor the size of a call, sa
 and leaves on the disk what it had of an upload that broke off.
 """
 
-import json
 import math
 import shutil
 import time
@@ -14,12 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.ui.calls import public_address
 from src.ui.context import UPLOAD_LIFE_S
 
-# A question with its conversation is a hundredth of this; files come another way.
+# A question with its conversation is a hundredth of this; files come another way. As told below.
 MAX_CALL_BYTES = 8 << 20
 # More calls than this in gradio's queue are a flood.
 MAX_QUEUED = 1000
@@ -28,11 +28,8 @@ MIN_FREE_BYTES = 1 << 30
 # The page does not know its visitor's language here.
 _BUSY = "现在请求太多，请过一会儿再试 · Too many requests, please try again later"
 _UPLOADS_FULL = "现在上传的文件太多，请过几分钟再试 · Too many uploads, please try again in a few minutes"
-_CALL_TOO_LARGE = (
-    f"请求太大：最多 {MAX_CALL_BYTES >> 20} MB，文件请用上传 · "
-    f"The request is too large: at most {MAX_CALL_BYTES >> 20} MB, please upload files"
-)
-_FILE_TOO_LARGE = "文件太大，网页上最多 20 MB 一个 · The file is too large: at most 20 MB each on this page"
+_CALL_TOO_LARGE = "请求太大：最多 8 MB，文件请用上传 · Request too large: at most 8 MB, please upload files"
+_FILE_TOO_LARGE = "文件太大，网页上最多 20 MB 一个 · File too large: at most 20 MB each on this page"
 _NO_FILES_HERE = "文件请用上传 · Please upload files"
 
 
@@ -116,13 +113,20 @@ class Admission:
         announced = int(length) if length.isdigit() else 0
         address = public_address((scope.get("client") or (None,))[0])
         is_upload = headers.get(b"content-type", b"").strip().lower().startswith(b"multipart/")
-        turn_away = partial(_turn_away, send, is_upload)
         if is_upload:
             budget, max_bytes, full = self._uploads, math.inf, (429, _UPLOADS_FULL)
             too_much, instead = full, {413: (413, _FILE_TOO_LARGE)}
         else:
             budget, max_bytes, full = self._calls, MAX_CALL_BYTES, (429, _BUSY)
             too_much, instead = (413, _CALL_TOO_LARGE), {503: full}
+
+        async def turn_away(status: int, reason: str) -> None:
+            close = {"connection": "close"}  # the body may not have been read
+            if is_upload:
+                await PlainTextResponse(reason, status, close)(scope, receive, send)
+            else:
+                await JSONResponse({"detail": reason}, status, close)(scope, receive, send)
+
         if is_upload and not scope["path"].endswith("/gradio_api/upload"):
             # Gradio takes files at other addresses too, for components that we do not have, and never deletes them.
             await turn_away(404, _NO_FILES_HERE)
@@ -177,12 +181,3 @@ def _has_disk(folder: Path, size: int) -> bool:
             if path.is_file() and time.time() - path.stat().st_mtime > UPLOAD_LIFE_S:
                 path.unlink()
     return shutil.disk_usage(folder).free - size >= MIN_FREE_BYTES
-
-
-async def _turn_away(send: Send, is_upload: bool, status: int, reason: str) -> None:
-    body = (reason if is_upload else json.dumps({"detail": reason}, ensure_ascii=False)).encode()
-    kind = b"text/plain; charset=utf-8" if is_upload else b"application/json"
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    headers.append((b"connection", b"close"))  # the body may not have been read
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

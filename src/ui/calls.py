@@ -20,7 +20,7 @@ from src.caller import Caller
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
 from src.language.base import Queued
 from src.language.turns import Turns
-from src.ui.log import Record, characters, tag_of
+from src.ui.log import characters, log, tag_of
 from src.ui.session import connection_of
 
 Kind = Literal["model", "batch", "search", "upload"]
@@ -40,14 +40,29 @@ _QUICK_THREADS = 40
 
 @dataclass(eq=False)
 class Call:
-    """One call; ``caller`` is what services are given of it."""
+    """One call, and its line in the log, in which nothing comes from a visitor.
 
+    Attributes:
+        caller: for the services.
+        queued: it waits for the model or for a place.
+        outcome: done, stopped (by the visitor, or he left), busy, refused (the input cannot be used), or
+            ``error:`` and the exception's class.
+        wait_s: until its turn came.
+        characters_in, characters_out: of the texts that came and of those that went (with their markup on the page).
+        hits: passages found; None where none were looked for.
+    """
+
+    endpoint: str
     kind: Kind
-    address: str | None
     caller: Caller
-    record: Record
+    address: str | None
+    characters_in: int
     queued: bool = False
+    outcome: str = "done"
     started: float = field(default_factory=time.perf_counter)
+    wait_s: float = 0.0
+    characters_out: int = 0
+    hits: int | None = None
 
     def follow(self, events: Iterator[T]) -> Iterator[T]:
         """``events`` unchanged, each noted."""
@@ -59,11 +74,18 @@ class Call:
         """Keep whether the call waits, and for how long it has."""
         waited, self.queued = self.queued, isinstance(event, Queued)
         if waited or self.queued:
-            self.record.wait_s = time.perf_counter() - self.started
+            self.wait_s = time.perf_counter() - self.started
 
     def gave(self, result: object, hits: int | None = None) -> None:
         """Count the characters of the last value."""
-        self.record.characters_out, self.record.hits = characters(result), hits
+        self.characters_out, self.hits = characters(result), hits
+
+    def write(self) -> None:
+        log.info(
+            f"request endpoint={self.endpoint} session={tag_of(self.caller.user)} outcome={self.outcome} "
+            f"duration_s={time.perf_counter() - self.started:.3f} wait_s={self.wait_s:.3f} "
+            f"in={self.characters_in} out={self.characters_out} hits={'-' if self.hits is None else self.hits}"
+        )
 
 
 class Calls:
@@ -106,21 +128,18 @@ class Calls:
         Raises:
             Busy: too many are there already.
         """
-        visitor = visitor_of(request)
-        record = Record(endpoint, tag_of(visitor), characters_in=characters(received))
-        call = Call(kind, public_address(_host(request)), Caller(visitor, stop or Event()), record)
+        caller = Caller(visitor_of(request), stop or Event())
+        call = Call(endpoint, kind, caller, public_address(_host(request)), characters(received))
         try:
             with self._turn(call):
                 yield call
-                record.outcome = "stopped" if call.caller.stopped else "done"
+                call.outcome = "stopped" if caller.stopped else "done"
         except BaseException as error:
-            record.outcome = _outcome(error)
+            call.outcome = _outcome(error)
             raise
         finally:
-            if kind in ("model", "batch"):
-                self._judge(record.outcome)
-            record.duration_s = time.perf_counter() - call.started
-            record.write()
+            self._judge(call)
+            call.write()
 
     @contextmanager
     def _turn(self, call: Call) -> Iterator[None]:
@@ -154,12 +173,13 @@ class Calls:
         if call.address and at_address >= max(1, limit // _ADDRESS_SHARE):
             raise Busy("从您的网络地址来的请求太多，请过一会儿再试")
 
-    def _judge(self, outcome: str) -> None:
-        with self._lock:
-            if outcome == "done":
-                self._failures = 0
-            elif outcome.startswith("error:"):
-                self._failures, self._failed_at = self._failures + 1, time.monotonic()
+    def _judge(self, call: Call) -> None:
+        if call.kind in ("model", "batch"):
+            with self._lock:
+                if call.outcome == "done":
+                    self._failures = 0
+                elif call.outcome.startswith("error:"):
+                    self._failures, self._failed_at = self._failures + 1, time.monotonic()
 
     def waiting(self) -> int:
         """How many calls wait for the model or for a place."""
