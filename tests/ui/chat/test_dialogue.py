@@ -315,7 +315,7 @@ def test_an_old_conversation_is_cut_and_forgotten(dialogue: Dialogue, context: C
     shown = dialogue.forget(visitor())
     assert shown[CHATBOT] == []
     assert shown[BROWSER] == NOTHING
-    assert session(context).is_empty
+    assert session(context).characters == 0
 
 
 def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, context: Context) -> None:
