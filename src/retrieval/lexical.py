@@ -11,10 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from src.retrieval.terms import matched_terms, query_terms, text_terms
+from src.retrieval.terms import query_terms, text_terms
 from src.retrieval.types import Counted, Counts
-
-__all__ = ["LexicalIndex", "idf", "matched_terms", "term_weights"]
 
 K1 = 1.5
 B = 0.75
@@ -320,11 +318,6 @@ def _view(values: Any) -> memoryview:
 def _check_offsets(offsets: np.ndarray, parts: int, total: int) -> None:
     if len(offsets) != parts + 1 or offsets[0] != 0 or offsets[-1] != total or (np.diff(offsets) < 1).any():
         raise ValueError("offsets do not fit what they divide")
-
-
-def _nth_best(scores: np.ndarray, count: int) -> float:
-    """The ``count``-th greatest of at least as many scores."""
-    return float(np.partition(scores, len(scores) - count)[len(scores) - count])
 
 
 def idf(frequency: int, size: int) -> float:

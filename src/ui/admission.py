@@ -1,183 +1,104 @@
-"""The app's front door: calls and uploads that are too large or too many are turned away in Chinese.
+"""The app's front door: calls and uploads that are too large or too many are turned away in both languages.
 
 Gradio limits neither the number of calls and uploads nor the size of a call, says in English that its queue is full,
 and leaves on the disk what it had of an upload that broke off.
 """
 
-import functools
-import json
+import math
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from src.ui.calls import public_address
 from src.ui.context import UPLOAD_LIFE_S
 
-# A question with its conversation is a hundredth of this; files come another way.
+# A question with its conversation is a hundredth of this; files come another way. As told below.
 MAX_CALL_BYTES = 8 << 20
 # More calls than this in gradio's queue are a flood.
 MAX_QUEUED = 1000
-_BUSY = "现在请求太多，请过一会儿再试"
-_UPLOADS_FULL = "现在上传的文件太多，请过几分钟再试"
-_CALL_TOO_LARGE = f"请求太大：最多 {MAX_CALL_BYTES >> 20} MB，文件请用上传"
-_FILE_TOO_LARGE = "文件太大，网页上最多 20 MB 一个"
+# Left on the disk for everything but uploads.
+MIN_FREE_BYTES = 1 << 30
+# The page does not know its visitor's language here.
+_BUSY = "现在请求太多，请过一会儿再试 · Too many requests, please try again later"
+_UPLOADS_FULL = "现在上传的文件太多，请过几分钟再试 · Too many uploads, please try again in a few minutes"
+_CALL_TOO_LARGE = "请求太大：最多 8 MB，文件请用上传 · Request too large: at most 8 MB, please upload files"
+_FILE_TOO_LARGE = "文件太大，网页上最多 20 MB 一个 · File too large: at most 20 MB each on this page"
+_NO_FILES_HERE = "文件请用上传 · Please upload files"
 
 
 @dataclass
 class Entry:
-    """One request with a body: a call, or an upload under way or just over."""
+    """One request with a body; ``ended`` is when it was over."""
 
     address: str | None
-    at: float
     size: int = 0
-    open: bool = True
+    ended: float = math.inf
 
 
+@dataclass
 class Budget:
     """Requests and their bytes of the last ``window_s`` seconds, and those under way; for one event loop.
 
-    Args:
+    Attributes:
         max_bytes: of all requests together.
         max_address_bytes, max_address_requests: from one public address.
         clock: seconds.
     """
 
-    def __init__(
-        self,
-        *,
-        window_s: float,
-        max_bytes: int,
-        max_address_bytes: int,
-        max_address_requests: int,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._window_s, self._clock = window_s, clock
-        self._max_bytes = max_bytes
-        self._max_address_bytes, self._max_address_requests = max_address_bytes, max_address_requests
-        self._entries: list[Entry] = []
+    window_s: float
+    max_bytes: int
+    max_address_bytes: int
+    max_address_requests: int
+    clock: Callable[[], float] = time.monotonic
+    _entries: list[Entry] = field(default_factory=list, init=False)
 
-    def begin(self, address: str | None, announced: int = 0) -> Entry | None:
+    def begin(self, address: str | None, announced: int) -> Entry | None:
         """Room for one more request of ``announced`` bytes at least; None where there is none."""
-        now = self._clock()
-        self._entries = [entry for entry in self._entries if entry.open or now - entry.at <= self._window_s]
-        own = [entry for entry in self._entries if address is not None and entry.address == address]
-        entry = Entry(address, now)
-        if len(own) >= self._max_address_requests or not self._has_room(entry, max(1, announced)):
+        now = self.clock()
+        self._entries = [entry for entry in self._entries if now - entry.ended <= self.window_s]
+        if not self._has_room(address, max(1, announced), requests=1):
             return None
-        self._entries.append(entry)
+        self._entries.append(entry := Entry(address))
         return entry
 
     def received(self, entry: Entry, size: int) -> bool:
         """Count bytes that came; whether they had room."""
-        has_room = self._has_room(entry, size)
         entry.size += size
-        return has_room
+        return self._has_room(entry.address)
 
     def end(self, entry: Entry) -> None:
-        """The request is over; it counts for ``window_s`` more."""
-        entry.open, entry.at = False, self._clock()
+        entry.ended = self.clock()
 
-    def _has_room(self, entry: Entry, size: int) -> bool:
-        total = sum(other.size for other in self._entries)
-        own = sum(other.size for other in self._entries if other.address == entry.address)
-        return total + size <= self._max_bytes and (entry.address is None or own + size <= self._max_address_bytes)
-
-
-class CallBudget(Budget):
-    """The last calls: what a page, a busy client or a classroom behind one address never comes to."""
-
-    def __init__(
-        self,
-        *,
-        window_s: float = 10.0,
-        max_bytes: int = 512 << 20,
-        max_address_bytes: int = 128 << 20,
-        max_address_requests: int = 250,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(
-            window_s=window_s,
-            max_bytes=max_bytes,
-            max_address_bytes=max_address_bytes,
-            max_address_requests=max_address_requests,
-            clock=clock,
+    def _has_room(self, address: str | None, size: int = 0, requests: int = 0) -> bool:
+        own = [entry.size for entry in self._entries if entry.address == address]
+        return size + sum(entry.size for entry in self._entries) <= self.max_bytes and (
+            address is None
+            or (size + sum(own) <= self.max_address_bytes and requests + len(own) <= self.max_address_requests)
         )
 
 
-class UploadBudget(Budget):
-    """Uploads for as long as gradio keeps their files, and the disk that they need.
-
-    Args:
-        folder: where gradio puts them.
-        window_s: how long it keeps them.
-        min_free_bytes: left on the disk for everything else.
-        others: as ``Budget``.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        window_s: float = UPLOAD_LIFE_S,
-        max_bytes: int = 2 << 30,
-        max_address_bytes: int = 500 << 20,
-        max_address_requests: int = 120,
-        min_free_bytes: int = 1 << 30,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(
-            window_s=window_s,
-            max_bytes=max_bytes,
-            max_address_bytes=max_address_bytes,
-            max_address_requests=max_address_requests,
-            clock=clock,
-        )
-        self._folder, self._min_free_bytes = folder, min_free_bytes
-
-    def begin(self, address: str | None, announced: int = 0) -> Entry | None:
-        """As ``Budget``; removes first what earlier uploads have left behind."""
-        self._sweep()
-        folder = next(parent for parent in (self._folder, *self._folder.parents) if parent.is_dir())
-        has_disk = shutil.disk_usage(folder).free - announced >= self._min_free_bytes
-        return super().begin(address, announced) if has_disk else None
-
-    def _sweep(self) -> None:
-        """Delete files of uploads that broke off; those that arrived are in folders, which gradio sweeps."""
-        if not self._folder.is_dir():
-            return
-        for path in self._folder.iterdir():
-            with suppress(OSError):  # another request swept it
-                is_old = time.time() - path.stat().st_mtime > self._window_s
-                if path.name.startswith("tmp") and path.is_file() and is_old:
-                    path.unlink()
-
-
-class _Limit(Protocol):
-    def __call__(self, size: int) -> bool:
-        """Count bytes of a body; whether it may go on."""
-        ...
+# What a page, a busy client or a classroom behind one address never comes to.
+call_budget = partial(
+    Budget, window_s=10.0, max_bytes=512 << 20, max_address_bytes=128 << 20, max_address_requests=250
+)
+# For as long as gradio keeps the files.
+upload_budget = partial(
+    Budget, window_s=UPLOAD_LIFE_S, max_bytes=2 << 30, max_address_bytes=500 << 20, max_address_requests=120
+)
 
 
 class Admission:
-    """ASGI middleware around gradio.
+    """ASGI middleware around gradio, which puts uploads into ``folder``."""
 
-    Args:
-        calls, uploads: what is let in.
-        max_call_bytes: of a body that is no upload.
-    """
-
-    def __init__(
-        self, app: ASGIApp, uploads: UploadBudget, calls: CallBudget, max_call_bytes: int = MAX_CALL_BYTES
-    ) -> None:
-        self._app = app
-        self._uploads, self._calls = uploads, calls
-        self._max_call_bytes = max_call_bytes
+    def __init__(self, app: ASGIApp, folder: Path, calls: Budget, uploads: Budget) -> None:
+        self._app, self._folder, self._calls, self._uploads = app, folder, calls, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, or answer 413 or 429 with a reason that gradio's page shows.
@@ -192,86 +113,71 @@ class Admission:
         announced = int(length) if length.isdigit() else 0
         address = public_address((scope.get("client") or (None,))[0])
         is_upload = headers.get(b"content-type", b"").strip().lower().startswith(b"multipart/")
+        if is_upload:
+            budget, max_bytes, full = self._uploads, math.inf, (429, _UPLOADS_FULL)
+            too_much, instead = full, {413: (413, _FILE_TOO_LARGE)}
+        else:
+            budget, max_bytes, full = self._calls, MAX_CALL_BYTES, (429, _BUSY)
+            too_much, instead = (413, _CALL_TOO_LARGE), {503: full}
+
+        async def turn_away(status: int, reason: str) -> None:
+            close = {"connection": "close"}  # the body may not have been read
+            if is_upload:
+                await PlainTextResponse(reason, status, close)(scope, receive, send)
+            else:
+                await JSONResponse({"detail": reason}, status, close)(scope, receive, send)
+
         if is_upload and not scope["path"].endswith("/gradio_api/upload"):
             # Gradio takes files at other addresses too, for components that we do not have, and never deletes them.
-            await _refuse(send, 404, "文件请用上传", plain=True)
+            await turn_away(404, _NO_FILES_HERE)
             return
-        if not is_upload and announced > self._max_call_bytes:
-            await _refuse(send, 413, _CALL_TOO_LARGE)
+        if announced > max_bytes:
+            await turn_away(*too_much)
             return
-        budget: Budget = self._uploads if is_upload else self._calls
-        entry = budget.begin(address, announced)
-        if entry is None:
-            await _refuse(send, 429, _UPLOADS_FULL if is_upload else _BUSY, plain=is_upload)
+        has_disk = not is_upload or _has_disk(self._folder, announced)
+        if not has_disk or not (entry := budget.begin(address, announced)):
+            await turn_away(*full)
             return
+        is_cut = False
+        is_ours: bool | None = None  # the answer; None before there is one
 
-        def has_room(size: int) -> bool:
-            return budget.received(entry, size) and (is_upload or entry.size <= self._max_call_bytes)
+        async def counted() -> Message:
+            """The body as it comes; once it is too much, it ends as if the sender had hung up."""
+            nonlocal is_cut
+            message = await receive()
+            size = len(message.get("body", b""))
+            is_cut = is_cut or (size > 0 and not (budget.received(entry, size) and entry.size <= max_bytes))
+            return {"type": "http.disconnect"} if is_cut else message
 
-        answers = {413: (413, _FILE_TOO_LARGE)} if is_upload else {503: (429, _BUSY)}
-        too_much = (429, _UPLOADS_FULL) if is_upload else (413, _CALL_TOO_LARGE)
+        async def told(message: Message) -> None:
+            """The app's answer, or ours instead."""
+            nonlocal is_ours
+            if message["type"] == "http.response.start":
+                ours = too_much if is_cut else instead.get(message["status"])
+                is_ours = ours is not None
+                if ours is not None:
+                    await turn_away(*ours)
+            if not is_ours:
+                await send(message)
+
         try:
-            told = functools.partial(_refuse, send, plain=is_upload)
-            await _Passed(self._app, scope, receive, send, told, has_room, answers, too_much).run()
+            await self._app(scope, counted, told)
+        except Exception:
+            if not is_cut or is_ours is not None:
+                raise
+            await turn_away(*too_much)
         finally:
             budget.end(entry)
 
 
-class _Passed:
-    """One request on its way through gradio: its body is counted, and some answers are told in Chinese."""
+def _has_disk(folder: Path, size: int) -> bool:
+    """Whether there is room for an upload, once what broken ones have left is deleted.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        told: Callable[[int, str], Awaitable[None]],
-        has_room: _Limit,
-        answers: dict[int, tuple[int, str]],
-        too_much: tuple[int, str],
-    ) -> None:
-        self._app, self._scope, self._receive, self._send, self._tell = app, scope, receive, send, told
-        self._has_room, self._answers, self._too_much = has_room, answers, too_much
-        self._cut = self._answered = self._replaced = False
-
-    async def run(self) -> None:
-        try:
-            await self._app(self._scope, self._counted, self._told)
-        except Exception:
-            if not self._cut or self._answered:
-                raise
-            await self._refuse(*self._too_much)
-
-    async def _counted(self) -> Message:
-        """The body as it comes; once it is too much, it ends as if the sender had hung up."""
-        message = await self._receive()
-        size = len(message.get("body", b""))
-        if self._cut or (size and not self._has_room(size)):
-            self._cut = True
-            return {"type": "http.disconnect"}
-        return message
-
-    async def _told(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            status = message["status"]
-            if self._cut:
-                await self._refuse(*self._too_much)
-            elif status in self._answers:
-                await self._refuse(*self._answers[status])
-            self._answered = True
-        if not self._replaced:
-            await self._send(message)
-
-    async def _refuse(self, status: int, reason: str) -> None:
-        self._replaced = True
-        await self._tell(status, reason)
-
-
-async def _refuse(send: Send, status: int, reason: str, *, plain: bool = False) -> None:
-    body = (reason if plain else json.dumps({"detail": reason}, ensure_ascii=False)).encode()
-    kind = b"text/plain; charset=utf-8" if plain else b"application/json"
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    headers.append((b"connection", b"close"))  # the body may not have been read
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    Gradio sweeps those that arrived, which are in folders.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("tmp*"):
+        with suppress(OSError):  # another request swept it
+            if path.is_file() and time.time() - path.stat().st_mtime > UPLOAD_LIFE_S:
+                path.unlink()
+    return shutil.disk_usage(folder).free - size >= MIN_FREE_BYTES

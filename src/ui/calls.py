@@ -8,12 +8,11 @@ room for others.
 import ipaddress
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import gradio as gr
 
@@ -21,7 +20,7 @@ from src.caller import Caller
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
 from src.language.base import Queued
 from src.language.turns import Turns
-from src.ui.log import Record, characters, tag_of
+from src.ui.log import characters, log, tag_of
 from src.ui.session import connection_of
 
 Kind = Literal["model", "batch", "search", "upload"]
@@ -32,25 +31,38 @@ _VISITOR_SHARE = 4
 _ADDRESS_SHARE = 2
 # Searches at once, and uploads, each of another visitor.
 _PLACES = 4
-# So many failures of the model in a row and it is called unusable.
+# So many failures of the model in a row and it is called unusable, for so long.
 _FAILURES = 3
+_FAILED_S = 60.0
 # Gradio's own number of threads, for what is quick.
 _QUICK_THREADS = 40
 
 
-# A kind's calls of all, of one visitor or from one address. Visitors make up their session hashes, so that one may look
-# like an address.
-_Who = tuple[Kind, Literal["all", "visitor", "address"], str]
-
-
-@dataclass
+@dataclass(eq=False)
 class Call:
-    """One call; ``caller`` is what services are given of it."""
+    """One call, and its line in the log, in which nothing comes from a visitor.
 
+    Attributes:
+        caller: for the services.
+        queued: it waits for the model or for a place.
+        outcome: done, stopped (by the visitor, or he left), busy, refused (the input cannot be used), or
+            ``error:`` and the exception's class.
+        wait_s: until its turn came.
+        characters_in, characters_out: of the texts that came and of those that went (with their markup on the page).
+        hits: passages found; None where none were looked for.
+    """
+
+    endpoint: str
+    kind: Kind
     caller: Caller
-    record: Record
+    address: str | None
+    characters_in: int
     queued: bool = False
+    outcome: str = "done"
     started: float = field(default_factory=time.perf_counter)
+    wait_s: float = 0.0
+    characters_out: int = 0
+    hits: int | None = None
 
     def follow(self, events: Iterator[T]) -> Iterator[T]:
         """``events`` unchanged, each noted."""
@@ -62,12 +74,18 @@ class Call:
         """Keep whether the call waits, and for how long it has."""
         waited, self.queued = self.queued, isinstance(event, Queued)
         if waited or self.queued:
-            self.record.wait_s = time.perf_counter() - self.started
+            self.wait_s = time.perf_counter() - self.started
 
     def gave(self, result: object, hits: int | None = None) -> None:
         """Count the characters of the last value."""
-        self.record.characters_out = characters(result)
-        self.record.hits = hits if hits is not None else self.record.hits
+        self.characters_out, self.hits = characters(result), hits
+
+    def write(self) -> None:
+        log.info(
+            f"request endpoint={self.endpoint} session={tag_of(self.caller.user)} outcome={self.outcome} "
+            f"duration_s={time.perf_counter() - self.started:.3f} wait_s={self.wait_s:.3f} "
+            f"in={self.characters_in} out={self.characters_out} hits={'-' if self.hits is None else self.hits}"
+        )
 
 
 class Calls:
@@ -75,10 +93,9 @@ class Calls:
 
     Args:
         queue_size: how many calls of the model.
-        failed_s: how long the model is called unusable after failures.
     """
 
-    def __init__(self, queue_size: int, *, failed_s: float = 60.0) -> None:
+    def __init__(self, queue_size: int) -> None:
         # A batch is hours long, but its share of the model is that of one question at a time.
         self.limits: dict[Kind, int] = {
             "model": queue_size, "batch": max(8, queue_size // 2), "search": 2 * queue_size, "upload": queue_size,
@@ -87,10 +104,8 @@ class Calls:
             kind: Turns(_PLACES, user_places=1, max_waiting=self.limits[kind], max_per_user=self.limits[kind])
             for kind in ("search", "upload")
         }  # fmt: skip
-        self._failed_s = failed_s
         self._lock = threading.Lock()
-        self._inside: Counter[_Who] = Counter()
-        self._open: dict[int, Call] = {}
+        self._inside: list[Call] = []
         self._failures = 0
         self._failed_at = 0.0
 
@@ -113,87 +128,71 @@ class Calls:
         Raises:
             Busy: too many are there already.
         """
-        visitor = visitor_of(request)
-        record = Record(endpoint, tag_of(visitor), characters_in=characters(received))
-        call = Call(Caller(visitor, stop or Event()), record)
-        outcome = "done"
-        whose: list[_Who] = [(kind, "all", ""), (kind, "visitor", visitor)]
-        if address := public_address(_host(request)):
-            whose.append((kind, "address", address))
+        caller = Caller(visitor_of(request), stop or Event())
+        call = Call(endpoint, kind, caller, public_address(_host(request)), characters(received))
         try:
-            with self._lock:
-                self._check_room(*whose)
-                self._inside.update(whose)
-                self._open[id(call)] = call
-            try:
-                with self._turn(kind, call):
-                    yield call
-                    if call.caller.stopped:
-                        outcome = "stopped"
-            finally:
-                call.caller.stop.set()
-                with self._lock:
-                    self._open.pop(id(call))
-                    self._inside.subtract(whose)
-                    self._inside += Counter()  # drops what has come to zero
+            with self._turn(call):
+                yield call
+                call.outcome = "stopped" if caller.stopped else "done"
         except BaseException as error:
-            outcome = _outcome(error)
+            call.outcome = _outcome(error)
             raise
         finally:
-            self._note(kind, outcome)
-            record.outcome = outcome
-            record.duration_s = time.perf_counter() - call.started
-            record.write()
+            self._judge(call)
+            call.write()
 
     @contextmanager
-    def _turn(self, kind: Kind, call: Call) -> Iterator[None]:
-        """The call's turn, after a wait; at once where it waits elsewhere."""
-        turns = self._turns.get(kind)
-        if turns is None:
-            yield
-            return
-        with turns.enter(call.caller.user, shared=True) as ticket:
-            for ahead in turns.wait(ticket, call.caller.stop):
-                call.note(Queued(ahead))
-            call.note(None)
-            call.caller.check()
-            yield
+    def _turn(self, call: Call) -> Iterator[None]:
+        """The call's time inside: after a wait for its turn, or at once where it waits elsewhere."""
+        with self._lock:
+            self._check_room(call)
+            self._inside.append(call)
+        try:
+            with ExitStack() as stack:
+                if turns := self._turns.get(call.kind):
+                    ticket = stack.enter_context(turns.enter(call.caller.user, shared=True))
+                    for ahead in turns.wait(ticket, call.caller.stop):
+                        call.note(Queued(ahead))
+                    call.note(None)
+                    call.caller.check()
+                yield
+        finally:
+            call.caller.stop.set()
+            with self._lock:
+                self._inside.remove(call)
 
-    def __len__(self) -> int:
-        return len(self._open)
+    def _check_room(self, call: Call) -> None:
+        limit = self.limits[call.kind]
+        inside = [other for other in self._inside if other.kind == call.kind]
+        own = sum(other.caller.user == call.caller.user for other in inside)
+        at_address = sum(other.address == call.address for other in inside)
+        if len(inside) >= limit:
+            raise Busy(f"现在请求太多（{limit} 个正在处理或排队），请过一会儿再试")
+        if own >= max(1, limit // _VISITOR_SHARE):
+            raise Busy(f"您已有 {own} 个请求正在处理或排队，请等其中一个有了结果再试")
+        if call.address and at_address >= max(1, limit // _ADDRESS_SHARE):
+            raise Busy("从您的网络地址来的请求太多，请过一会儿再试")
+
+    def _judge(self, call: Call) -> None:
+        if call.kind in ("model", "batch"):
+            with self._lock:
+                if call.outcome == "done":
+                    self._failures = 0
+                elif call.outcome.startswith("error:"):
+                    self._failures, self._failed_at = self._failures + 1, time.monotonic()
 
     def waiting(self) -> int:
         """How many calls wait for the model or for a place."""
         with self._lock:
-            return sum(call.queued for call in self._open.values())
+            return sum(call.queued for call in self._inside)
 
     def model_fails(self) -> bool:
         """Whether the model failed several times in a row just now; a success ends that, and so does time."""
-        with self._lock:
-            return self._failures >= _FAILURES and time.monotonic() - self._failed_at < self._failed_s
-
-    def _check_room(self, total: _Who, visitor: _Who, *address: _Who) -> None:
-        limit = self.limits[total[0]]
-        if self._inside[total] >= limit:
-            raise Busy(f"现在请求太多（{limit} 个正在处理或排队），请过一会儿再试")
-        if self._inside[visitor] >= max(1, limit // _VISITOR_SHARE):
-            raise Busy(f"您已有 {self._inside[visitor]} 个请求正在处理或排队，请等其中一个有了结果再试")
-        if address and self._inside[address[0]] >= max(1, limit // _ADDRESS_SHARE):
-            raise Busy("从您的网络地址来的请求太多，请过一会儿再试")
-
-    def _note(self, kind: Kind, outcome: str) -> None:
-        if kind not in ("model", "batch"):
-            return
-        with self._lock:
-            if outcome == "done":
-                self._failures = 0
-            elif outcome.startswith("error:"):
-                self._failures += 1
-                self._failed_at = time.monotonic()
+        return self._failures >= _FAILURES and time.monotonic() - self._failed_at < _FAILED_S
 
 
 def visitor_of(request: gr.Request | None) -> str:
-    """Who takes turns with whom: the session hash, or else the address."""
+    """The name by which calls take turns: the session hash, or else the address."""
     return connection_of(request) or f"@{_host(request) or ''}"
 
 
@@ -211,9 +210,7 @@ def public_address(host: str | None) -> str | None:
 
 
 def _host(request: gr.Request | None) -> str | None:
-    client: Any = getattr(request, "client", None)
-    host = getattr(client, "host", None)
-    return str(host) if host else None
+    return getattr(getattr(request, "client", None), "host", None)
 
 
 def _outcome(error: BaseException) -> str:

@@ -69,7 +69,11 @@ def skips(outputs: Any) -> Any:
 
 def raising(handler: Handler) -> Handler:
     """An endpoint's handler: its errors reach the client as ``gr.Error``, in Chinese."""
-    return _wrapped(handler, lambda error: _raise(message_of(error, CHINESE)))
+
+    def tell(error: Exception) -> NoReturn:
+        raise message_of(error, CHINESE) from None
+
+    return _wrapped(handler, tell)
 
 
 def _told(handler: Handler, words: Words, nothing: Any) -> Handler:
@@ -77,7 +81,7 @@ def _told(handler: Handler, words: Words, nothing: Any) -> Handler:
 
     def tell(error: Exception) -> Any:
         if not isinstance(error, YuanZhiError):
-            _raise(message_of(error, words))
+            raise message_of(error, words) from None
         if not isinstance(error, Stopped):  # whoever stopped it knows
             gr.Warning(words.error(str(error)), title=words("提示"))
         return nothing
@@ -115,13 +119,11 @@ def message_of(error: Exception, words: Words) -> gr.Error:
     if isinstance(error, gr.Error):
         return error
     if isinstance(error, YuanZhiError):
-        return gr.Error(words.error(str(error)), title=words("提示"), print_exception=False)
-    log_bug(error)
-    return gr.Error(words("出了意料之外的错误，已记入日志。请重试"), title=words("提示"), print_exception=False)
-
-
-def _raise(error: gr.Error) -> NoReturn:
-    raise error from None
+        text = words.error(str(error))
+    else:
+        log_bug(error)
+        text = words("出了意料之外的错误，已记入日志。请重试")
+    return gr.Error(text, title=words("提示"), print_exception=False)
 
 
 def log_bug(error: Exception) -> None:

@@ -29,10 +29,6 @@ def report(runtime: Runtime, calls: Calls) -> tuple[int, dict[str, Any]]:
     parts = vars(runtime)  # what is loaded, without loading what is not
     model, base = parts.get("model"), parts.get("base")
     status = "loading" if model is None else "failing" if calls.model_fails() else "ok"
-    body = {
-        "status": status,
-        "model": getattr(model, "name", None),
-        "chunks": len(base) if isinstance(base, KnowledgeBase) else None,  # Milvus would have to be asked
-        "waiting": calls.waiting(),
-    }
+    chunks = len(base) if isinstance(base, KnowledgeBase) else None  # Milvus would have to be asked
+    body = {"status": status, "model": getattr(model, "name", None), "chunks": chunks, "waiting": calls.waiting()}
     return (200 if status == "ok" else 503), body

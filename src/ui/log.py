@@ -1,50 +1,13 @@
-"""One line for each request, for the owner: how much and how long, never what."""
+"""Pieces of the line that the log has of each request: how much and how long, never what."""
 
 import hashlib
 import logging
 import secrets
-from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
 # Forgotten when the process ends, so that no line can be traced back to a visitor.
 _SALT = secrets.token_bytes(16)
-
-
-@dataclass
-class Record:
-    """What is known of one request. Only numbers and words of ours: nothing in it comes from a visitor.
-
-    Attributes:
-        outcome: done, stopped (by the visitor, or he left), busy, refused (the input cannot be used), or
-            ``error:`` and the exception's class.
-        wait_s: until its turn came.
-        characters_in, characters_out: of the texts that came and of those that went (with their markup on the page).
-        hits: passages found; None where none were looked for.
-    """
-
-    endpoint: str
-    tag: str
-    outcome: str = "done"
-    duration_s: float = 0.0
-    wait_s: float = 0.0
-    characters_in: int = 0
-    characters_out: int = 0
-    hits: int | None = None
-
-    def write(self) -> None:
-        """Write the line."""
-        log.info(
-            "request endpoint=%s session=%s outcome=%s duration_s=%.3f wait_s=%.3f in=%d out=%d hits=%s",
-            self.endpoint,
-            self.tag,
-            self.outcome,
-            self.duration_s,
-            self.wait_s,
-            self.characters_in,
-            self.characters_out,
-            "-" if self.hits is None else self.hits,
-        )
 
 
 def tag_of(visitor: str) -> str:

@@ -25,31 +25,29 @@ class PageLanguage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         page = scope["path"].rpartition("/")[2] if scope["type"] == "http" and scope["method"] == "GET" else None
-        language = PAGES.get(page) if page is not None else None
-        await self._app(scope, receive, send if language is None else _Pinned(send, language))
+        if page not in PAGES:
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+        html = b""
 
+        async def pin(message: Message) -> None:
+            """Hold an HTML page back until it is whole; send everything else on as it comes."""
+            nonlocal start, html
+            if message["type"] == "http.response.start" and _is_html(message):
+                start = message
+            elif start is None:
+                await send(message)
+            else:
+                html += message.get("body", b"")
+                if not message.get("more_body"):
+                    body = pinned(html, PAGES[page])
+                    kept = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+                    headers = [*kept, (b"content-length", str(len(body)).encode())]
+                    await send({**start, "headers": headers})
+                    await send({**message, "body": body})
 
-class _Pinned:
-    """Holds an HTML page back until it is whole; sends everything else on as it comes."""
-
-    def __init__(self, send: Send, language: Language) -> None:
-        self._send, self._language = send, language
-        self._start: Message | None = None
-        self._body = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_html(message):
-            self._start = message
-        elif message["type"] == "http.response.body" and self._start:
-            self._body += message.get("body", b"")
-            if not message.get("more_body"):
-                body = pinned(self._body, self._language)
-                kept = [(name, value) for name, value in self._start["headers"] if name != b"content-length"]
-                headers = [*kept, (b"content-length", str(len(body)).encode())]
-                await self._send({**self._start, "headers": headers})
-                await self._send({**message, "body": body})
-        else:
-            await self._send(message)
+        await self._app(scope, receive, pin)
 
 
 def pinned(html: bytes, language: Language) -> bytes:

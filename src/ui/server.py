@@ -10,11 +10,17 @@ from starlette.middleware import Middleware
 
 from src.runtime import Runtime
 from src.ui import health
-from src.ui.admission import MAX_QUEUED, Admission, CallBudget, UploadBudget
+from src.ui.admission import MAX_QUEUED, Admission, call_budget, upload_budget
 from src.ui.calls import Calls
-from src.ui.context import log, message_of
+from src.ui.context import log, log_bug
 from src.ui.page_language import PageLanguage
-from src.ui.wording import CHINESE
+
+# Told where the page's language is not known.
+_MISFIT = (
+    "收到的参数或文件与接口要求的不符：请对照接口文档 docs/api.md，或刷新网页再试 · "
+    "The values or files do not fit the endpoint: please see docs/api.md, or reload the page"
+)
+_BUG = "出了意料之外的错误，已记入日志。请重试 · An unexpected error, now in the log. Please try again"
 
 
 class Page(gr.Blocks):
@@ -30,8 +36,7 @@ class Page(gr.Blocks):
             return list(await super().preprocess_data(*args, **kwargs))
         except Exception as error:
             log.warning("gradio 没有接受一次调用：%s", type(error).__name__)
-            reason = "收到的参数或文件与接口要求的不符：请对照接口文档 docs/api.md，或刷新网页再试"
-            raise gr.Error(reason, title="提示", print_exception=False) from None
+            raise gr.Error(_MISFIT, title="提示", print_exception=False) from None
 
     async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As ``gr.Blocks``; an error that no handler has turned into a message is ours."""
@@ -40,16 +45,11 @@ class Page(gr.Blocks):
         except gr.Error:
             raise
         except Exception as error:
-            raise message_of(error, CHINESE) from None
+            log_bug(error)
+            raise gr.Error(_BUG, title="提示", print_exception=False) from None
 
     def handle_streaming_diffs(
-        self,
-        block_fn: Any,
-        data: list[Any],
-        session_hash: str | None,
-        run: str | None,
-        final: bool,
-        simple_format: bool = False,
+        self, block_fn: Any, data: list[Any], session_hash: Any, run: Any, final: bool, simple_format: bool = False
     ) -> list[Any]:
         """As ``gr.Blocks``, but what is an object is sent whole instead of as edits to the one before.
 
@@ -76,7 +76,9 @@ def launch_options(runtime: Runtime, calls: Calls) -> dict[str, Any]:
         "app_kwargs": {
             "routes": [health.route(runtime, calls)],
             "middleware": [
-                Middleware(Admission, uploads=UploadBudget(Path(get_upload_folder())), calls=CallBudget()),
+                Middleware(
+                    Admission, folder=Path(get_upload_folder()), calls=call_budget(), uploads=upload_budget()
+                ),
                 Middleware(PageLanguage),
             ],
         },

@@ -1,14 +1,12 @@
-"""Sessions: what one visitor has on this server, its owner, and when it is forgotten.
+"""Sessions: a visitor's things on this server, and when they are forgotten.
 
-A session holds the conversation, the visitor's own documents, the batch of resumes and the work under way. Gradio knows
-a visitor by a *session hash*, which a reload changes. The page therefore keeps the session's token in the tab's
-sessionStorage and hands it back when it loads, so that a reload or the page in the other language finds its session
-again. Calls of ``gradio_client`` have a hash but no token; their session ends with their connection.
+Gradio knows a visitor by a *session hash*, which a reload changes. The page therefore keeps the session's token in the
+tab's sessionStorage and hands it back when it loads, so that a reload or the page in the other language finds its
+session again; so does a page whose connection broke (a laptop that slept). Calls of ``gradio_client`` have a hash but no
+token; their session ends with their connection.
 
-A connection may break and the page live on (a laptop that slept): its next call finds the session again.
-
-Everything is in memory. A session is forgotten ``idle_s`` after its last use, and the longest unused go first when all
-together hold more than ``max_characters``. One with work under way is in use.
+Everything is in memory. A session is forgotten ``IDLE_S`` after its last use, and the longest unused go first when all
+together hold more than ``MAX_CHARACTERS``. One with work under way is in use.
 """
 
 import secrets
@@ -35,8 +33,8 @@ SWEEP_S = 60.0
 MAX_CHARACTERS = 26_000_000
 # Longer than the model takes for the step it is in.
 LEAVE_S = 5.0
-# Connections that are remembered for longer than they last.
-MAX_REMEMBERED = 4096
+# That are remembered; more than there are in IDLE_S.
+MAX_CONNECTIONS = 1 << 16
 GONE = "页面已经关闭，内容没有保存"
 
 
@@ -46,30 +44,30 @@ class _Work:
     stop: Event = field(default_factory=Event)
     left: Event = field(default_factory=Event)
 
+    def end(self) -> None:
+        self.stop.set()
+        self.left.wait(LEAVE_S)
 
+
+@dataclass(eq=False)
 class Session:
     """One visitor's things; safe to call from several threads.
 
-    Args:
-        leave_s: how long to wait for work that was told to end.
-
     Attributes:
         token: by which a page finds its session again.
-        resumable: a page has the token.
+        client: the connection with which it ends; empty once a page has the token.
         used: when it was last asked for.
     """
 
-    def __init__(self, documents: OwnDocuments, token: str = "", *, leave_s: float = LEAVE_S) -> None:
-        self.token = token or secrets.token_urlsafe(16)
-        self.documents = documents
-        self.batch: Batch | None = None
-        self.conversation: Conversation = []
-        self.resumable = False
-        self.used = time.monotonic()
-        self._work: dict[str, _Work] = {}
-        self._forgotten = False
-        self._leave_s = leave_s
-        self._lock = threading.Lock()
+    documents: OwnDocuments
+    token: str = ""
+    client: str = ""
+    used: float = 0.0
+    batch: Batch | None = None
+    conversation: Conversation = field(default_factory=list)
+    _work: dict[str, _Work] = field(default_factory=dict)
+    _is_forgotten: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def work(self, kind: str, connection: str = "") -> Iterator[Event]:
@@ -79,12 +77,11 @@ class Session:
         with self._lock:
             before = self._work.get(kind)
             self._work[kind] = mine
-            if self._forgotten:
+            if self._is_forgotten:
                 mine.stop.set()
         try:
             if before is not None:
-                before.stop.set()
-                before.left.wait(self._leave_s)
+                before.end()
             yield mine.stop
         finally:
             mine.stop.set()
@@ -95,15 +92,11 @@ class Session:
 
     def stop(self, kind: str) -> None:
         """End work of one kind; returns once it has ended."""
-        with self._lock:
-            work = self._work.get(kind)
-        if work is not None:
-            work.stop.set()
-            work.left.wait(self._leave_s)
+        if work := self._work.get(kind):
+            work.end()
 
-    def is_working(self, kind: str | None = None) -> bool:
-        """Whether work of that kind, or of any, is under way."""
-        return bool(self._work) if kind is None else kind in self._work
+    def is_working(self) -> bool:
+        return bool(self._work)
 
     def stop_all(self, connection: str | None = None) -> None:
         """Tell all work to end, or that of one connection; does not wait."""
@@ -114,14 +107,8 @@ class Session:
 
     def forget(self) -> None:
         """End all work, now and later: nobody can reach the session any more."""
-        with self._lock:
-            self._forgotten = True
+        self._is_forgotten = True
         self.stop_all()
-
-    def check(self) -> None:
-        """Raises InputError where the session was forgotten while a call was at work in it."""
-        if self._forgotten:
-            raise InputError(GONE)
 
     def add(self, paths: Sequence[str | Path]) -> dict[str, list[dict[str, Any]]]:
         """Add files to the visitor's own documents, as ``OwnDocuments.add``.
@@ -130,7 +117,8 @@ class Session:
             InputError: the session was forgotten meanwhile.
         """
         found = self.documents.add(paths)
-        self.check()
+        if self._is_forgotten:
+            raise InputError(GONE)
         return found
 
     @property
@@ -139,41 +127,18 @@ class Session:
         turns, batch = sum(turn.characters for turn in self.conversation), self.batch
         return self.documents.characters + turns + (batch.characters if batch else 0)
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.conversation or self.batch or self.documents.characters)
-
 
 class Sessions:
-    """All sessions of this process, with one sweep.
-
-    Args:
-        make_documents: makes the empty documents of a new session.
-        idle_s: how long a session is kept unused.
-        sweep_s: how often it is looked for such ones.
-        max_characters: of all sessions together.
-        max_remembered: how many connections are known after they have closed.
-    """
+    """All sessions of this process, with one sweep; ``make_documents`` makes the empty documents of a new one."""
 
     def __init__(
-        self,
-        make_documents: Callable[[], OwnDocuments],
-        *,
-        idle_s: float = IDLE_S,
-        sweep_s: float = SWEEP_S,
-        max_characters: int = MAX_CHARACTERS,
-        max_remembered: int = MAX_REMEMBERED,
-        clock: Callable[[], float] = time.monotonic,
+        self, make_documents: Callable[[], OwnDocuments], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._make_documents = make_documents
-        self._idle_s, self._sweep_s, self._max_characters = idle_s, sweep_s, max_characters
+        self._make_documents, self._clock = make_documents, clock
         self._sessions: dict[str, Session] = {}  # by token
-        self._by_connection: dict[str, Session] = {}
-        self._max_remembered, self._clock = max_remembered, clock
-        # Of pages, open or not, the token.
-        self._pages: OrderedDict[str, str] = OrderedDict()
-        # Others that are closed: a late call of one must not open a session that nobody can reach.
-        self._closed: OrderedDict[str, str] = OrderedDict()
+        # The token of each connection, the longest unused first. A page keeps its own when its session is forgotten; a
+        # client that has closed has an empty one, because a late call must open no session that nobody can reach.
+        self._tokens: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.RLock()
         self._sweeper: threading.Thread | None = None
 
@@ -190,87 +155,71 @@ class Sessions:
         if not connection:
             raise InputError("这次调用没有会话，无法保存内容：请用浏览器或 gradio_client")
         with self._lock:
-            if connection in self._closed:
+            token = self._tokens.get(connection)
+            if token == "":
                 raise InputError(GONE)
             session = self._known(connection)
             if session is None:
-                session = self._by_connection[connection] = self._new(self._pages.get(connection, ""))
-            session.used = self._clock()
+                client = "" if token else connection
+                session = Session(self._make_documents(), token or secrets.token_urlsafe(16), client, self._clock())
+                self._sessions[session.token] = session
+                if self._sweeper is None:
+                    self._sweeper = threading.Thread(target=self._sweep, daemon=True)
+                    self._sweeper.start()
+            self._remember(connection, session.token)
             return session
 
     def documents_of(self, request: gr.Request | None) -> KnowledgeBase | None:
         """The caller's own documents as a collection; None where there are none."""
         with self._lock:
             session = self._known(connection_of(request))
-            if session is None:
-                return None
-            session.used = self._clock()
-        return session.documents.store
+        return session.documents.store if session else None
 
     def resume(self, request: gr.Request, token: object) -> Session:
         """The session of a page that has just loaded: the one it had before, if that is still there."""
         with self._lock:
             session = self.of(request)
             before = self._sessions.get(token) if isinstance(token, str) else None
-            connection = connection_of(request)
-            if before is not None and before.resumable and before is not session and session.is_empty:
+            if before and not before.client and before is not session and not session.characters:
                 self._drop(session)
-                self._by_connection[connection] = session = before
-            session.resumable = True
-            self._remember(self._pages, connection, session.token)
-            session.used = self._clock()
+                self._remember(connection_of(request), before.token)
+                session = self.of(request)
+            session.client = ""
             return session
 
     def leave(self, request: gr.Request) -> None:
         """A connection has closed: its work ends, and its session too unless a page can come back to it."""
         connection = connection_of(request)
         with self._lock:
-            session = self._by_connection.pop(connection, None)
-            if connection not in self._pages:
-                self._remember(self._closed, connection, "")
-            if session is None:
-                return
-            session.stop_all(connection)
-            if not session.resumable:
-                self._drop(session)
+            if session := self._sessions.get(self._tokens.get(connection, "")):
+                session.stop_all(connection)
+                if session.client:
+                    self._drop(session)
+            if connection not in self._tokens:
+                self._remember(connection, "")
 
     def forget(self, request: gr.Request) -> None:
         """Delete everything of the caller's session, now; its next call begins a new one."""
         with self._lock:
-            session = self._known(connection_of(request))
-            if session is not None:
+            if session := self._known(connection_of(request)):
                 self._drop(session)
 
     def _known(self, connection: str) -> Session | None:
-        """The session of a connection, also of one that broke while its page lives on."""
-        session = self._by_connection.get(connection)
-        if session is None and connection in self._pages:
-            session = self._sessions.get(self._pages[connection])
-            if session is not None:
-                self._by_connection[connection] = session
+        session = self._sessions.get(self._tokens.get(connection, ""))
+        if session:
+            session.used = self._clock()
         return session
 
-    def _remember(self, connections: OrderedDict[str, str], connection: str, token: str) -> None:
-        connections[connection] = token
-        connections.move_to_end(connection)
-        while len(connections) > self._max_remembered:
-            connections.popitem(last=False)
-
-    def _new(self, token: str) -> Session:
-        """A new session, with the token that its page has already, if there is one."""
-        session = Session(self._make_documents(), token)
-        session.resumable = bool(token)
-        self._sessions[session.token] = session
-        if self._sweeper is None:
-            self._sweeper = threading.Thread(target=self._sweep, daemon=True)
-            self._sweeper.start()
-        return session
+    def _remember(self, connection: str, token: str) -> None:
+        self._tokens[connection] = token
+        self._tokens.move_to_end(connection)
+        if len(self._tokens) > MAX_CONNECTIONS:
+            self._tokens.popitem(last=False)
 
     def _drop(self, session: Session) -> None:
         session.forget()
-        self._sessions.pop(session.token, None)
-        for connection in [c for c, other in self._by_connection.items() if other is session]:
-            del self._by_connection[connection]
+        del self._sessions[session.token]
+        self._tokens.pop(session.client, None)
 
     def sweep(self) -> None:
         """Forget the sessions that are idle, and the longest unused while there is too much; the last one stays."""
@@ -282,15 +231,15 @@ class Sessions:
             oldest_first = sorted(self._sessions.values(), key=lambda session: session.used)
             total = sum(session.characters for session in oldest_first)
             for session in oldest_first:
-                too_much = total > self._max_characters and len(self._sessions) > 1
-                if not too_much and now - session.used <= self._idle_s:
+                too_much = total > MAX_CHARACTERS and len(self._sessions) > 1
+                if not too_much and now - session.used <= IDLE_S:
                     return
                 total -= session.characters
                 self._drop(session)
 
     def _sweep(self) -> None:
         while True:
-            time.sleep(self._sweep_s)
+            time.sleep(SWEEP_S)
             self.sweep()
             with self._lock:
                 if not self._sessions:
@@ -304,4 +253,5 @@ def connection_of(request: gr.Request | None) -> str:
     Gradio gives all MCP callers one hash, so theirs counts as none: they must not see each other's documents.
     """
     headers: Any = getattr(request, "headers", None) or {}
-    return "" if headers.get("x-gradio-user") == "mcp" else str(getattr(request, "session_hash", None) or "")
+    made_by_caller = str(getattr(request, "session_hash", None) or "")
+    return "" if headers.get("x-gradio-user") == "mcp" else made_by_caller[:64]  # gradio's own have 11 characters

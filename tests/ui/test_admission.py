@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from src.ui.admission import MAX_CALL_BYTES, Admission, CallBudget, UploadBudget
+from src.ui import admission
+from src.ui.admission import MAX_CALL_BYTES, Admission, call_budget, upload_budget
 from src.ui.calls import public_address
 
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
@@ -29,14 +30,14 @@ class Door:
 
     def __init__(self, folder: Path, **limits: Any) -> None:
         self.clock = Clock()
-        call_limits, upload_limits = limits.get("calls", {}), limits.get("uploads", {})
         self.status = 200
         self.raises: Exception | None = None
         self.got: list[int] = []
         self.admission = Admission(
             self._app,
-            UploadBudget(folder, **({"clock": self.clock} | upload_limits)),
-            CallBudget(**({"clock": self.clock} | call_limits)),
+            folder,
+            call_budget(clock=self.clock, **limits.get("calls", {})),
+            upload_budget(clock=self.clock, **limits.get("uploads", {})),
         )
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -130,21 +131,21 @@ def test_a_body_without_its_length_is_read_up_to_the_limit(door: Door, headers: 
     assert door.got == [MAX_CALL_BYTES] * 2
 
 
-def test_an_error_of_the_app_that_we_did_not_cause_goes_on(door: Door) -> None:
+def test_an_error_of_the_app_that_we_did_not_cause_goes_on(tmp_path: Path) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise ValueError("a bug")
 
-    admission = Admission(app, UploadBudget(Path("/")), CallBudget())
+    door = Admission(app, tmp_path, call_budget(), upload_budget())
     scope = {"type": "http", "method": "POST", "path": JOIN, "client": None, "headers": []}
     with pytest.raises(ValueError, match="a bug"):
-        asyncio.run(admission(scope, None, None))
+        asyncio.run(door(scope, None, None))
 
 
-def test_gradios_full_queue_is_told_in_chinese(door: Door) -> None:
+def test_gradios_full_queue_is_told_in_both_languages(door: Door) -> None:
     door.status = 503
     status, detail = door.post([10])
     assert status == 429  # for 503 gradio's page has English words of its own
-    assert detail == "现在请求太多，请过一会儿再试"
+    assert detail == "现在请求太多，请过一会儿再试 · Too many requests, please try again later"
     door.status = 422
     assert door.post([10]) == (422, "in English")
 
@@ -210,19 +211,22 @@ def test_an_upload_that_lasts_longer_than_the_window_still_counts(tmp_path: Path
     assert (other[0], slow[0]) == (429, 429)
 
 
-def test_a_full_disk_takes_no_uploads(tmp_path: Path) -> None:
-    door = Door(tmp_path / "not" / "there yet", uploads={"min_free_bytes": 1 << 60})
+def test_a_full_disk_takes_no_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MIN_FREE_BYTES", 1 << 60)
+    door = Door(tmp_path / "not" / "there yet")
     assert door.upload([1])[0] == 429
     assert door.post([1])[0] == 200
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
-    door = Door(tmp_path, uploads={"min_free_bytes": free // 2, "max_bytes": 1 << 60, "max_address_bytes": 1 << 60})
+    monkeypatch.setattr(admission, "MIN_FREE_BYTES", free // 2)
+    door = Door(tmp_path, uploads={"max_bytes": 1 << 60, "max_address_bytes": 1 << 60})
+    assert door.upload([1], **{"content-length": str(free // 4)})[0] == 200
     assert door.upload([1], **{"content-length": str(free)})[0] == 429
 
 
-def test_a_file_that_gradio_finds_too_large_is_told_in_chinese(door: Door) -> None:
+def test_a_file_that_gradio_finds_too_large_is_told_in_both_languages(door: Door) -> None:
     door.status = 413
     status, detail = door.upload([10])
-    assert (status, "20 MB" in detail) == (413, True)
+    assert (status, "20 MB 一个" in detail, "20 MB each" in detail) == (413, True, True)
     door.status = 400
     assert door.upload([10]) == (400, "in English")
 

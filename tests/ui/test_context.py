@@ -210,7 +210,7 @@ def test_a_bug_outside_of_our_wrappers_is_ours_too(
     """Or outside of any handler: gradio cannot show what the handler gave."""
     event = completed(app[0], endpoint, "s3", *data)
     assert not event["success"]
-    assert event["output"]["error"] == "出了意料之外的错误，已记入日志。请重试"
+    assert event["output"]["error"].startswith("出了意料之外的错误，已记入日志。请重试 · An unexpected error")
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     text = logging.Formatter().format(record)
     assert "ValueError" in text
@@ -226,6 +226,7 @@ def test_values_that_do_not_fit_are_the_callers_mistake(
     event = completed(app[0], "choosing", "s3", *data)
     assert not event["success"]
     assert "请对照" in event["output"]["error"]
+    assert "please see docs/api.md" in event["output"]["error"]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     output = capfd.readouterr()
     assert MARKER not in caplog.text + output.out + output.err

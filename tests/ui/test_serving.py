@@ -21,7 +21,7 @@ from starlette.middleware import Middleware
 from src.language.fake import FakeModel
 from src.language.server import ServerModel
 from src.ui import server
-from src.ui.admission import MAX_CALL_BYTES, Admission, CallBudget, UploadBudget
+from src.ui.admission import MAX_CALL_BYTES, Admission, call_budget, upload_budget
 from src.ui.calls import Calls
 from src.ui.health import report
 from src.ui.page import App
@@ -118,7 +118,7 @@ def test_all_places_taken_is_said_in_chinese(app: str, model: OneAtATime, calls:
     model.gate.clear()
     clients = [Client(app, verbose=False) for _ in range(5)]
     jobs = [ask(client) for client in clients[:4] for _ in range(8)]
-    assert until(lambda: len(calls) == 32)
+    assert until(lambda: len(calls._inside) == 32)
     assert "现在请求太多" in outcome(ask(clients[4]))
     model.gate.set()
     assert [outcome(job) for job in jobs] == ["done"] * 32
@@ -268,8 +268,8 @@ def busy(tmp_path: Path) -> Iterator[tuple[str, int, threading.Event]]:
         box = gr.Textbox()
         made = box.submit(lambda text: release.wait(20) and text, box, box, concurrency_limit=1)
     page.queue(api_open=False, max_size=2)
-    uploads = UploadBudget(tmp_path, max_bytes=4 << 20, min_free_bytes=0)
-    middleware = [Middleware(Admission, uploads=uploads, calls=CallBudget())]
+    budgets = {"calls": call_budget(), "uploads": upload_budget(max_bytes=4 << 20)}
+    middleware = [Middleware(Admission, folder=tmp_path, **budgets)]
     _, address, _ = page.launch(
         prevent_thread_lock=True, quiet=True, max_file_size="2mb", app_kwargs={"middleware": middleware}
     )
@@ -278,13 +278,15 @@ def busy(tmp_path: Path) -> Iterator[tuple[str, int, threading.Event]]:
     page.close()
 
 
-def test_gradios_full_queue_says_so_in_chinese(busy: tuple[str, int, threading.Event]) -> None:
+def test_gradios_full_queue_says_so_in_both_languages(busy: tuple[str, int, threading.Event]) -> None:
     address, number, release = busy
     assert join(address, number, {"data": ["x"], "session_hash": "s"}).status_code == 200
     time.sleep(0.3)  # taken out of the queue
     answers = [join(address, number, {"data": ["x"], "session_hash": f"s{i}"}) for i in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[-1].json() == {"detail": "现在请求太多，请过一会儿再试"}
+    assert answers[-1].json() == {
+        "detail": "现在请求太多，请过一会儿再试 · Too many requests, please try again later"
+    }
     release.set()
     ended = [event for event in events_of(address, "s1") if event["msg"] == "process_completed"]
     assert ended[0]["success"]
@@ -445,7 +447,7 @@ def test_the_log_has_a_line_for_each_request_and_nothing_that_a_visitor_sent(
     assert MARKER not in output.out + output.err
 
 
-def test_a_call_that_does_not_fit_is_refused_in_chinese_and_not_printed(app: str, caplog, capfd) -> None:
+def test_a_call_that_does_not_fit_is_refused_in_both_languages_and_not_printed(app: str, caplog, capfd) -> None:
     never_uploaded = {"path": f"/etc/{MARKER}", "meta": {"_type": "gradio.FileData"}}
     for endpoint, data in (
         ("chat", [MARKER]),
@@ -457,6 +459,7 @@ def test_a_call_that_does_not_fit_is_refused_in_chinese_and_not_printed(app: str
         event = completed(app, endpoint, "misfit", *data)
         assert not event["success"]
         assert "请对照" in event["output"]["error"], event
+        assert "do not fit" in event["output"]["error"], event
     assert "gradio 没有接受" in caplog.text
     assert MARKER not in caplog.text
     output = capfd.readouterr()

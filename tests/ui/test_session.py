@@ -15,6 +15,7 @@ from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
 from src.knowledge.worker import ParserPool
 from src.retrieval.own import OwnDocuments
+from src.ui import session as kept
 from src.ui.conversation import Turn
 from src.ui.session import Session, Sessions, connection_of
 from tests.ui.app import text_file, until
@@ -52,15 +53,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(parser: ParserPool, clock: Clock) -> Any:
-    return lambda **options: Sessions(
-        lambda: OwnDocuments(HashingEmbedder(), parser), **({"clock": clock} | options)
-    )
-
-
-@pytest.fixture
-def sessions(make: Any) -> Sessions:
-    return make()
+def sessions(parser: ParserPool, clock: Clock) -> Sessions:
+    return Sessions(lambda: OwnDocuments(HashingEmbedder(), parser), clock)
 
 
 def say(session: Session, text: str = "你好") -> None:
@@ -94,7 +88,7 @@ def test_stop_returns_when_the_work_has_left(session: Session) -> None:
     order: list[str] = []
     worker = Worker(session, order, "a", last_s=0.1)
     assert worker.began.wait(5)
-    assert session.is_working("chat")
+    assert session.is_working()
     session.stop("chat")
     assert order == ["a began", "a left"]
     worker.join(5)
@@ -119,10 +113,10 @@ def test_new_work_waits_until_that_before_it_has_left(session: Session) -> None:
     second = Worker(session, order, "second")
     assert second.began.wait(5)
     assert order == ["first began", "first left", "second began"]
-    assert session.is_working("chat")  # the first has not taken the second's place away
+    assert session.is_working()  # the first has not taken the second's place away
     session.stop("chat")
     second.join(5)
-    assert not session.is_working("chat")
+    assert not session.is_working()
 
 
 def test_of_three_that_come_at_once_the_last_goes_on(session: Session) -> None:
@@ -166,8 +160,8 @@ def test_work_that_fails_has_left(session: Session) -> None:
     assert not session.is_working()
 
 
-def test_work_that_hangs_holds_nobody_for_long(parser: ParserPool) -> None:
-    session = Session(OwnDocuments(HashingEmbedder(), parser), leave_s=0.3)
+def test_work_that_hangs_holds_nobody_for_long(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "LEAVE_S", 0.3)
     hanging = threading.Event()
 
     def hang() -> None:
@@ -285,7 +279,7 @@ def test_who_leaves_has_his_work_stopped_and_a_reload_has_not(sessions: Sessions
     sessions.leave(request("first"))
     left.join(5)
     assert order[2:] == ["first left"]
-    assert page.is_working("batch")
+    assert page.is_working()
     sessions.leave(request("second"))
     stays.join(5)
     assert not page.is_working()
@@ -376,8 +370,10 @@ def test_forget_deletes_everything_now(sessions: Sessions) -> None:
     assert sessions.resume(request("reloaded"), page.token) is fresh
 
 
-def test_idle_sessions_are_forgotten_and_used_ones_are_not(make: Any, clock: Clock) -> None:
-    sessions = make(idle_s=100)
+def test_idle_sessions_are_forgotten_and_used_ones_are_not(
+    sessions: Sessions, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "IDLE_S", 100)
     for connection in "abc":
         sessions.of(request(connection))
     clock.now = 60
@@ -395,8 +391,8 @@ def test_idle_sessions_are_forgotten_and_used_ones_are_not(make: Any, clock: Clo
     assert len(sessions) == 0
 
 
-def test_a_session_at_work_is_not_idle(make: Any, clock: Clock) -> None:
-    sessions = make(idle_s=100)
+def test_a_session_at_work_is_not_idle(sessions: Sessions, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "IDLE_S", 100)
     session = sessions.of(request("a"))
     with session.work("batch") as stop:
         clock.now = 500
@@ -410,8 +406,10 @@ def test_a_session_at_work_is_not_idle(make: Any, clock: Clock) -> None:
     assert len(sessions) == 0
 
 
-def test_the_longest_unused_go_first_when_there_is_too_much(make: Any, clock: Clock) -> None:
-    sessions = make(max_characters=100)
+def test_the_longest_unused_go_first_when_there_is_too_much(
+    sessions: Sessions, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MAX_CHARACTERS", 100)
     made = {}
     for clock.now, connection in enumerate("abcd"):
         made[connection] = sessions.of(request(connection))
@@ -430,22 +428,44 @@ def test_the_longest_unused_go_first_when_there_is_too_much(make: Any, clock: Cl
     assert sessions.of(request("d")) is made["d"]  # the last one stays, however much it holds
 
 
-def test_the_sweep_runs_by_itself_and_ends_when_there_is_nobody(parser: ParserPool) -> None:
-    sessions = Sessions(lambda: OwnDocuments(HashingEmbedder(), parser), idle_s=0.05, sweep_s=0.02)
+def test_the_sweep_runs_by_itself_and_ends_when_there_is_nobody(
+    parser: ParserPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "IDLE_S", 0.05)
+    monkeypatch.setattr(kept, "SWEEP_S", 0.02)
+    sessions = Sessions(lambda: OwnDocuments(HashingEmbedder(), parser))
     for _ in range(2):
         sessions.of(request("a"))
         assert until(lambda: len(sessions) == 0, 5)
         assert until(lambda: sessions._sweeper is None, 5)
 
 
-def test_no_more_connections_are_remembered_than_are_allowed(make: Any) -> None:
-    sessions = make(max_remembered=3)
+def test_no_more_connections_are_remembered_than_are_allowed(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MAX_CONNECTIONS", 3)
     for number in range(9):
         sessions.of(request(f"client {number}"))
         sessions.leave(request(f"client {number}"))
         sessions.resume(request(f"page {number}"), None)
-    assert [len(sessions._closed), len(sessions._pages)] == [3, 3]
+    assert list(sessions._tokens) == ["page 7", "client 8", "page 8"]
     sessions.of(request("client 0"))
+
+
+def test_a_hash_that_somebody_made_up_is_not_kept_whole(sessions: Sessions) -> None:
+    assert len(connection_of(request("x" * 1_000_000))) == 64
+
+
+def test_a_clients_session_that_was_idle_still_ends_with_its_connection(sessions: Sessions, clock: Clock) -> None:
+    sessions.of(request("client"))
+    clock.now = 3601
+    sessions.sweep()
+    assert len(sessions) == 0
+    sessions.of(request("client"))
+    sessions.leave(request("client"))
+    assert len(sessions) == 0
+    with pytest.raises(InputError, match="页面已经关闭"):
+        sessions.of(request("client"))
 
 
 def test_connections_from_many_threads(sessions: Sessions) -> None:

@@ -28,7 +28,7 @@ class Words:
         return self._known.get(chinese, chinese)
 
     def error(self, message: str) -> str:
-        """A finished Chinese sentence, such as an error's text, in this language; unknown ones stay Chinese."""
+        """A finished Chinese sentence, such as an error's text, in this language."""
         return message if self.language == "zh" else in_english(message)
 
 

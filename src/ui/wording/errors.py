@@ -8,8 +8,8 @@ with ``{}`` for every value and an English one. In the English ``{}`` is the val
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
 _FOLDER = Path(__file__).parent / "en"
 # Longer than any sentence of ours, which quote at most a few lines and names.
@@ -19,55 +19,45 @@ MAX_DEPTH = 5
 # Between the items of a list, and how English parts them.
 _LISTS = (("；", "; "), ("、", ", "))
 
-Kind = Literal["errors", "error_parts"]
-
 
 def in_english(message: str) -> str:
     """The message in English; as it is where no template is known."""
-    return message if len(message) > MAX_CHARS else _told(message, ("errors",), MAX_DEPTH) or message
+    return message if len(message) > MAX_CHARS else _told(message, ("errors",), MAX_DEPTH)
 
 
-@dataclass(frozen=True)
-class Template:
-    """A Chinese sentence as the words around its values, and its English form."""
+def values(words: list[str], text: str) -> list[str] | None:
+    """The values between the words of a template that ``text`` was made from; None where it was not.
 
-    words: tuple[str, ...]
-    english: str
-
-    def values(self, text: str) -> list[str] | None:
-        """What stands in ``text`` in the places of values; None where it was not made from this template.
-
-        The first value is as long as it can be, because a file's name, which may hold any words, mostly stands first;
-        the others are as short as they can be. Every piece of words is looked for twice at most, so the time is linear
-        in the text.
-        """
-        first, *rest = self.words
-        if not rest:
-            return [] if text == first else None
-        *between, last = rest
-        end = len(text) - len(last)
-        if end < len(first) or not text.startswith(first) or not text.endswith(last):
+    The first value is as long as it can be, because a file's name, which may hold any words, mostly stands first;
+    the others are as short as they can be. All words are looked for twice at most: the time is linear in the text.
+    """
+    first, *between = words
+    if not between:
+        return [] if text == first else None
+    last = between.pop()
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return None
+    rest = text[len(first) : len(text) - len(last)]
+    start = len(rest)
+    for piece in reversed(between):
+        start = rest.rfind(piece, 0, start)
+        if start < 0:
             return None
-        start = end
-        for words in reversed(between):
-            start = text.rfind(words, len(first), start)
-            if start < 0:
-                return None
-        found = [text[len(first) : start]]
-        for number, words in enumerate(between, 1):
-            start += len(words)
-            stop = text.index(between[number], start) if number < len(between) else end
-            found.append(text[start:stop])
-            start = stop
-        return found
+    found, rest = [rest[:start]], rest[start:]
+    for piece, after in zip_longest(between, between[1:]):
+        rest = rest.removeprefix(piece)
+        stop = len(rest) if after is None else rest.index(after)
+        found.append(rest[:stop])
+        rest = rest[stop:]
+    return found
 
 
 @cache
-def templates(kind: Kind) -> list[Template]:
-    """Those with the most fixed words first: they say most exactly where a sentence comes from."""
+def _templates(kind: str) -> list[tuple[list[str], str]]:
+    """Words and English, those with the most words first: they say most exactly where a sentence comes from."""
     known: dict[str, str] = json.loads((_FOLDER / f"{kind}.json").read_text(encoding="utf-8"))
-    ordered = sorted(known.items(), key=lambda item: -len(item[0].replace("{}", "")))
-    return [Template(tuple(chinese.split("{}")), english) for chinese, english in ordered]
+    split = [(chinese.split("{}"), english) for chinese, english in known.items()]
+    return sorted(split, key=lambda template: -len("".join(template[0])))
 
 
 @dataclass(frozen=True)
@@ -80,17 +70,12 @@ class _Value:
             return self.text
         comma, between = next((pair for pair in _LISTS if spec != "words" and pair[0] in self.text), ("", ""))
         items = self.text.split(comma) if comma else [self.text]
-        return between.join(item if spec == "names" else _words(item, self.depth) for item in items)
+        told = items if spec == "names" else [_told(item, ("errors", "error_parts"), self.depth) for item in items]
+        return between.join(told)
 
 
-def _told(text: str, kinds: tuple[Kind, ...], depth: int) -> str | None:
-    for kind in kinds:
-        for template in templates(kind):
-            if (values := template.values(text)) is not None:
-                return template.english.format(*(_Value(value, depth - 1) for value in values))
-    return None
-
-
-def _words(text: str, depth: int) -> str:
-    """A value that is a sentence of ours or a part of one."""
-    return _told(text, ("errors", "error_parts"), depth) or text
+def _told(text: str, kinds: tuple[str, ...], depth: int) -> str:
+    for words, english in (template for kind in kinds for template in _templates(kind)):
+        if (found := values(words, text)) is not None:
+            return english.format(*(_Value(value, depth - 1) for value in found))
+    return text

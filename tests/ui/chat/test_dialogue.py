@@ -21,7 +21,7 @@ from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.chat import view
 from src.ui.chat.compare import Comparison
-from src.ui.chat.dialogue import MAX_REASONS, WORK, Dialogue, render_notice
+from src.ui.chat.dialogue import MAX_REASONS, Dialogue, render_notice
 from src.ui.chat.kept import NOTHING
 from src.ui.context import Context
 from src.ui.conversation import MAX_TURNS
@@ -164,10 +164,10 @@ def test_stop_ends_the_answer_and_says_so(dialogue: Dialogue, context: Context) 
     steps: list[Any] = []
     thread = threading.Thread(target=lambda: steps.extend(ask(dialogue, "久")))
     thread.start()
-    assert until(lambda: len(steps) > 5 or session(context).is_working(WORK))
+    assert until(lambda: len(steps) > 5 or session(context).is_working())
     time.sleep(0.1)
     dialogue.stop(visitor())
-    assert not session(context).is_working(WORK)
+    assert not session(context).is_working()
     thread.join(5)
     assert texts(steps[-1])[-1].endswith("*■ 已停止*")
     assert steps[-1][BOX].constructor_args["submit_btn"]
@@ -185,7 +185,7 @@ def test_who_ends_an_answer_by_something_else_draws_the_page_after_it(
     drawn: list[str] = []
     thread = threading.Thread(target=lambda: [drawn.append("old") for _ in ask(dialogue, "久")])
     thread.start()
-    assert until(lambda: session(context).is_working(WORK))
+    assert until(lambda: session(context).is_working())
     time.sleep(0.1)
     if event == "ask":
         assert texts(ask(dialogue, "问")[-1])[-1] == "答完。"
@@ -207,7 +207,7 @@ def test_a_client_that_leaves_mid_stream_frees_the_model(dialogue: Dialogue, con
     stream.close()
     assert service(context).callers[0].stopped
     assert session(context).conversation[0].state == "stopped"
-    assert not session(context).is_working(WORK)
+    assert not session(context).is_working()
 
 
 def test_retry_edit_and_undo_go_back_to_their_question(dialogue: Dialogue, context: Context) -> None:
@@ -315,7 +315,7 @@ def test_an_old_conversation_is_cut_and_forgotten(dialogue: Dialogue, context: C
     shown = dialogue.forget(visitor())
     assert shown[CHATBOT] == []
     assert shown[BROWSER] == NOTHING
-    assert session(context).is_empty
+    assert session(context).characters == 0
 
 
 def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, context: Context) -> None:
