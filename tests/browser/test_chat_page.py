@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from src.chat.events import Delta, Event, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.service import ChatOptions
+from src.chat.support import split_sentences
 from src.chat.types import Conflict, Quote, Support
 from src.embedding.fake import HashingEmbedder
 from src.language.fake import FakeModel
@@ -75,7 +76,9 @@ def script(retriever: Retriever) -> Any:
             Support(last, None, 0.1),
         )
         conflicts = (Conflict(1, "1927", 3, "1928"),) if "矛盾" in question else ()
-        yield Supported(support if last is not FORMATTED else (), conflicts)
+        if last is FORMATTED:
+            support = tuple(Support(sentence, None, 0.1) for sentence in split_sentences(text))
+        yield Supported(support, conflicts)
         yield Finished()
 
     return say
