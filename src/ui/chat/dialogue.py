@@ -157,11 +157,18 @@ class Dialogue:
         if message.strip() or not paths:
             message = check_message(message)
         session = self._session(request)
+        added: tuple[str, ...] = ()
         if paths:
-            yield self._busy()
-        added = self._add(session, paths, request)
+            yield self._box_only(gr.MultimodalTextbox(
+                interactive=False, placeholder=self._context.words("正在读文件…"), submit_btn=False
+            ))  # fmt: skip
+            try:
+                added = self._add(session, paths, request)
+            except Exception:
+                yield self._box_only(self._box(session))  # it keeps the files for another try
+                raise
         if not message.strip():
-            yield self._drawn(session)
+            yield self._drawn(session, value=None)
             return
         options = ChatOptions(use, follow, k, least)
         yield from self._answered(session, Turn(Answer(message), options, files=added), None, keep, request)
@@ -227,7 +234,7 @@ class Dialogue:
         number = self._turn_at(session, event.index)
         question = session.conversation[number].question
         del session.conversation[number:]
-        return self._drawn(session, box=self._ready({"text": question, "files": []}))
+        return self._drawn(session, value={"text": question, "files": []})
 
     def clear(self, request: gr.Request) -> tuple[Any, ...]:
         """Empty the conversation; the visitor's documents stay."""
@@ -297,7 +304,7 @@ class Dialogue:
             earlier = history(turns)
             turns.append(turn)
             del turns[:-MAX_TURNS]
-            yield self._drawn(session, box=self._stoppable(None))
+            yield self._drawn(session, value=None)
             try:
                 yield from self._streamed(session, turn, earlier, stop, request)
             finally:
@@ -363,17 +370,14 @@ class Dialogue:
             raise InputError("这条消息已经不在对话里了；请刷新网页再试")
         return number
 
-    def _drawn(self, session: Session, *, box: Any = None, browser: Any = gr.skip()) -> tuple[Any, ...]:  # noqa: B008
-        """Everything, as the session has it now."""
+    def _drawn(self, session: Session, *, browser: Any = gr.skip(), **box: Any) -> tuple[Any, ...]:  # noqa: B008
+        """Everything, as the session has it now; ``box`` as ``_box``."""
         words, turns = self._context.words, session.conversation
-        running = bool(turns) and turns[-1].state == "running"
-        if box is None:
-            box = self._stoppable() if running else self._ready()
         files = session.documents.files()
         return (
             view.messages(turns, words),
             view.panel(turns, words),
-            box,
+            self._box(session, **box),
             self._chips(files),
             gr.Button(interactive=bool(turns)),
             gr.Button(interactive=bool(turns or files or session.batch)),
@@ -386,23 +390,17 @@ class Dialogue:
         panel = view.panel(turns, words) if sources else gr.skip()
         return view.messages(turns, words), panel, *(gr.skip(),) * (len(self._outputs) - 2)
 
-    def _busy(self) -> tuple[Any, ...]:
-        """Files are being read: the box says so and takes nothing meanwhile."""
-        box = gr.MultimodalTextbox(
-            interactive=False, placeholder=self._context.words("正在读文件…"), submit_btn=False
-        )
+    def _box_only(self, box: gr.MultimodalTextbox) -> tuple[Any, ...]:
         return gr.skip(), gr.skip(), box, *(gr.skip(),) * (len(self._outputs) - 3)
 
-    def _ready(self, *value: Any) -> gr.MultimodalTextbox:
-        return self._box(*value, submit_btn=True, stop_btn=False)
-
-    def _stoppable(self, *value: Any) -> gr.MultimodalTextbox:
-        return self._box(*value, submit_btn=False, stop_btn=True)
-
-    def _box(self, *value: Any, **buttons: bool) -> gr.MultimodalTextbox:
+    def _box(self, session: Session, **value: Any) -> gr.MultimodalTextbox:
+        """The box for a question, or to stop an answer; it keeps what is in it unless there is a ``value``."""
+        turns = session.conversation
+        running = bool(turns) and turns[-1].state == "running"
         placeholder = self._context.words("问一个问题，或拖入文件…")
-        options: dict[str, Any] = {"interactive": True, "placeholder": placeholder, **buttons}
-        return gr.MultimodalTextbox(value=value[0], **options) if value else gr.MultimodalTextbox(**options)
+        return gr.MultimodalTextbox(
+            interactive=True, placeholder=placeholder, submit_btn=not running, stop_btn=running, **value
+        )
 
     def _chips(self, files: Sequence[Any]) -> gr.Dropdown:
         names = [entry.name for entry in files]

@@ -14,7 +14,7 @@ import pytest
 from src.chat.events import Delta, Event, Finished, Queued, Retrieved
 from src.chat.service import ChatOptions
 from src.embedding.fake import HashingEmbedder
-from src.errors import InputError, ModelError
+from src.errors import Busy, InputError, ModelError
 from src.language.base import Message
 from src.language.fake import FakeModel
 from src.runtime import Runtime
@@ -285,10 +285,26 @@ def test_files_become_own_documents(
     # Without a question they are only added.
     (_, shown) = ask(dialogue, "", [str(text_file(tmp_path, "二.txt", "另一份。\n"))])
     assert shown[FILES].constructor_args["value"] == ["社团 <b>.txt", "二.txt"]
+    assert shown[BOX].constructor_args["value"] is None  # or the next question would add them once more
     assert questions(context) == ["社长？"]
     chips = dialogue.keep_files(["二.txt"], visitor())
     assert chips.constructor_args["value"] == ["二.txt"]
     assert not dialogue.keep_files(None, visitor()).constructor_args["visible"]
+
+
+def test_files_that_find_no_room_leave_the_box_open_for_another_try(
+    dialogue: Dialogue, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(paths: Any) -> Any:
+        raise Busy("您已有 4 次上传在处理")
+
+    monkeypatch.setattr(session(context), "add", full)
+    steps = dialogue.ask({"text": "问", "files": [str(text_file(tmp_path, "一.txt", "一"))]}, *SETTINGS, visitor())
+    assert not next(steps)[BOX].constructor_args["interactive"]
+    box = next(steps)[BOX].constructor_args
+    assert (box["interactive"], box["submit_btn"], "value" in box) == (True, True, False)
+    with pytest.raises(Busy):
+        next(steps)
 
 
 def test_five_hundred_dropped_files_get_a_short_answer(
