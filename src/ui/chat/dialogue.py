@@ -170,7 +170,7 @@ class Dialogue:
         if not message.strip():
             yield self._drawn(session, value=None)
             return
-        options = ChatOptions(use, follow, k, least)
+        options = _options(use, follow, k, least)
         yield from self._answered(session, Turn(Answer(message), options, files=added), None, keep, request)
 
     def example(
@@ -180,7 +180,7 @@ class Dialogue:
         text = event.value.get("text") if isinstance(event.value, dict) else None
         if not isinstance(text, str) or text not in self._examples:
             raise InputError("没有这个示例问题；请刷新网页再试")
-        turn = Turn(Answer(text), ChatOptions(use, follow, k, least))
+        turn = Turn(Answer(text), _options(use, follow, k, least))
         yield from self._answered(self._session(request), turn, None, keep, request)
 
     def retry(
@@ -189,7 +189,7 @@ class Dialogue:
         """The same question once more, with the settings of now; what came after it goes."""
         session = self._session(request)
         number = self._turn_at(session, event.index)
-        turn = Turn(Answer(session.conversation[number].question), ChatOptions(use, follow, k, least))
+        turn = Turn(Answer(session.conversation[number].question), _options(use, follow, k, least))
         yield from self._answered(session, turn, number, keep, request)
 
     def edit(
@@ -205,7 +205,7 @@ class Dialogue:
             gr.Warning(self._context.words.error(str(error)), title=self._context.words("提示"))
             yield self._drawn(session)
             return
-        turn = Turn(Answer(message), ChatOptions(use, follow, k, least))
+        turn = Turn(Answer(message), _options(use, follow, k, least))
         yield from self._answered(session, turn, number, keep, request)
 
     def choose(
@@ -218,11 +218,11 @@ class Dialogue:
             yield self._drawn(session)
             return
         number: int | None = len(session.conversation) - 1
-        question, options = last.question, ChatOptions(use, follow, k, least)
+        question, options = last.question, _options(use, follow, k, least)
         if event.value == view.WITHOUT_KNOWLEDGE:
-            options = ChatOptions(False, follow, k, least)
+            options = _options(False, follow, k, least)
         elif event.value == view.NEAREST:
-            options = ChatOptions(True, follow, k, 0.0)
+            options = _options(True, follow, k, 0.0)
         else:
             number, question = None, event.value.removeprefix(view.ASK)
         yield from self._answered(session, Turn(Answer(question), options), number, keep, request)
@@ -405,6 +405,11 @@ class Dialogue:
     def _chips(self, files: Sequence[Any]) -> gr.Dropdown:
         names = [entry.name for entry in files]
         return gr.Dropdown(names, value=names, visible=bool(names))
+
+
+def _options(use: object, follow: object, k: int, least: float) -> ChatOptions:
+    """Settings that a turn may keep: gradio checks its sliders' values, but a checkbox may send anything of any size."""
+    return ChatOptions(bool(use), bool(follow), k, least)
 
 
 def about(words: Words) -> str:

@@ -124,6 +124,11 @@ def test_what_the_visitor_set_reaches_the_service(dialogue: Dialogue, context: C
     assert service(context).callers[1].user == "me"
 
 
+def test_a_turn_keeps_nothing_that_a_checkbox_does_not_have(dialogue: Dialogue, context: Context) -> None:
+    list(dialogue.ask({"text": "问"}, ["x" * 1000], {"y": 1}, 4, 0.15, False, visitor()))  # type: ignore[arg-type]
+    assert session(context).conversation[0].options == ChatOptions(True, True, 4, 0.15)
+
+
 def test_an_answer_streams_and_the_box_can_stop_it(dialogue: Dialogue) -> None:
     first, *middle, last = ask(dialogue, "问")
     assert first[BOX].constructor_args["stop_btn"]
