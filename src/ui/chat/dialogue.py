@@ -303,7 +303,8 @@ class Dialogue:
             del turns[len(turns) if number is None else number :]
             earlier = history(turns)
             turns.append(turn)
-            del turns[:-MAX_TURNS]
+            if len(turns) > MAX_TURNS:
+                del turns[:2]  # not one: what is opened in the page closes where their number changes
             yield self._drawn(session, value=None)
             try:
                 yield from self._streamed(session, turn, earlier, stop, request)

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -330,9 +331,10 @@ def test_two_visitors_have_their_own_conversations(dialogue: Dialogue, context: 
 
 
 def test_an_old_conversation_is_cut_and_forgotten(dialogue: Dialogue, context: Context) -> None:
-    for number in range(MAX_TURNS + 3):
-        ask(dialogue, str(number))
-    assert questions(context)[0] == "3"
+    shown = [ask(dialogue, str(number))[-1] for number in range(MAX_TURNS + 3)]
+    assert questions(context)[0] == "4"
+    # The page sees that there is a new question, though as many as before are left.
+    assert all(one[SOURCES][:10] != other[SOURCES][:10] for one, other in pairwise(shown))
     shown = dialogue.forget(visitor())
     assert shown[CHATBOT] == []
     assert shown[BROWSER] == NOTHING
