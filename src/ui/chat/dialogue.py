@@ -286,7 +286,11 @@ class Dialogue:
             gr.Info(self._context.words("谢谢，已存下这条评价。"), title=self._context.words("提示"))
 
     def restore(self, session: Session, stored: object) -> tuple[Any, ...]:
-        """The values of ``restored``: the session's conversation, or the one that the visitor's browser kept."""
+        """The values of ``restored``: the session's conversation, or the one that the visitor's browser kept.
+
+        An answer that the page before was still waiting for ends: no event is left to draw it.
+        """
+        session.stop(WORK)
         if not session.conversation:
             session.conversation.extend(kept.restored(stored))
         return *self._drawn(session), kept.is_kept(stored)

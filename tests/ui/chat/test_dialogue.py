@@ -356,6 +356,17 @@ def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, co
     assert len(again.conversation) == 2
 
 
+def test_a_page_that_loads_does_not_show_an_answer_that_nobody_draws(dialogue: Dialogue, context: Context) -> None:
+    steps = dialogue.ask({"text": "久", "files": []}, *SETTINGS, visitor())
+    running = threading.Thread(target=list, args=(steps,))
+    running.start()
+    assert until(lambda: questions(context) == ["久"])
+    *shown, _ = dialogue.restore(session(context), None)
+    assert "已停止" in texts(tuple(shown))[-1]
+    assert shown[BOX].constructor_args["submit_btn"]
+    running.join()
+
+
 def test_an_export_needs_a_conversation(dialogue: Dialogue) -> None:
     with pytest.raises(InputError, match="没有可以导出"):
         dialogue.export(visitor())
