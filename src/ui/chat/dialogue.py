@@ -136,8 +136,8 @@ class Dialogue:
         listen(self.chatbot.retry, self.retry, settings, outputs, **model)
         listen(self.chatbot.edit, self.edit, settings, outputs, **model)
         listen(self.chatbot.option_select, self.choose, settings, outputs, **model)
-        listen(self.chatbot.undo, self.undo, None, outputs, **QUICK)
-        listen(self.chatbot.clear, self.clear, None, outputs, **QUICK)
+        listen(self.chatbot.undo, self.undo, self.keep, outputs, **QUICK)
+        listen(self.chatbot.clear, self.clear, self.keep, outputs, **QUICK)
         listen(self.box.stop, self.stop, None, None, **QUICK)
         listen(self.forget_button.click, self.forget, None, [*outputs, self.keep], **QUICK)
         listen(self.files.input, self.keep_files, self.files, self.files, show_progress="hidden", **UPLOAD)
@@ -227,21 +227,22 @@ class Dialogue:
             number, question = None, event.value.removeprefix(view.ASK)
         yield from self._answered(session, Turn(Answer(question), options), number, keep, request)
 
-    def undo(self, event: gr.UndoData, request: gr.Request) -> tuple[Any, ...]:
+    def undo(self, keep: bool, event: gr.UndoData, request: gr.Request) -> tuple[Any, ...]:
         """Take back a question and what came after it; its text goes back into the box."""
         session = self._session(request)
         session.stop(WORK)
         number = self._turn_at(session, event.index)
         question = session.conversation[number].question
         del session.conversation[number:]
-        return self._drawn(session, value={"text": question, "files": []})
+        browser = self.keep_conversation(keep, request)
+        return self._drawn(session, browser=browser, value={"text": question, "files": []})
 
-    def clear(self, request: gr.Request) -> tuple[Any, ...]:
+    def clear(self, keep: bool, request: gr.Request) -> tuple[Any, ...]:
         """Empty the conversation; the visitor's documents stay."""
         session = self._session(request)
         session.stop(WORK)
         session.conversation.clear()
-        return self._drawn(session, browser=kept.NOTHING)
+        return self._drawn(session, browser=self.keep_conversation(keep, request))
 
     def forget(self, request: gr.Request) -> tuple[Any, ...]:
         """Delete the conversation, the documents, the batch and what the browser keeps."""

@@ -196,10 +196,11 @@ def test_who_ends_an_answer_by_something_else_draws_the_page_after_it(
     if event == "ask":
         assert texts(ask(dialogue, "问")[-1])[-1] == "答完。"
     elif event == "undo":
-        shown = dialogue.undo(SimpleNamespace(index=0), visitor())  # type: ignore[arg-type]
+        shown = dialogue.undo(False, SimpleNamespace(index=0), visitor())  # type: ignore[arg-type]
         assert (shown[CHATBOT], shown[BOX].constructor_args["value"]["text"]) == ([], "久")
     else:
-        assert getattr(dialogue, event)(visitor())[CHATBOT] == []
+        drawn = dialogue.clear(False, visitor()) if event == "clear" else dialogue.forget(visitor())
+        assert drawn[CHATBOT] == []
     count = len(drawn)
     thread.join(5)
     assert not thread.is_alive()
@@ -224,7 +225,7 @@ def test_retry_edit_and_undo_go_back_to_their_question(dialogue: Dialogue, conte
     list(dialogue.retry(False, True, 4, 0.15, False, SimpleNamespace(index=0), visitor()))  # type: ignore[arg-type]
     assert questions(context) == ["一"]
     assert service(context).asked[-1][1:] == ([], ChatOptions(False, True, 4, 0.15))
-    dialogue.undo(SimpleNamespace(index=1), visitor())  # type: ignore[arg-type]
+    dialogue.undo(False, SimpleNamespace(index=1), visitor())  # type: ignore[arg-type]
     assert questions(context) == []
 
 
@@ -235,9 +236,10 @@ def test_a_message_that_is_not_there(dialogue: Dialogue, context: Context, index
     for handler in (dialogue.retry, dialogue.edit):
         with pytest.raises(InputError, match="不在对话里"):
             list(handler(*SETTINGS, event, visitor()))
-    for quick in (dialogue.undo, dialogue.like):
-        with pytest.raises(InputError, match="不在对话里"):
-            quick(event, visitor())
+    with pytest.raises(InputError, match="不在对话里"):
+        dialogue.undo(False, event, visitor())
+    with pytest.raises(InputError, match="不在对话里"):
+        dialogue.like(event, visitor())
     assert questions(context) == ["一"]
 
 
@@ -345,6 +347,11 @@ def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, co
     assert ask(dialogue, "一")[-1][BROWSER] == gr.skip()
     kept = list(dialogue.ask({"text": "二"}, True, True, 4, 0.15, True, visitor()))[-2][BROWSER]
     assert [row["question"] for row in kept["turns"]] == ["一", "二"]
+    # It forgets what the page takes back, and remembers that it is to keep the rest.
+    left = dialogue.undo(True, SimpleNamespace(index=3), visitor())[BROWSER]  # type: ignore[arg-type]
+    assert [row["question"] for row in left["turns"]] == ["一"]
+    assert dialogue.clear(True, visitor())[BROWSER] == {"keep": True, "turns": []}
+    assert dialogue.clear(False, visitor())[BROWSER] == NOTHING
     assert dialogue.keep_conversation(False, visitor()) == NOTHING
     again = session(context, "later")
     *shown, ticked = dialogue.restore(again, kept)
