@@ -43,13 +43,34 @@ def untyped(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)
 
 
+class ModelText:
+    """A model's text, read as a whole and written in stretches: what is code depends on what stands before it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._active = [(match.start(), match.end(), _active(match)) for match in _ACTIVE.finditer(text)]
+
+    def may_part(self, start: int, end: int) -> bool:
+        """Whether something may stand before and behind text[start:end]: it neither is in a code or formula nor cuts one."""
+        return all(last <= start or end <= first or start <= first < last <= end for first, last, _ in self._active)
+
+    def markdown(self, start: int, end: int) -> str:
+        """The stretch text[start:end] with its headings, lists, tables, emphasis, code and formulas, but no tag, link or image."""
+        parts = []
+        for first, last, active in self._active:
+            if start <= first and last <= end:
+                parts += [_inert(self._text[start:first]), active]
+                start = last
+        return "".join(parts) + _inert(self._text[start:end])
+
+
 def of_model(text: str) -> str:
-    """A model's text with its headings, lists, tables, emphasis, code and formulas, but no tag, link or image."""
-    parts, position = [], 0
-    for match in _ACTIVE.finditer(text):
-        parts += [_INERT.sub(r"\\\g<0>", text[position : match.start()]), _active(match)]
-        position = match.end()
-    return "".join(parts) + _INERT.sub(r"\\\g<0>", text[position:])
+    """All of a model's text as ``ModelText.markdown``."""
+    return ModelText(text).markdown(0, len(text))
+
+
+def _inert(text: str) -> str:
+    return _INERT.sub(r"\\\g<0>", text)
 
 
 def _active(match: re.Match[str]) -> str:

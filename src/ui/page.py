@@ -20,6 +20,8 @@ from src.ui.wording import Language, Words
 
 MAX_UPLOAD = "20mb"
 UPLOAD_SWEEP_S = 60
+# Gradio keeps the state of so many pages and clients, also of those that have left: half a megabyte each of its own.
+MAX_STATES = 1000
 # Fonts that the visitor already has: nothing is fetched from elsewhere, and Chinese looks as it does there.
 FONTS = ["system-ui", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
 TITLE = "源知 YuanZhi"
@@ -74,6 +76,7 @@ class App:
                 server_port=settings.port,
                 share=settings.share,
                 max_file_size=MAX_UPLOAD,
+                state_session_capacity=MAX_STATES,
                 # Off: it would keep resumes and questions in the visitor's browser.
                 run_history=False,
                 theme=theme(),

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from src.chat.events import Delta, Event, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.service import ChatOptions
+from src.chat.support import split_sentences
 from src.chat.types import Conflict, Quote, Support
 from src.embedding.fake import HashingEmbedder
 from src.language.fake import FakeModel
@@ -75,7 +76,9 @@ def script(retriever: Retriever) -> Any:
             Support(last, None, 0.1),
         )
         conflicts = (Conflict(1, "1927", 3, "1928"),) if "矛盾" in question else ()
-        yield Supported(support if last is not FORMATTED else (), conflicts)
+        if last is FORMATTED:
+            support = tuple(Support(sentence, None, 0.1) for sentence in split_sentences(text))
+        yield Supported(support, conflicts)
         yield Finished()
 
     return say
@@ -415,6 +418,7 @@ def test_files_by_the_paperclip_and_what_cannot_be_read(page: Page, tmp_path: Pa
     expect(page.get_by_text("未加入 报告.xyz", exact=False)).to_be_visible()
     expect(page.locator("#my-files")).to_contain_text("好.txt")
     expect(page.locator("#chatbot .message")).to_have_count(0)
+    expect(page.locator("#chat-input .thumbnail-item")).to_have_count(0)
 
 
 def test_much_pasted_text_becomes_a_document(page: Page) -> None:
@@ -528,6 +532,17 @@ def test_a_phone_in_the_dark(phone: Page) -> None:
     phone.locator("#sources .yz-back:visible").tap()
     expect(phone.locator("#chatbot")).to_be_in_viewport()
     assert lit(phone).count() == 0
+
+
+@pytest.mark.parametrize("path", ["", "en"])
+def test_on_a_phone_the_name_of_the_switch_is_whole(phone: Page, chat_address: str, path: str) -> None:
+    phone.goto(f"{chat_address}{path}")
+    name = phone.locator("#use-knowledge .label-text")
+    expect(name).to_be_visible()
+    box, block = name.bounding_box(), phone.locator("#use-knowledge").bounding_box()
+    assert box
+    assert block
+    assert box["x"] + box["width"] <= block["x"] + block["width"]
 
 
 def test_every_control_has_a_name(page: Page) -> None:

@@ -24,7 +24,7 @@ from src.ui import server
 from src.ui.admission import MAX_CALL_BYTES, Admission, call_budget, upload_budget
 from src.ui.calls import Calls
 from src.ui.health import report
-from src.ui.page import App
+from src.ui.page import MAX_STATES, App
 from tests.language.test_server import connect
 from tests.language.test_server import server as model_server
 from tests.ui.app import (
@@ -329,6 +329,19 @@ def page_open(address: str, session: str) -> Iterator[None]:
         next(lines)
         yield
         lines.close()
+
+
+def test_gradio_remembers_only_so_many_who_have_left(
+    whole: tuple[App, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, address = whole
+    states = app.page.state_holder
+    assert states.capacity == MAX_STATES
+    completed(address, "search", "first", "长江", 1, "hybrid")
+    monkeypatch.setattr(states, "capacity", len(states.session_data))
+    for number in range(5):
+        completed(address, "search", f"once {number}", "长江", 1, "hybrid")
+    assert len(states.session_data) <= states.capacity + 1
 
 
 def test_a_clients_session_ends_when_it_leaves_and_no_late_call_opens_it_again(

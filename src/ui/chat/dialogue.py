@@ -136,8 +136,8 @@ class Dialogue:
         listen(self.chatbot.retry, self.retry, settings, outputs, **model)
         listen(self.chatbot.edit, self.edit, settings, outputs, **model)
         listen(self.chatbot.option_select, self.choose, settings, outputs, **model)
-        listen(self.chatbot.undo, self.undo, None, outputs, **QUICK)
-        listen(self.chatbot.clear, self.clear, None, outputs, **QUICK)
+        listen(self.chatbot.undo, self.undo, self.keep, outputs, **QUICK)
+        listen(self.chatbot.clear, self.clear, self.keep, outputs, **QUICK)
         listen(self.box.stop, self.stop, None, None, **QUICK)
         listen(self.forget_button.click, self.forget, None, [*outputs, self.keep], **QUICK)
         listen(self.files.input, self.keep_files, self.files, self.files, show_progress="hidden", **UPLOAD)
@@ -157,13 +157,20 @@ class Dialogue:
         if message.strip() or not paths:
             message = check_message(message)
         session = self._session(request)
+        added: tuple[str, ...] = ()
         if paths:
-            yield self._busy()
-        added = self._add(session, paths, request)
+            yield self._box_only(gr.MultimodalTextbox(
+                interactive=False, placeholder=self._context.words("正在读文件…"), submit_btn=False
+            ))  # fmt: skip
+            try:
+                added = self._add(session, paths, request)
+            except Exception:
+                yield self._box_only(self._box(session))  # it keeps the files for another try
+                raise
         if not message.strip():
-            yield self._drawn(session)
+            yield self._drawn(session, value=None)
             return
-        options = ChatOptions(use, follow, k, least)
+        options = _options(use, follow, k, least)
         yield from self._answered(session, Turn(Answer(message), options, files=added), None, keep, request)
 
     def example(
@@ -173,7 +180,7 @@ class Dialogue:
         text = event.value.get("text") if isinstance(event.value, dict) else None
         if not isinstance(text, str) or text not in self._examples:
             raise InputError("没有这个示例问题；请刷新网页再试")
-        turn = Turn(Answer(text), ChatOptions(use, follow, k, least))
+        turn = Turn(Answer(text), _options(use, follow, k, least))
         yield from self._answered(self._session(request), turn, None, keep, request)
 
     def retry(
@@ -182,7 +189,7 @@ class Dialogue:
         """The same question once more, with the settings of now; what came after it goes."""
         session = self._session(request)
         number = self._turn_at(session, event.index)
-        turn = Turn(Answer(session.conversation[number].question), ChatOptions(use, follow, k, least))
+        turn = Turn(Answer(session.conversation[number].question), _options(use, follow, k, least))
         yield from self._answered(session, turn, number, keep, request)
 
     def edit(
@@ -198,7 +205,7 @@ class Dialogue:
             gr.Warning(self._context.words.error(str(error)), title=self._context.words("提示"))
             yield self._drawn(session)
             return
-        turn = Turn(Answer(message), ChatOptions(use, follow, k, least))
+        turn = Turn(Answer(message), _options(use, follow, k, least))
         yield from self._answered(session, turn, number, keep, request)
 
     def choose(
@@ -211,30 +218,31 @@ class Dialogue:
             yield self._drawn(session)
             return
         number: int | None = len(session.conversation) - 1
-        question, options = last.question, ChatOptions(use, follow, k, least)
+        question, options = last.question, _options(use, follow, k, least)
         if event.value == view.WITHOUT_KNOWLEDGE:
-            options = ChatOptions(False, follow, k, least)
+            options = _options(False, follow, k, least)
         elif event.value == view.NEAREST:
-            options = ChatOptions(True, follow, k, 0.0)
+            options = _options(True, follow, k, 0.0)
         else:
             number, question = None, event.value.removeprefix(view.ASK)
         yield from self._answered(session, Turn(Answer(question), options), number, keep, request)
 
-    def undo(self, event: gr.UndoData, request: gr.Request) -> tuple[Any, ...]:
+    def undo(self, keep: bool, event: gr.UndoData, request: gr.Request) -> tuple[Any, ...]:
         """Take back a question and what came after it; its text goes back into the box."""
         session = self._session(request)
         session.stop(WORK)
         number = self._turn_at(session, event.index)
         question = session.conversation[number].question
         del session.conversation[number:]
-        return self._drawn(session, box=self._ready({"text": question, "files": []}))
+        browser = self.keep_conversation(keep, request)
+        return self._drawn(session, browser=browser, value={"text": question, "files": []})
 
-    def clear(self, request: gr.Request) -> tuple[Any, ...]:
+    def clear(self, keep: bool, request: gr.Request) -> tuple[Any, ...]:
         """Empty the conversation; the visitor's documents stay."""
         session = self._session(request)
         session.stop(WORK)
         session.conversation.clear()
-        return self._drawn(session, browser=kept.NOTHING)
+        return self._drawn(session, browser=self.keep_conversation(keep, request))
 
     def forget(self, request: gr.Request) -> tuple[Any, ...]:
         """Delete the conversation, the documents, the batch and what the browser keeps."""
@@ -279,7 +287,11 @@ class Dialogue:
             gr.Info(self._context.words("谢谢，已存下这条评价。"), title=self._context.words("提示"))
 
     def restore(self, session: Session, stored: object) -> tuple[Any, ...]:
-        """The values of ``restored``: the session's conversation, or the one that the visitor's browser kept."""
+        """The values of ``restored``: the session's conversation, or the one that the visitor's browser kept.
+
+        An answer that the page before was still waiting for ends: no event is left to draw it.
+        """
+        session.stop(WORK)
         if not session.conversation:
             session.conversation.extend(kept.restored(stored))
         return *self._drawn(session), kept.is_kept(stored)
@@ -296,8 +308,9 @@ class Dialogue:
             del turns[len(turns) if number is None else number :]
             earlier = history(turns)
             turns.append(turn)
-            del turns[:-MAX_TURNS]
-            yield self._drawn(session, box=self._stoppable(None))
+            if len(turns) > MAX_TURNS:
+                del turns[:2]  # not one: what is opened in the page closes where their number changes
+            yield self._drawn(session, value=None)
             try:
                 yield from self._streamed(session, turn, earlier, stop, request)
             finally:
@@ -363,17 +376,14 @@ class Dialogue:
             raise InputError("这条消息已经不在对话里了；请刷新网页再试")
         return number
 
-    def _drawn(self, session: Session, *, box: Any = None, browser: Any = gr.skip()) -> tuple[Any, ...]:  # noqa: B008
-        """Everything, as the session has it now."""
+    def _drawn(self, session: Session, *, browser: Any = gr.skip(), **box: Any) -> tuple[Any, ...]:  # noqa: B008
+        """Everything, as the session has it now; ``box`` as ``_box``."""
         words, turns = self._context.words, session.conversation
-        running = bool(turns) and turns[-1].state == "running"
-        if box is None:
-            box = self._stoppable() if running else self._ready()
         files = session.documents.files()
         return (
             view.messages(turns, words),
             view.panel(turns, words),
-            box,
+            self._box(session, **box),
             self._chips(files),
             gr.Button(interactive=bool(turns)),
             gr.Button(interactive=bool(turns or files or session.batch)),
@@ -386,27 +396,26 @@ class Dialogue:
         panel = view.panel(turns, words) if sources else gr.skip()
         return view.messages(turns, words), panel, *(gr.skip(),) * (len(self._outputs) - 2)
 
-    def _busy(self) -> tuple[Any, ...]:
-        """Files are being read: the box says so and takes nothing meanwhile."""
-        box = gr.MultimodalTextbox(
-            interactive=False, placeholder=self._context.words("正在读文件…"), submit_btn=False
-        )
+    def _box_only(self, box: gr.MultimodalTextbox) -> tuple[Any, ...]:
         return gr.skip(), gr.skip(), box, *(gr.skip(),) * (len(self._outputs) - 3)
 
-    def _ready(self, *value: Any) -> gr.MultimodalTextbox:
-        return self._box(*value, submit_btn=True, stop_btn=False)
-
-    def _stoppable(self, *value: Any) -> gr.MultimodalTextbox:
-        return self._box(*value, submit_btn=False, stop_btn=True)
-
-    def _box(self, *value: Any, **buttons: bool) -> gr.MultimodalTextbox:
+    def _box(self, session: Session, **value: Any) -> gr.MultimodalTextbox:
+        """The box for a question, or to stop an answer; it keeps what is in it unless there is a ``value``."""
+        turns = session.conversation
+        running = bool(turns) and turns[-1].state == "running"
         placeholder = self._context.words("问一个问题，或拖入文件…")
-        options: dict[str, Any] = {"interactive": True, "placeholder": placeholder, **buttons}
-        return gr.MultimodalTextbox(value=value[0], **options) if value else gr.MultimodalTextbox(**options)
+        return gr.MultimodalTextbox(
+            interactive=True, placeholder=placeholder, submit_btn=not running, stop_btn=running, **value
+        )
 
     def _chips(self, files: Sequence[Any]) -> gr.Dropdown:
         names = [entry.name for entry in files]
         return gr.Dropdown(names, value=names, visible=bool(names))
+
+
+def _options(use: object, follow: object, k: int, least: float) -> ChatOptions:
+    """Settings that a turn may keep: gradio checks its sliders' values, but a checkbox may send anything of any size."""
+    return ChatOptions(bool(use), bool(follow), k, least)
 
 
 def about(words: Words) -> str:

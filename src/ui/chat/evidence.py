@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 
 from src.chat.answer import Answer
 from src.chat.types import Support
+from src.ui.markdown import ModelText
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of an answer: a sentence with its support and number, or what stands between sentences."""
+    """A stretch of an answer: a sentence with its support and number, or what stands between sentences.
+
+    Attributes:
+        text: as Markdown.
+    """
 
     text: str
     number: int = -1
@@ -17,18 +22,22 @@ class Piece:
 
 
 def pieces(answer: Answer) -> Iterator[Piece]:
-    """The whole answer, in order."""
-    position = 0
+    """The whole answer, in order; lines of code are no sentences."""
+    text = ModelText(answer.text)
+    written = searched = 0
     for number, support in enumerate(answer.support if answer.done else ()):
-        start = answer.text.find(support.sentence, position)
+        start = answer.text.find(support.sentence, searched)
         if start < 0:
             continue
-        if start > position:
-            yield Piece(answer.text[position:start])
-        position = start + len(support.sentence)
-        yield Piece(support.sentence, number, support)
-    if position < len(answer.text):
-        yield Piece(answer.text[position:])
+        searched = start + len(support.sentence)
+        if not text.may_part(start, searched):
+            continue
+        if start > written:
+            yield Piece(text.markdown(written, start))
+        written = searched
+        yield Piece(text.markdown(start, written), number, support)
+    if written < len(answer.text):
+        yield Piece(text.markdown(written, len(answer.text)))
 
 
 # Keys of marks: what carries sentence 2, the quote, what contradiction 0 is about.

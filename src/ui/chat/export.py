@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from src.retrieval.types import Hit
 from src.ui.chat.evidence import pieces
 from src.ui.conversation import Turn
-from src.ui.markdown import of_model, plain
+from src.ui.markdown import plain
 from src.ui.passage import place, relevance
 from src.ui.wording import Words
 
@@ -44,8 +44,7 @@ def _answer(turn: Turn, words: Words) -> str:
     if not answer.text:
         return plain(turn.problem or words("（没有回答）"))
     text = "".join(
-        of_model(piece.text)
-        + (f" \\[{piece.support.rank}\\]" if piece.support and piece.support.rank is not None else "")
+        piece.text + (f" \\[{piece.support.rank}\\]" if piece.support and piece.support.rank is not None else "")
         for piece in pieces(answer)
     )
     quote = ""

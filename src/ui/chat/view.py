@@ -143,14 +143,12 @@ def _reply(turn: Turn, name: str, words: Words) -> str:
 
 
 def _body(answer: Answer, name: str, words: Words) -> str:
-    if not answer.done or not answer.support:
-        return markdown.of_model(answer.text)
     return "".join(_sentence(piece, name, words) for piece in pieces(answer))
 
 
 def _sentence(piece: Piece, name: str, words: Words) -> str:
-    text = markdown.of_model(piece.text)
-    if piece.support is None or "```" in piece.text:
+    text = piece.text
+    if piece.support is None:
         return text
     if piece.support.rank is not None:
         return _behind(text, f" {cite(piece.support.rank, sentence_key(piece.number), name)}")

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from src.chat.events import Delta, Event, Finished, Queued, Retrieved
 from src.chat.service import ChatOptions
 from src.embedding.fake import HashingEmbedder
-from src.errors import InputError, ModelError
+from src.errors import Busy, InputError, ModelError
 from src.language.base import Message
 from src.language.fake import FakeModel
 from src.runtime import Runtime
@@ -124,6 +125,11 @@ def test_what_the_visitor_set_reaches_the_service(dialogue: Dialogue, context: C
     assert service(context).callers[1].user == "me"
 
 
+def test_a_turn_keeps_nothing_that_a_checkbox_does_not_have(dialogue: Dialogue, context: Context) -> None:
+    list(dialogue.ask({"text": "问"}, ["x" * 1000], {"y": 1}, 4, 0.15, False, visitor()))  # type: ignore[arg-type]
+    assert session(context).conversation[0].options == ChatOptions(True, True, 4, 0.15)
+
+
 def test_an_answer_streams_and_the_box_can_stop_it(dialogue: Dialogue) -> None:
     first, *middle, last = ask(dialogue, "问")
     assert first[BOX].constructor_args["stop_btn"]
@@ -190,10 +196,11 @@ def test_who_ends_an_answer_by_something_else_draws_the_page_after_it(
     if event == "ask":
         assert texts(ask(dialogue, "问")[-1])[-1] == "答完。"
     elif event == "undo":
-        shown = dialogue.undo(SimpleNamespace(index=0), visitor())  # type: ignore[arg-type]
+        shown = dialogue.undo(False, SimpleNamespace(index=0), visitor())  # type: ignore[arg-type]
         assert (shown[CHATBOT], shown[BOX].constructor_args["value"]["text"]) == ([], "久")
     else:
-        assert getattr(dialogue, event)(visitor())[CHATBOT] == []
+        drawn = dialogue.clear(False, visitor()) if event == "clear" else dialogue.forget(visitor())
+        assert drawn[CHATBOT] == []
     count = len(drawn)
     thread.join(5)
     assert not thread.is_alive()
@@ -218,7 +225,7 @@ def test_retry_edit_and_undo_go_back_to_their_question(dialogue: Dialogue, conte
     list(dialogue.retry(False, True, 4, 0.15, False, SimpleNamespace(index=0), visitor()))  # type: ignore[arg-type]
     assert questions(context) == ["一"]
     assert service(context).asked[-1][1:] == ([], ChatOptions(False, True, 4, 0.15))
-    dialogue.undo(SimpleNamespace(index=1), visitor())  # type: ignore[arg-type]
+    dialogue.undo(False, SimpleNamespace(index=1), visitor())  # type: ignore[arg-type]
     assert questions(context) == []
 
 
@@ -229,9 +236,10 @@ def test_a_message_that_is_not_there(dialogue: Dialogue, context: Context, index
     for handler in (dialogue.retry, dialogue.edit):
         with pytest.raises(InputError, match="不在对话里"):
             list(handler(*SETTINGS, event, visitor()))
-    for quick in (dialogue.undo, dialogue.like):
-        with pytest.raises(InputError, match="不在对话里"):
-            quick(event, visitor())
+    with pytest.raises(InputError, match="不在对话里"):
+        dialogue.undo(False, event, visitor())
+    with pytest.raises(InputError, match="不在对话里"):
+        dialogue.like(event, visitor())
     assert questions(context) == ["一"]
 
 
@@ -285,10 +293,26 @@ def test_files_become_own_documents(
     # Without a question they are only added.
     (_, shown) = ask(dialogue, "", [str(text_file(tmp_path, "二.txt", "另一份。\n"))])
     assert shown[FILES].constructor_args["value"] == ["社团 <b>.txt", "二.txt"]
+    assert shown[BOX].constructor_args["value"] is None  # or the next question would add them once more
     assert questions(context) == ["社长？"]
     chips = dialogue.keep_files(["二.txt"], visitor())
     assert chips.constructor_args["value"] == ["二.txt"]
     assert not dialogue.keep_files(None, visitor()).constructor_args["visible"]
+
+
+def test_files_that_find_no_room_leave_the_box_open_for_another_try(
+    dialogue: Dialogue, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(paths: Any) -> Any:
+        raise Busy("您已有 4 次上传在处理")
+
+    monkeypatch.setattr(session(context), "add", full)
+    steps = dialogue.ask({"text": "问", "files": [str(text_file(tmp_path, "一.txt", "一"))]}, *SETTINGS, visitor())
+    assert not next(steps)[BOX].constructor_args["interactive"]
+    box = next(steps)[BOX].constructor_args
+    assert (box["interactive"], box["submit_btn"], "value" in box) == (True, True, False)
+    with pytest.raises(Busy):
+        next(steps)
 
 
 def test_five_hundred_dropped_files_get_a_short_answer(
@@ -309,9 +333,10 @@ def test_two_visitors_have_their_own_conversations(dialogue: Dialogue, context: 
 
 
 def test_an_old_conversation_is_cut_and_forgotten(dialogue: Dialogue, context: Context) -> None:
-    for number in range(MAX_TURNS + 3):
-        ask(dialogue, str(number))
-    assert questions(context)[0] == "3"
+    shown = [ask(dialogue, str(number))[-1] for number in range(MAX_TURNS + 3)]
+    assert questions(context)[0] == "4"
+    # The page sees that there is a new question, though as many as before are left.
+    assert all(one[SOURCES][:10] != other[SOURCES][:10] for one, other in pairwise(shown))
     shown = dialogue.forget(visitor())
     assert shown[CHATBOT] == []
     assert shown[BROWSER] == NOTHING
@@ -322,6 +347,11 @@ def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, co
     assert ask(dialogue, "一")[-1][BROWSER] == gr.skip()
     kept = list(dialogue.ask({"text": "二"}, True, True, 4, 0.15, True, visitor()))[-2][BROWSER]
     assert [row["question"] for row in kept["turns"]] == ["一", "二"]
+    # It forgets what the page takes back, and remembers that it is to keep the rest.
+    left = dialogue.undo(True, SimpleNamespace(index=3), visitor())[BROWSER]  # type: ignore[arg-type]
+    assert [row["question"] for row in left["turns"]] == ["一"]
+    assert dialogue.clear(True, visitor())[BROWSER] == {"keep": True, "turns": []}
+    assert dialogue.clear(False, visitor())[BROWSER] == NOTHING
     assert dialogue.keep_conversation(False, visitor()) == NOTHING
     again = session(context, "later")
     *shown, ticked = dialogue.restore(again, kept)
@@ -331,6 +361,17 @@ def test_the_browser_keeps_the_conversation_only_if_asked(dialogue: Dialogue, co
     # A session that has a conversation keeps it.
     dialogue.restore(again, {"keep": True, "turns": [{"question": "别的", "answer": "x"}]})
     assert len(again.conversation) == 2
+
+
+def test_a_page_that_loads_does_not_show_an_answer_that_nobody_draws(dialogue: Dialogue, context: Context) -> None:
+    steps = dialogue.ask({"text": "久", "files": []}, *SETTINGS, visitor())
+    running = threading.Thread(target=list, args=(steps,))
+    running.start()
+    assert until(lambda: questions(context) == ["久"])
+    *shown, _ = dialogue.restore(session(context), None)
+    assert "已停止" in texts(tuple(shown))[-1]
+    assert shown[BOX].constructor_args["submit_btn"]
+    running.join()
 
 
 def test_an_export_needs_a_conversation(dialogue: Dialogue) -> None:

@@ -1,20 +1,23 @@
 """The conversation's messages and the panel of sources, and that no text in them becomes markup."""
 
+import random
 from html.parser import HTMLParser
 
 import pytest
 
 from src.chat.events import Delta, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.service import ChatOptions
+from src.chat.support import split_sentences
 from src.chat.types import Conflict, Quote, Support
 from src.knowledge.types import Chunk
 from src.ui.chat import view
 from src.ui.chat.evidence import Evidence, Mark, evidence, marked, pieces
 from src.ui.conversation import Turn
+from src.ui.markdown import of_model
 from src.ui.passage import place
 from src.ui.wording import CHINESE, Words
 from tests.ui.chat.scripted import hit, turn
-from tests.ui.test_markdown import HOSTILE, active
+from tests.ui.test_markdown import BITS, HOSTILE, active
 
 HTML = "<img src=x onerror=alert(1)><script>x</script>&lt;b&gt; ![](http://x.invalid/y.png) \"' {0} {rank}"
 SUPPORT = (
@@ -220,6 +223,24 @@ def test_pieces_are_the_whole_answer() -> None:
     answer = turn("q", Retrieved(HITS, 1), Delta("一。 二。\n三"), Supported(support, ())).answer
     assert "".join(piece.text for piece in pieces(answer)) == answer.text
     assert [piece.number for piece in pieces(answer)] == [0, -1, 2]
+
+
+def test_a_finished_answers_code_is_the_code_that_was_streamed() -> None:
+    text = "看：\n```python\nif a[0]:\n    print('<b>'); x = 1\n```\n写 `a;b`，好。\n它很大。"
+    support = tuple(Support(sentence, None, 0.1) for sentence in split_sentences(text))
+    shown = reply(turn("q", Retrieved(HITS, 1), Delta(text), Supported(support, ())))
+    assert "\n```python\nif a[0]:\n    print('<b>'); x = 1\n```\n写 <code>a\\;b</code>，好。\n" in shown
+    assert shown.count("<mark") == 2  # 看：, 它很大。
+
+
+def test_pieces_are_read_as_a_part_of_the_whole() -> None:
+    chance = random.Random(1)
+    for _ in range(2000):
+        text = "".join(chance.choices([*BITS, "。", "；", "字", "x; "], k=chance.randint(1, 30)))
+        answer = turn("q", Retrieved(HITS, 1), Delta(text)).answer
+        support = tuple(Support(sentence, None, 0) for sentence in split_sentences(answer.text))
+        answer.add(Supported(support, ()))
+        assert "".join(piece.text for piece in pieces(answer)) == of_model(answer.text), text
 
 
 def test_the_panel_folds_what_is_far_and_names_own_documents() -> None:
