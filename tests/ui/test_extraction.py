@@ -199,7 +199,7 @@ def test_highlighted_pieces_add_up_to_the_text(spans: Any) -> None:
 def streamed(tab: SingleTab, *events: Event) -> list[Any]:
     """What the page is sent for these events, before the end."""
     tab._service = SimpleNamespace(extract_stream=lambda *_: iter(events))
-    return list(tab.run("王五经理", True, visitor()))[: len(events)]
+    return list(tab.extract("王五经理", True, visitor()))[: len(events)]
 
 
 def test_the_page_is_sent_only_what_is_new(parser: ParserPool) -> None:
@@ -251,7 +251,7 @@ def test_events_are_drawn_one_by_one(parser: ParserPool) -> None:
 def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     tab = tab_of(parser).single
-    items = list(tab.run(RESUME, True, visitor()))
+    items = list(tab.extract(RESUME, True, visitor()))
     assert not is_drawn(items[-1])  # gradio sends it once more
     page = merged(items)
     assert "用时" in page[tab.status]
@@ -282,7 +282,7 @@ def test_without_a_result_nothing_is_downloaded(parser: ParserPool) -> None:
 
 def test_a_stop_keeps_what_is_there(parser: ParserPool) -> None:
     tab = tab_of(parser, model := Pair()).single
-    items = stopped_after(tab.run(RESUME, True, visitor()), lambda: halt(tab.work), drawn=3)
+    items = stopped_after(tab.extract(RESUME, True, visitor()), lambda: halt(tab.work), drawn=3)
     page = merged(items)
     assert "已停止，下面是到这里找到的" in page[tab.status]
     assert page[tab.status] == page[tab.result].status(RESUME, CHINESE)
@@ -298,7 +298,7 @@ def test_a_stop_keeps_what_is_there(parser: ParserPool) -> None:
 
 def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
     tab = tab_of(parser, Ghost()).single
-    page = merged(failed(tab.run(RESUME, True, visitor()), ModelError))
+    page = merged(failed(tab.extract(RESUME, True, visitor()), ModelError))
     assert "没有做完" in page[tab.status]
     assert page[tab.result].extraction.entities["姓名"] == ["王小明"]
     assert page[tab.work.start]["visible"] is True
@@ -307,7 +307,7 @@ def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
 def test_after_everything_was_deleted_nothing_is_drawn_again(parser: ParserPool) -> None:
     tab = tab_of(parser).single
     sessions = tab._context.sessions
-    items = stopped_after(tab.run(RESUME, True, visitor()), lambda: sessions.forget(visitor()), drawn=2)
+    items = stopped_after(tab.extract(RESUME, True, visitor()), lambda: sessions.forget(visitor()), drawn=2)
     page = merged(items)
     assert page[tab.result] is None
     assert page[tab.text] == views.sample(CHINESE)
@@ -316,7 +316,10 @@ def test_after_everything_was_deleted_nothing_is_drawn_again(parser: ParserPool)
 def test_an_unusable_text_is_said_before_anything_is_drawn(parser: ParserPool) -> None:
     tab = tab_of(parser, Pair(), max_chars=10).single
     for text, said in ((" ", "空"), (RESUME, "上限 10"), (None, "NoneType")):
-        for run in (lambda text: tab.run(text, True, visitor()), lambda text: tab.comparison.run(text, visitor())):
+        for run in (
+            lambda text: tab.extract(text, True, visitor()),
+            lambda text: tab.comparison.run(text, visitor()),
+        ):
             with pytest.raises(InputError, match=said):
                 next(run(text))
 
@@ -536,7 +539,7 @@ def test_the_page_names_the_command_that_trains_an_adapter(parser: ParserPool, l
 
 def test_who_asks_is_passed_on(tmp_path: Path, parser: ParserPool) -> None:
     tab = tab_of(parser, model := ScriptedModel())
-    list(tab.single.run(RESUME, True, visitor("甲")))
+    list(tab.single.extract(RESUME, True, visitor("甲")))
     opened(tab, written(tmp_path, 1), "乙")
     list(tab.batch.run(True, visitor("乙")))
     assert model.users == ["甲", "乙"]

@@ -100,7 +100,7 @@ class Comparison:
         return (
             view.messages([sides["without"]], words, name="w", with_choices=False),
             view.messages([sides["with"]], words, name="c", with_choices=False),
-            view.panel([sides["with"]], words, name="c"),
+            view.panel([sides["with"]], words, name="c", back="compare-with"),
             gr.Button(visible=not running),
             gr.Button(visible=running),
         )

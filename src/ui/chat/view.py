@@ -218,8 +218,11 @@ def _named(hit: Hit) -> str:
     return match["name"] if match else ""
 
 
-def panel(turns: Sequence[Turn], words: Words, *, name: str = "a") -> str:
-    """HTML of the passages of the last answers; the last one's are shown, an older one's once its [n] is clicked."""
+def panel(turns: Sequence[Turn], words: Words, *, name: str = "a", back: str = "chatbot") -> str:
+    """HTML of the passages of the last answers; the last one's are shown, an older one's once its [n] is clicked.
+
+    ``back`` is the id of what the way back leads to.
+    """
     numbered = list(enumerate(turns))[-MAX_PANELS:]
     sections = [
         _section(turn, _anchor(turns, number, name), words) for number, turn in numbered if turn.answer.hits
@@ -228,7 +231,7 @@ def panel(turns: Sequence[Turn], words: Words, *, name: str = "a") -> str:
     # gr.HTML changes elements in place, and what was the page's target would stay it under another id: another tag around
     # them makes them new ones after each question.
     tag = ("div", "article")[len(turns) % 2]
-    return render("chat/sources", words, sections=sections, current=current, tag=tag)
+    return render("chat/sources", words, sections=sections, current=current, tag=tag, back=back)
 
 
 def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:

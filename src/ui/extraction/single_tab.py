@@ -53,7 +53,13 @@ class SingleTab:
         self.uploaded = gr.HTML(elem_id="resume-uploaded")
         examples = example_resumes()
         texts = [[text] for text in examples.values()]
-        gr.Examples(texts, self.box, label=words("示例（虚构人物）"), example_labels=list(examples))
+        gr.Examples(
+            texts,
+            self.box,
+            label=words("示例（虚构人物）"),
+            example_labels=list(examples),
+            api_visibility="private",
+        )
 
     def _draw_result(self) -> None:
         words = self._words
@@ -86,7 +92,7 @@ class SingleTab:
 
     def _listen(self) -> None:
         listen, compared = self._context.listen, self.comparison
-        self.work.listen(self.run, [self.box, self.use_adapter], list(self._empty()), MODEL)
+        self.work.listen(self.extract, [self.box, self.use_adapter], list(self._empty()), MODEL)
         listen(self.upload.upload, self.read, self.upload, self.cleared, show_progress="hidden", **UPLOAD)
         changes = [self.box.change, self.result.change, compared.result.change]
         inputs = [self.box, self.result, compared.result]
@@ -96,7 +102,7 @@ class SingleTab:
         outputs = [self.downloads, self.spans, self.json]
         listen([self.result.change, self.details.expand], self.technical, self.result, outputs, **QUICK)
 
-    def run(self, text: str, use_adapter: bool, request: gr.Request) -> Views:
+    def extract(self, text: str, use_adapter: bool, request: gr.Request) -> Views:
         """Extract, drawing what is found as it comes; after a stop or an error what is there stays."""
         words = self._words
         found, said = Extraction.of(""), ""

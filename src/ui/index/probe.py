@@ -49,7 +49,9 @@ class Probe:
                 scale=3, min_width=220, elem_id="probe-wanted",
             )  # fmt: skip
             run = run_button(words("检索"), "probe-run", self.query)
-        examples = gr.Examples([[words(example)] for example in EXAMPLES], self.query, label=words("示例"))
+        examples = gr.Examples(
+            [[words(example)] for example in EXAMPLES], self.query, label=words("示例"), api_visibility="private"
+        )
         with gr.Accordion(words("检索方式"), open=False), gr.Row():
             modes = [(words(name), mode) for name, mode in MODES]
             mode = gr.Radio(modes, value="hybrid", label=words("方式"), min_width=240, elem_id="probe-mode")
