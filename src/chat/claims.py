@@ -22,6 +22,10 @@ _PRONOUN = re.compile(
 )
 _FUNCTION = frozenset("的了是在和与及为于由被把也都就而并或则之其该这那个位等以所着过又还将有从到对中上下里")
 _NEGATION = frozenset("不没未无非莫勿")
+# Denied or forbidden is what stands directly behind these: 不得(携)带, 严禁攀爬, 不能调休; but not behind 不仅, 不但.
+_DENIED = re.compile(
+    r"(?:不[得能可准许应宜会要必]|不允许|不可以|禁止|严禁|谢绝|拒绝|切勿|请勿|禁)[^，,；;：:。！？!?\n]{0,2}$|[不没未无非莫勿]$"
+)
 # What a number is not, if one of these stands before it: 超过两万 is not 两万.
 _QUALIFIER = re.compile(r"(?:超过|逾|多于|大于|高于|不足|不到|少于|低于|小于|接近|近|至少|最多|至多)\s*$")
 _CLAUSE_END = re.compile(r"[，,；;：:。！？!?\n]")
@@ -138,10 +142,10 @@ def _holds_negation(negated: str, evidence: str) -> bool:
 
 
 def _is_negated(claim: Claim, piece: Piece, evidence: str) -> bool:
-    """Whether the evidence says 不 before the piece wherever it stands, and the claim does not."""
-    if piece.start and claim.text[piece.start - 1] in _NEGATION:
+    """Whether the evidence denies or forbids the piece wherever it stands, and the claim does not."""
+    if _DENIED.search(claim.text[: piece.start]):
         return False
-    return all(place and evidence[place - 1] in _NEGATION for place in piece.places)
+    return all(_DENIED.search(evidence[:place]) for place in piece.places)
 
 
 def _is_qualified(claim: Claim, piece: Piece, evidence: str) -> bool:

@@ -20,6 +20,11 @@ _INSIDE = re.compile(
 _BARE = re.compile(
     r"^(?:为什么|怎么办|然后呢|还有呢|具体呢|详细点|展开说说|再说说|再详细一点|举个例子|具体说说)[？?。]*$"
 )
+# 校训呢 asks for another attribute of the same subject; what does not end so is another subject.
+_ATTRIBUTE = re.compile(
+    r"(?:校训|[地校]址|位置|面积|人口|海拔|[高长深宽]度|全长|总部|电话|价格|单价|学费|首都|省会|作者|校[区长]|历史|特产|美食|[别简全]称|"
+    r"气候|景点|专业|创始人|时间|日期|原因|作用|[优缺特]点|局限|用途|区别|步骤|流程|材料|结果|意义|影响|名字|年龄|籍贯|职业|生日)$"
+)
 _ELLIPTIC = re.compile(_OPENING + r"(?P<what>[^，。？?]{1,8})呢[？?]?$")
 # 有几个校区？ has no subject, but 有什么办法减肥？ needs none: only the search can tell.
 _SUBJECTLESS = re.compile(
@@ -175,7 +180,10 @@ def _completed(message: str, asked: str, subject: str | None) -> str:
     if subject is None or _BARE.match(message):
         return f"{asked.rstrip('？?。！! ')}？{message}"
     if elliptic := _ELLIPTIC.match(message):
-        return f"{subject}的{_PRONOUN_START.sub('', elliptic['what'])}"
+        what = _PRONOUN_START.sub("", elliptic["what"])
+        if what != elliptic["what"] or _ATTRIBUTE.search(what):
+            return f"{subject}的{what}"
+        return asked.replace(subject, what, 1)  # 深圳呢 asks the same of 深圳
     if leading := _LEADING.match(message):
         return subject + ("的" if leading.group().endswith("其") else "") + message[leading.end() :]
     if inside := _INSIDE.match(message):

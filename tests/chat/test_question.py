@@ -272,3 +272,21 @@ def test_what_an_english_question_is_about(question: str, subject: str | None) -
 def test_a_long_english_message_is_read_at_once(piece: str) -> None:
     """Patterns that try every way to split it would not come back."""
     follow_up((piece * 2000)[:2000], [Message("user", piece * 100_000), Message("user", "What is LoRA?")])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message", "meant"),
+    [
+        ("成都有什么好玩的？", "重庆呢？", "重庆有什么好玩的？"),
+        ("洞庭湖的面积多大？", "那么太湖呢", "太湖的面积多大？"),
+        ("2019年的营收是多少？", "2020年呢？", "2020年的营收是多少？"),
+        ("成都有什么好玩的？", "面积呢？", "成都的面积"),
+        ("成都有什么好玩的？", "它的别称呢？", "成都的别称"),
+    ],
+)
+def test_another_subject_is_asked_the_same_and_an_attribute_of_the_same(
+    asked: str, message: str, meant: str
+) -> None:
+    found = follow_up(message, [Message("user", asked), Message("assistant", "答。")])
+    assert found is not None
+    assert found.question == meant

@@ -212,3 +212,17 @@ def test_a_chinese_sentence_with_many_latin_letters_is_chinese() -> None:
 def test_english_over_english_passages_is_compared_by_its_words() -> None:
     hits = [hit(1, "FAISS is a library for similarity search, written in C++.")]
     assert [s.rank for s in support_of("FAISS is a library for similarity search.", hits)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("passage", "wrong", "right"),
+    [
+        ("访客不得进入机房。", "访客可以进入机房。", "访客不得进入机房。"),
+        ("馆内严禁攀爬展品。", "馆内可以攀爬展品。", "馆内严禁攀爬展品。"),
+        ("任何人不得携带食物入场。", "可以带食物入场。", "任何人不得携带食物入场。"),
+    ],
+)
+def test_what_the_passage_forbids_is_not_supported(passage: str, wrong: str, right: str) -> None:
+    question = f"{wrong[:-1]}吗？"
+    assert support_of(wrong, [hit(1, passage)], question)[0].rank is None
+    assert support_of(right, [hit(1, passage)], question)[0].rank == 1
