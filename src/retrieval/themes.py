@@ -26,12 +26,10 @@ class Theme:
     Attributes:
         words: its most typical ones, the best first; may be empty.
         members: int64, the passages of the map (``Projection.places``) that belong to it.
-        centre: float (2,).
     """
 
     words: tuple[str, ...]
     members: np.ndarray
-    centre: np.ndarray
 
 
 def themes(projected: Projection) -> list[Theme]:
@@ -40,7 +38,7 @@ def themes(projected: Projection) -> list[Theme]:
     labels = clusters(points)
     groups = sorted((np.flatnonzero(labels == label) for label in np.unique(labels)), key=len, reverse=True)
     names = typical_words([[projected.places[i].passage.chunk.text for i in _spread(group)] for group in groups])
-    return [Theme(words, group, points[group].mean(axis=0)) for words, group in zip(names, groups, strict=True)]
+    return [Theme(words, group) for words, group in zip(names, groups, strict=True)]
 
 
 def clusters(points: np.ndarray) -> np.ndarray:

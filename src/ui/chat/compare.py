@@ -8,7 +8,7 @@ import gradio as gr
 
 from src.chat.answer import Answer
 from src.chat.service import MAX_MESSAGE_CHARS, ChatOptions, check_message
-from src.errors import Stopped, YuanZhiError
+from src.errors import Stopped
 from src.runtime import MIN_SCORE
 from src.ui.chat import view
 from src.ui.context import MODEL, QUICK, Context, message_of, skips
@@ -90,8 +90,6 @@ class Comparison:
                 call.gave([turn.answer.written for turn in sides.values()], len(sides["with"].answer.hits))
         except Stopped:
             return
-        except (YuanZhiError, gr.Error) as error:
-            _fail(sides, words.error(str(error)))
         except Exception as error:
             _fail(sides, str(message_of(error, words).message))
 

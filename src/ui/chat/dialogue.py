@@ -13,7 +13,7 @@ import gradio as gr
 
 from src.chat.answer import Answer
 from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, ChatOptions, check_message
-from src.errors import InputError, Stopped, YuanZhiError
+from src.errors import InputError, Stopped
 from src.knowledge.parse import readable_kinds
 from src.retrieval.own import MAX_CHARACTERS, MAX_FILES
 from src.runtime import MIN_SCORE
@@ -338,8 +338,6 @@ class Dialogue:
                 call.gave(turn.answer.written, len(turn.answer.hits))
         except Stopped:
             return
-        except (YuanZhiError, gr.Error) as error:
-            turn.fail(self._context.words.error(str(error)))
         except Exception as error:
             turn.fail(str(message_of(error, self._context.words).message))
 
