@@ -1,0 +1,230 @@
+"""The reader's training: LoRA on some layers of a frozen base and the pointer head on top, learned together."""
+
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from tqdm import tqdm
+
+from src.errors import InputError, ModelError
+from src.language.reading import HEAD_FILE, Packed, PointerHead, ReaderEncoder, hidden_states
+from src.training.questions import Window
+
+log = logging.getLogger(__name__)
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+CHECKPOINT = "checkpoint.pt"
+SAVE_STEPS = 100
+# Windows of which batches of about equal length are made.
+_GROUPED = 32
+
+
+@dataclass(frozen=True)
+class ReaderRecipe:
+    """How a reader is trained.
+
+    Attributes:
+        first_layer, depth: LoRA sits on the layers from ``first_layer`` to before ``depth``; those above are not run.
+        batch_tokens: of one step, padding included.
+        max_steps: 0 for all of the data.
+    """
+
+    epochs: int = 3
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 3e-4
+    head_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 50
+    batch_tokens: int = 1400
+    first_layer: int = 8
+    depth: int = 18
+    max_steps: int = 0
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class Example:
+    """A packed window; ``targets`` (questions, 2) int64: 0 for no answer, else 1 + the first and the last token."""
+
+    row: Packed
+    targets: Tensor
+
+
+def encode(encoder: ReaderEncoder, window: Window) -> Example:
+    """Spans become the tokens that cover them."""
+    row = encoder(window.title, window.text, [target.question for target in window.targets])
+    tokens = row.tokens
+    places = []
+    for target in window.targets:
+        if target.span is None:
+            places.append((0, 0))
+            continue
+        start, end = target.span
+        first = next(i for i, ends in enumerate(tokens.ends) if ends > start)
+        last = max(i for i, starts in enumerate(tokens.starts) if starts < end)
+        places.append((first + 1, last + 1))
+    return Example(row, torch.tensor(places, dtype=torch.long).reshape(-1, 2))
+
+
+def batches(examples: Sequence[Example], tokens: int, seed: int) -> Iterator[list[Example]]:
+    """In the order given but for small groups that are sorted by length, so that little is padding."""
+    draw = random.Random(seed)  # noqa: S311 (no secret)
+    for start in range(0, len(examples), _GROUPED):
+        group = sorted(examples[start : start + _GROUPED], key=lambda one: len(one.row.ids))
+        made: list[list[Example]] = [[]]
+        for one in group:
+            if made[-1] and (len(made[-1]) + 1) * len(one.row.ids) > tokens:
+                made.append([])
+            made[-1].append(one)
+        draw.shuffle(made)
+        yield from made
+
+
+def loss_of(model: Any, head: PointerHead, batch: Sequence[Example], depth: int) -> Tensor:
+    """Mean over the questions of the cross-entropy of begin and end (score 0 stands for "nowhere") and twice the
+    binary cross-entropy of being answerable."""
+    hidden = hidden_states(model, [one.row for one in batch], depth)
+    total = torch.zeros((), device=hidden.device)
+    count = 0
+    for number, one in enumerate(batch):
+        targets = one.targets.to(hidden.device)
+        passage = hidden[number, one.row.passage.start : one.row.passage.stop]
+        begin, end, answerable = head(hidden[number, one.row.questions], passage)
+        nowhere = begin.new_zeros(len(begin), 1)
+        total = total + cross_entropy(torch.cat([nowhere, begin], 1), targets[:, 0], reduction="sum")
+        total = total + cross_entropy(torch.cat([nowhere, end], 1), targets[:, 1], reduction="sum")
+        known = (targets[:, 0] > 0).float()
+        total = total + 2 * binary_cross_entropy_with_logits(answerable, known, reduction="sum")
+        count += len(targets)
+    return total / max(1, count)
+
+
+class MasterAdamW(torch.optim.AdamW):
+    """AdamW on float32 copies of 16-bit weights: a step is smaller than their last digit."""
+
+    def __init__(self, weights: Sequence[Tensor], head: Sequence[Tensor], recipe: ReaderRecipe) -> None:
+        self.weights = list(weights)
+        self.masters = [weight.detach().float().clone().requires_grad_() for weight in weights]
+        groups = [{"params": self.masters, "lr": recipe.learning_rate}, {"params": list(head), "lr": recipe.head_rate}]
+        super().__init__(groups, weight_decay=recipe.weight_decay)
+        self.rates = [group["lr"] for group in self.param_groups]
+
+    def update(self, share: float) -> None:
+        """One step at ``share`` of the learning rates."""
+        for weight, master in zip(self.weights, self.masters, strict=True):
+            master.grad = None if weight.grad is None else weight.grad.float()
+            weight.grad = None
+        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
+        for group, rate in zip(self.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+        self.step()
+        self.zero_grad()
+        with torch.no_grad():
+            for weight, master in zip(self.weights, self.masters, strict=True):
+                weight.copy_(master)
+
+
+def add_reader(model: Any, recipe: ReaderRecipe) -> tuple[Any, PointerHead]:
+    """``model`` with a new LoRA adapter in the model's own dtype, and a new head.
+
+    Raises:
+        ModelError: the model has no such projections or layers.
+    """
+    torch.manual_seed(recipe.seed)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=0.0,
+        target_modules=TARGETS,
+        layers_to_transform=list(range(recipe.first_layer, recipe.depth)),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        # float32 adapters on a bf16 base would cast every activation twice: half the speed on a CPU.
+        peft = get_peft_model(model, config, autocast_adapter_dtype=False)
+    except ValueError as error:
+        raise ModelError(f"模型没有课程配方里的投影层 {'、'.join(TARGETS)}：{error}") from error
+    return peft, PointerHead(peft.config.hidden_size).to(model.device)
+
+
+def learn(
+    model: Any, encoder: ReaderEncoder, windows: Sequence[Window], recipe: ReaderRecipe, output: Path
+) -> list[dict[str, float]]:
+    """Train, with a checkpoint every ``SAVE_STEPS`` from which a killed run goes on; the adapter and the head are
+    left in ``output``.
+
+    Returns:
+        The curve: ``{"step", "epoch", "loss", "tokens_s"}``.
+    """
+    kept = [window for window in windows if window.targets]
+    made = [batch for batch in batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed)]
+    steps = min(len(made), recipe.max_steps or len(made))
+    if not steps:
+        raise InputError("没有可以学习的例子")
+    peft, head = add_reader(model, recipe)
+    optimizer = MasterAdamW([p for p in peft.parameters() if p.requires_grad], list(head.parameters()), recipe)
+    curve: list[dict[str, float]] = []
+    first = _resume(output / CHECKPOINT, peft, head, optimizer, curve)
+    if first:
+        log.info("从第 %d 步接着训练", first)
+    losses, tokens, started = [], 0, time.perf_counter()
+    peft.train()
+    for step in tqdm(range(first, steps), initial=first, total=steps, unit="步", disable=None):
+        loss = loss_of(peft, head, made[step], recipe.depth)
+        loss.backward()
+        optimizer.update(min(1.0, (step + 1) / recipe.warmup_steps) * max(0.02, 1 - step / steps))
+        losses.append(float(loss.detach()))
+        tokens += sum(len(one.row.ids) for one in made[step])
+        if len(losses) == 20 or step == steps - 1:
+            rate = tokens / (time.perf_counter() - started)
+            curve.append({"step": step + 1, "epoch": recipe.epochs * (step + 1) / len(made), "loss": sum(losses) / len(losses), "tokens_s": rate})  # fmt: skip
+            log.info("第 %d/%d 步，损失 %.3f，%.0f token/秒", step + 1, steps, curve[-1]["loss"], rate)
+            losses, tokens, started = [], 0, time.perf_counter()
+        if (step + 1) % SAVE_STEPS == 0:
+            _save(output / CHECKPOINT, step + 1, peft, head, optimizer, curve)
+    peft.eval()
+    peft.save_pretrained(output)
+    save_file({name: value.half() for name, value in head.state_dict().items()}, output / HEAD_FILE)
+    (output / CHECKPOINT).unlink(missing_ok=True)
+    return curve
+
+
+def _save(path: Path, step: int, model: Any, head: PointerHead, optimizer: MasterAdamW, curve: Sequence[Any]) -> None:
+    state = {
+        "step": step,
+        "adapter": get_peft_model_state_dict(model),
+        "head": head.state_dict(),
+        "masters": optimizer.masters,
+        "optimizer": optimizer.state_dict(),
+        "curve": json.dumps(list(curve)),
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def _resume(path: Path, model: Any, head: PointerHead, optimizer: MasterAdamW, curve: list[Any]) -> int:
+    """The step to go on with; 0 where there is no checkpoint."""
+    if not path.is_file():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    set_peft_model_state_dict(model, state["adapter"])
+    head.load_state_dict(state["head"])
+    with torch.no_grad():
+        for master, stored in zip(optimizer.masters, state["masters"], strict=True):
+            master.copy_(stored)
+    optimizer.load_state_dict(state["optimizer"])
+    curve.extend(json.loads(state["curve"]))
+    return int(state["step"])
