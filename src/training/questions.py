@@ -168,12 +168,16 @@ def _drawn(window: Window, titles: Sequence[str], draw: random.Random) -> Window
     others = [one for one in window.targets if not one.span]
     draw.shuffle(answered)
     draw.shuffle(others)
-    made = [other for one in answered if draw.random() < EXCHANGED if (other := _exchanged(one, window, titles, draw))]
+    made = [
+        other for one in answered if draw.random() < EXCHANGED if (other := _exchanged(one, window, titles, draw))
+    ]
     kept = answered[:POSITIVES] + made[:3]
     kept += others[: max(4, min(NEGATIVES, len(answered))) - len(made[:3]) // 2]
     draw.shuffle(kept)
     title = window.title if draw.random() < TITLED else ""
-    return Window(title, window.text, tuple(replace(one, question=_in_script(_put(one.question, draw), draw)) for one in kept))
+    return Window(
+        title, window.text, tuple(replace(one, question=_in_script(_put(one.question, draw), draw)) for one in kept)
+    )
 
 
 _ENDING = re.compile(r"(?:是|为|叫|有)?(?:什么|谁|多少|几|哪[里儿]?)?[?？]?$")
@@ -256,7 +260,9 @@ def _other_name(name: str, titles: Sequence[str], draw: random.Random) -> str | 
 def _without_evidence(window: Window, draw: random.Random) -> Window | None:
     """Without one sentence that answers: its questions have no answer any more."""
     spans = sentence_spans(window.text)
-    holding = [span for span in spans if any(one.span and span[0] <= one.span[0] < span[1] for one in window.targets)]
+    holding = [
+        span for span in spans if any(one.span and span[0] <= one.span[0] < span[1] for one in window.targets)
+    ]
     if len(spans) < 2 or not holding:
         return None
     start, end = draw.choice(holding)

@@ -117,7 +117,10 @@ class MasterAdamW(torch.optim.AdamW):
     def __init__(self, weights: Sequence[Tensor], head: Sequence[Tensor], recipe: ReaderRecipe) -> None:
         self.weights = list(weights)
         self.masters = [weight.detach().float().clone().requires_grad_() for weight in weights]
-        groups = [{"params": self.masters, "lr": recipe.learning_rate}, {"params": list(head), "lr": recipe.head_rate}]
+        groups = [
+            {"params": self.masters, "lr": recipe.learning_rate},
+            {"params": list(head), "lr": recipe.head_rate},
+        ]
         super().__init__(groups, weight_decay=recipe.weight_decay)
         self.rates = [group["lr"] for group in self.param_groups]
 
@@ -169,7 +172,9 @@ def learn(
         The curve: ``{"step", "epoch", "loss", "tokens_s"}``.
     """
     kept = [window for window in windows if window.targets]
-    made = [batch for batch in batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed)]
+    made = [
+        batch for batch in batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed)
+    ]
     steps = min(len(made), recipe.max_steps or len(made))
     if not steps:
         raise InputError("没有可以学习的例子")
@@ -201,7 +206,9 @@ def learn(
     return curve
 
 
-def _save(path: Path, step: int, model: Any, head: PointerHead, optimizer: MasterAdamW, curve: Sequence[Any]) -> None:
+def _save(
+    path: Path, step: int, model: Any, head: PointerHead, optimizer: MasterAdamW, curve: Sequence[Any]
+) -> None:
     state = {
         "step": step,
         "adapter": get_peft_model_state_dict(model),
