@@ -172,9 +172,7 @@ def learn(
         The curve: ``{"step", "epoch", "loss", "tokens_s"}``.
     """
     kept = [window for window in windows if window.targets]
-    made = [
-        batch for batch in batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed)
-    ]
+    made = list(batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed))
     steps = min(len(made), recipe.max_steps or len(made))
     if not steps:
         raise InputError("没有可以学习的例子")
