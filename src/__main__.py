@@ -11,7 +11,7 @@ from typing import Any
 
 from src.errors import InputError, SettingsError, YuanZhiError
 from src.settings import Settings, add_settings_arguments, load_settings
-from src.training.recipe import add_recipe_arguments, recipe_of
+from src.training.recipe import ReaderRecipe, add_recipe_arguments, recipe_of
 
 EXIT_OK, EXIT_MISTAKE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -90,9 +90,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     train.add_argument(
         "--data",
         type=Path,
+        nargs="+",
         required=True,
         metavar="FILE",
-        help='JSON 数组或 .jsonl：课程的 {"input", "output"}，或 {"text", "entities": [["姓名", 起, 止], …]}',
+        help='resume：一个 JSON 数组或 .jsonl，课程的 {"input", "output"}，或 {"text", "entities": [["姓名", 起, 止], …]}；'
+        'reader：一个或几个文件，SQuAD 格式的 JSON，或 .jsonl，每行 {"context", "question", "answers": [{"text", "start"}]}',
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="适配器目录")
     train.add_argument("--dev", type=Path, metavar="FILE", help="验证数据；不填从 --data 里留出 5%%")
@@ -225,14 +227,31 @@ def _index(given: argparse.Namespace, settings: Settings) -> None:
 
 def _train(given: argparse.Namespace, settings: Settings) -> None:
     recipe = recipe_of(given)
+    if isinstance(recipe, ReaderRecipe):
+        _train_reader(recipe, given, settings)
+        return
+    if len(given.data) > 1:
+        raise SettingsError(f"--task resume 只用一个数据文件，收到 {len(given.data)} 个")
     from src.runtime import Runtime  # noqa: PLC0415
     from src.training.run import train  # noqa: PLC0415
 
-    about = train(Runtime(settings).trainable_model(), recipe, given.data, given.output, dev_path=given.dev)
+    about = train(Runtime(settings).trainable_model(), recipe, given.data[0], given.output, dev_path=given.dev)
     if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here
         print(
             f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}"
         )
+
+
+def _train_reader(recipe: ReaderRecipe, given: argparse.Namespace, settings: Settings) -> None:
+    from src.runtime import Runtime  # noqa: PLC0415
+    from src.training.reader_run import train_reader  # noqa: PLC0415
+
+    model = Runtime(settings).trainable_model()
+    scores = train_reader(model, recipe, given.data, given.output, dev_path=given.dev)["scores"]
+    print(
+        f"已存到 {given.output}；验证 EM {100 * scores['exact_match']:.1f}，字 F1 {100 * scores['f1']:.1f}，"
+        f"误拒 {100 * scores['refused_wrongly']:.1f} % 时拒答 {100 * scores['refused_rightly']:.1f} %"
+    )
 
 
 def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:

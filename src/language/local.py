@@ -70,7 +70,7 @@ class LocalModel:
         self._labels: LabelStream = self._compute_labels
         self._read: ReadStream = self._compute_read
         self._encoders: dict[str, EchoEncoder] = {}
-        self._reader_encoder = ReaderEncoder(self._tokenize)
+        self.reader_encoder = ReaderEncoder(self._tokenize)
         self._heads: dict[str, PointerHead] = {}
         self.manifests: dict[str, AdapterManifest] = {}
         self._grammar_tokenizer: Any = None
@@ -160,7 +160,7 @@ class LocalModel:
         if adapter not in self._heads:
             raise ModelError(f"没有载入名为 {adapter} 的阅读适配器")
         calibration = self.manifests[adapter].calibration
-        rows = [self._reader_encoder(title, passage, questions) for title, passage in passages]
+        rows = [self.reader_encoder(title, passage, questions) for title, passage in passages]
         for number, chosen in enumerate(batches([len(row.ids) for row in rows])):
             with self.turns.enter(caller.user, again=number > 0) as ticket:
                 for ahead in self.turns.wait(ticket, caller.stop):
@@ -242,6 +242,9 @@ class LocalModel:
                 f"适配器 {path} 是在 {manifest.base} 上训练的，现在的模型是 {self.name}{same_name}："
                 "请换成那个模型，或用 python -m src train 在现在的模型上训练一个"
             )
+        head = None
+        if manifest and manifest.format == "spans":
+            head = load_head(path / HEAD_FILE, self.model.config.hidden_size, self.model.device)
         try:
             if self.adapters:
                 self.model.load_adapter(str(path), adapter_name=name)
@@ -263,8 +266,8 @@ class LocalModel:
         self.adapters = (*self.adapters, name)
         if manifest:
             self.describe_adapter(name, manifest)
-            if manifest.format == "spans":
-                self._heads[name] = load_head(path / HEAD_FILE, self.model.config.hidden_size, self.model.device)
+        if head:
+            self._heads[name] = head
 
     def describe_adapter(self, name: str, manifest: AdapterManifest) -> None:
         """Say how a loaded adapter writes."""

@@ -194,7 +194,7 @@ def hidden_states(model: Any, rows: Sequence[Packed], depth: int) -> Tensor:
     dtype = decoder.layers[0].input_layernorm.weight.dtype
     mask = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
     ids, places, mask = ids.to(model.device), places.to(model.device), mask.to(model.device)
-    hidden = decoder.embed_tokens(ids)
+    hidden: Tensor = decoder.embed_tokens(ids)
     rotary = decoder.rotary_emb(hidden, places)
     for layer in decoder.layers[:depth]:
         hidden = layer(

@@ -79,10 +79,11 @@ def read_articles(path: Path) -> list[Article]:
         context, question = row["context"], row["question"].strip()
         answers = tuple((answer["text"], answer["start"]) for answer in row["answers"] if answer["text"].strip())
         for text, start in answers:
-            if context[start : start + len(text)] != text:
+            if start < 0 or context[start : start + len(text)] != text:
                 raise InputError(f"{path} 里问题“{question[:40]}”的答案“{text[:20]}”不在它说的位置 {start}")
         if question:
-            article = articles.setdefault(context, Article(row.get("title") or "", context))
+            title = row.get("title")
+            article = articles.setdefault(context, Article(title if isinstance(title, str) else "", context))
             article.asked.append(Asked(question, answers))
     if not any(one.answers for article in articles.values() for one in article.asked):
         raise InputError(f"{path} 里没有一个有答案的问题")
@@ -103,14 +104,19 @@ def _squad(path: Path) -> Iterator[dict[str, Any]]:
         for article in json.loads(path.read_text("utf-8-sig"))["data"]:
             for paragraph in article["paragraphs"]:
                 for qa in paragraph["qas"]:
-                    answers = [{"text": a["text"], "start": a["answer_start"]} for a in qa.get("answers", ())]
-                    yield {
+                    row = {
                         "title": article.get("title"),
                         "context": paragraph["context"],
                         "question": qa["question"],
-                        "answers": answers,
+                        "answers": [{"text": a["text"], "start": a["answer_start"]} for a in qa.get("answers", ())],
                     }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                    texts = [row["context"], row["question"], *(answer["text"] for answer in row["answers"])]
+                    if not all(isinstance(text, str) for text in texts):
+                        raise TypeError(f"问题 {str(row['question'])[:40]} 或它的资料、答案不是文字")
+                    if not all(isinstance(answer["start"], int) for answer in row["answers"]):
+                        raise TypeError(f"问题 {row['question'][:40]} 的 answer_start 不是整数")
+                    yield row
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} 读不了，或不是 SQuAD 格式：{error}") from error
 
 
@@ -220,9 +226,9 @@ def _exchanged(target: Target, window: Window, titles: Sequence[str], draw: rand
     options = []
     for pattern, other in ((_YEAR, _other_year), (_NUMBER, _other_number), (_ORDINAL, _other_ordinal)):
         for match in pattern.finditer(question):
-            new = other(match.group(), draw)
-            if new not in window.text:
-                options.append((match.span(), new))
+            written = other(match.group(), draw)
+            if written not in window.text:
+                options.append((match.span(), written))
     names = [match.span(1) for match in _QUOTED.finditer(question)]
     if window.title and window.title in question:
         at = question.index(window.title)
@@ -319,7 +325,7 @@ class _Nearest:
         for pair in _pairs(question):
             if having := self._texts.get(pair):
                 scores[having] += np.log1p(self._count / len(having))
-        return np.argsort(-scores, kind="stable")[: self._most].tolist()
+        return [int(number) for number in np.argsort(-scores, kind="stable")[: self._most]]
 
 
 def _pairs(text: str) -> set[str]:

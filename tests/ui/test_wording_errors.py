@@ -39,7 +39,7 @@ FOLDERS = ("chat", "extraction", "knowledge", "retrieval", "language", "ui")
 # Met only by who starts the program, trains or works on the command line.
 OWNERS = {
     "extraction/batch.py", "extraction/labelled.py", "language/adapters.py", "language/gguf.py", "language/fake.py",
-    "retrieval/cross_encoder.py", "ui/mcp.py", "ui/page.py",
+    "language/reading.py", "retrieval/cross_encoder.py", "ui/mcp.py", "ui/page.py",
 }  # fmt: skip
 # All of whose texts are problems that are shown, in errors or by themselves.
 WHOLE = {"retrieval/checks.py", "extraction/jsonl.py", "knowledge/kinds.py"}
