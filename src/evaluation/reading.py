@@ -68,7 +68,7 @@ def score(judged: Sequence[Judged]) -> ReadingScore:
         answered=len(answered),
         unanswered=len(unanswered),
         exact_match=statistics.mean(
-            normalised(one.text) in {normalised(answer) for answer in one.answers} for one in answered
+            float(normalised(one.text) in {normalised(answer) for answer in one.answers}) for one in answered
         ),
         f1=statistics.mean(max(character_f1(one.text, answer) for answer in one.answers) for one in answered),
         auc=_auc(right, wrong),

@@ -77,17 +77,32 @@ def read_articles(path: Path) -> list[Article]:
     articles: dict[str, Article] = {}
     for row in _lines(path) if path.suffix == ".jsonl" else _squad(path):
         context, question = row["context"], row["question"].strip()
-        answers = tuple((answer["text"], answer["start"]) for answer in row["answers"] if answer["text"].strip())
-        for text, start in answers:
-            if start < 0 or context[start : start + len(text)] != text:
-                raise InputError(f"{path} 里问题“{question[:40]}”的答案“{text[:20]}”不在它说的位置 {start}")
+        answers = []
+        for answer in row["answers"]:
+            if answer["text"].strip():
+                start = _place(context, answer["text"], answer["start"])
+                if start is None:
+                    raise InputError(
+                        f"{path} 里问题“{question[:40]}”的答案“{answer['text'][:20]}”不在它说的位置 {answer['start']}"
+                    )
+                answers.append((answer["text"], start))
         if question:
             title = row.get("title")
             article = articles.setdefault(context, Article(title if isinstance(title, str) else "", context))
-            article.asked.append(Asked(question, answers))
+            article.asked.append(Asked(question, tuple(answers)))
     if not any(one.answers for article in articles.values() for one in article.asked):
         raise InputError(f"{path} 里没有一个有答案的问题")
     return list(articles.values())
+
+
+def _place(context: str, text: str, start: int) -> int | None:
+    """Where ``text`` stands: at ``start`` in characters, or else in UTF-16 units, in which some of CMRC's files count a
+    rare character as two."""
+    if 0 <= start and context[start : start + len(text)] == text:
+        return start
+    before = context.encode("utf-16-le", "surrogatepass")[: 2 * max(0, start)]
+    start = len(before.decode("utf-16-le", "surrogatepass"))
+    return start if context[start : start + len(text)] == text else None
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -70,6 +70,8 @@ def train_reader(
         SettingsError: the recipe does not fit the base, or there are several processes.
     """
     check_base(local, recipe)
+    if learned_in and learned(learned_in) is None:
+        raise InputError(f"{learned_in} 里没有训练完的阅读适配器")
     assert local.path is not None
     files = [(path, read_articles(path)) for path in data_paths]
     articles, dev = _split([one for _, some in files for one in some], dev_path, recipe)
@@ -80,10 +82,11 @@ def train_reader(
     about: dict[str, Any] = {
         "data": [{"file": path.name, "sha256": sha256(path), **_count(some)} for path, some in files],
         "dev": {
-            "file": dev_path.name if dev_path else "留出的文章",
+            "file": dev_path.name if dev_path else None,
             "sha256": sha256(dev_path) if dev_path else None,
             **_count(dev),
         },
+        "learned": _count(articles),
         "recipe": asdict(recipe),
         "command": command_of(recipe, data_paths, dev_path, output),
         "licences": [known for name, known in LICENCES.items() if any(path.name.lower().startswith(name) for path in data_paths)],

@@ -94,9 +94,9 @@ def _reader(manifest: AdapterManifest, about: dict[str, Any]) -> tuple[str, str,
         "数据": "；".join(
             f"{one['file']}，{one['articles']} 篇 {one['questions']} 个问题，{one['answered']} 个有答案（sha256 `{one['sha256'][:16]}…`）"
             for one in data
-        ) + "；另有程序编造的新闻（`src/training/lookalikes.py`）和由上述数据改成的不能回答的问题",
+        ) + f"；其中 {about['learned']['articles']} 篇用来学习，另有程序编造的新闻（`src/training/lookalikes.py`）和由它们改成的不能回答的问题",
         "许可": _licence(about["licences"]),
-        "校准": f"{dev['file']} 的一半文章（{dev['calibrated_on']['articles']} 篇，{dev['calibrated_on']['questions']} 个问题），逻辑回归；"
+        "校准": f"{dev['file'] or '留出的数据'} 的一半文章（{dev['calibrated_on']['articles']} 篇，{dev['calibrated_on']['questions']} 个问题），逻辑回归；"
         "下面的分数在另一半文章上量，校准没有用过它们",
     }  # fmt: skip
     answered, unanswered = scores["answered"], scores["unanswered"]
