@@ -158,7 +158,9 @@ def test_near_windows_and_other_parts_are_look_alikes_without_the_answer(near: i
 def test_the_nearest_are_those_that_share_most_words() -> None:
     others = [Article("", text, [Asked("？", ())]) for text in ("今天下雨。", "东山大学的校门创办于很久以前。")]
     asked = [ARTICLES[0].asked[0].question]
-    found = [w.text for w in with_near([ARTICLES[0], *others], 1)[2:] if any(t.question in asked for t in w.targets)]
+    found = [
+        w.text for w in with_near([ARTICLES[0], *others], 1)[2:] if any(t.question in asked for t in w.targets)
+    ]
     assert found == [others[1].text]
 
 
@@ -169,7 +171,9 @@ def first_window() -> Window:
 def test_without_its_sentence_a_question_has_no_answer() -> None:
     text = "甲校创办于1901年。乙校创办于1902年。丙校创办于1903年。"
     spans = {name: (text.index(year), text.index(year) + 5) for name, year in (("甲", "1901年"), ("乙", "1902年"), ("丙", "1903年"))}  # fmt: skip
-    whole = Window("", text, tuple(Target(f"{name}校？", span, (text[slice(*span)],)) for name, span in spans.items()))
+    whole = Window(
+        "", text, tuple(Target(f"{name}校？", span, (text[slice(*span)],)) for name, span in spans.items())
+    )
     seen = set()
     for seed in range(20):
         gone = questions._without_evidence(whole, random.Random(seed))
@@ -229,7 +233,9 @@ def test_an_exchanged_question_asks_for_what_the_window_lacks(title: str, questi
 
 
 def test_a_question_without_a_name_is_not_exchanged() -> None:
-    assert questions._exchanged(Target("他是谁？", (0, 1)), Window("题", "他。", ()), NAMES, random.Random(0)) is None
+    assert (
+        questions._exchanged(Target("他是谁？", (0, 1)), Window("题", "他。", ()), NAMES, random.Random(0)) is None
+    )
 
 
 @pytest.mark.parametrize(
