@@ -98,7 +98,7 @@ def read_articles(path: Path) -> list[Article]:
 def _place(context: str, text: str, start: int) -> int | None:
     """Where ``text`` stands: at ``start`` in characters, or else in UTF-16 units, in which some of CMRC's files count a
     rare character as two."""
-    if 0 <= start and context[start : start + len(text)] == text:
+    if start >= 0 and context[start : start + len(text)] == text:
         return start
     before = context.encode("utf-16-le", "surrogatepass")[: 2 * max(0, start)]
     start = len(before.decode("utf-16-le", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""One training run: data in, a served-as-it-is adapter folder out."""
+"""One training run of a resume adapter: data in, a served-as-it-is adapter folder out."""
 
 import logging
 import random

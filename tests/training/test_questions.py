@@ -155,6 +155,18 @@ def test_near_windows_and_other_parts_are_look_alikes_without_the_answer(near: i
         assert sorted(marks) == [False] * (1 + near) + [True]
 
 
+def test_a_window_that_says_the_answer_elsewhere_is_asked_nothing() -> None:
+    """It may answer, or may not: nobody has marked it."""
+    article = Article(
+        "甲", f"甲校创办于1901年。{FILLER}1901年是个好年。", [Asked("甲校创办于哪年？", (("1901年", 5),))]
+    )
+    other = Article("乙", "甲校不是创办于 1901 年的。乙校也不是。", [Asked("乙校？", ())])
+    first, second, third = with_near([article, other], 3)
+    assert [one.span for one in first.targets if one.question == "甲校创办于哪年？"] == [(5, 10)]
+    assert "1901年" in second.text
+    assert {one.question for one in (*second.targets, *third.targets)} == {"乙校？"}
+
+
 def test_the_nearest_are_those_that_share_most_words() -> None:
     others = [Article("", text, [Asked("？", ())]) for text in ("今天下雨。", "东山大学的校门创办于很久以前。")]
     asked = [ARTICLES[0].asked[0].question]
@@ -196,11 +208,12 @@ def test_an_answer_that_stands_elsewhere_too_is_no_look_alike() -> None:
     assert gone.targets == ()
 
 
-def test_a_renamed_passage_answers_by_the_new_name_only() -> None:
+@pytest.mark.parametrize("new", ["西岭大学", "国立西岭理工大学", "岭大学"])
+def test_a_renamed_passage_answers_by_the_new_name_only(new: str) -> None:
     window = first_window()
-    other = questions._renamed(window, NAMES, random.Random(1))
+    other = questions._renamed(window, [new], random.Random(1))
     assert other is not None
-    assert other.title in NAMES
+    assert other.title == new
     assert window.title not in other.text
     by_name = {one.question: one.span and other.text[slice(*one.span)] for one in other.targets}
     for target in window.targets:
@@ -221,7 +234,7 @@ def test_a_renamed_passage_answers_by_the_new_name_only() -> None:
     ],
 )
 def test_an_exchanged_question_asks_for_what_the_window_lacks(title: str, question: str, kept: str) -> None:
-    window = Window(title, f"{question}都在这里。", ())
+    window = Window(title, f"{question}都在这里，不在{NAMES[2]}。", ())
     for seed in range(20):
         other = questions._exchanged(Target(question, (0, 2)), window, NAMES, random.Random(seed))
         assert other is not None
