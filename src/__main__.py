@@ -145,6 +145,7 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
 
 def _ask(given: argparse.Namespace, settings: Settings) -> None:
     from src.chat.answer import Answer  # noqa: PLC0415
+    from src.chat.events import Replaced  # noqa: PLC0415
     from src.chat.service import MAX_TOP_K, ChatOptions, check_message  # noqa: PLC0415
     from src.retrieval.search import check_top_k  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
@@ -156,6 +157,9 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
     printed = 0
     for event in Runtime(settings).chat.ask(question, options=options):
         answer.add(event)
+        if isinstance(event, Replaced) and not given.json:
+            print("\n按资料更正：", end="")
+            printed = 0
         if not given.json and not answer.done:
             print(answer.text[printed:], end="", flush=True)
             printed = len(answer.text)
@@ -164,7 +168,8 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
         return
     print(answer.written[printed:])
     for hit in answer.hits:
-        print(f"[{hit.rank}] {hit.score:.2f} {hit.chunk.source} {hit.chunk.text[:60]}")
+        read = "" if hit.stages.read is None else f" 有答案 {hit.stages.read:.2f}"
+        print(f"[{hit.rank}] {hit.score:.2f}{read} {hit.chunk.source} {hit.chunk.text[:60]}")
 
 
 def _search(given: argparse.Namespace, settings: Settings) -> None:

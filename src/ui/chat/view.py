@@ -99,9 +99,11 @@ def _progress(turn: Turn, words: Words) -> str:
     if turn.state == "running" and not answer.text:
         if not turn.options.use_knowledge:
             return words("正在写…")
-        return (
-            words("正在写：用到 {count} 段资料…").format(count=_used(turn)) if answer.hits else words("正在查资料…")
-        )
+        if not answer.hits:
+            return words("正在查资料…")
+        if answer.quote is None:
+            return words("正在读资料…")
+        return words("正在写：用到 {count} 段资料…").format(count=_used(turn))
     if not turn.options.use_knowledge:
         return words("没有查资料")
     if not answer.hits:
