@@ -26,6 +26,7 @@ from src.retrieval.opening import open_base
 from src.retrieval.own import OwnDocuments
 from src.retrieval.rerank import LinearReranker, Reranker
 from src.retrieval.search import Retriever
+from src.retrieval.types import Collection
 from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
@@ -286,9 +287,16 @@ class Runtime:
 
     @cached_property
     def chat(self) -> ChatService:
+        return self._chat(self.retriever)
+
+    def chat_over(self, collection: Collection) -> ChatService:
+        """The same chat with other knowledge."""
+        return self._chat(Retriever(collection, self.embedder, reranker=self.reranker))
+
+    def _chat(self, retriever: Retriever) -> ChatService:
         return ChatService(
             self.model,
-            self.retriever,
+            retriever,
             min_score=MIN_SCORE,
             max_new_tokens=self.settings.max_new_tokens,
             prompt=self.prompt,
