@@ -129,7 +129,7 @@ def evaluate(
 def _case(row: dict[str, Any], name: str) -> Case:
     positive, negative = row["positive"], row["negative"]
     least = 1
-    if any(isinstance(one, list) for one in positive):
+    if positive and all(isinstance(one, list) for one in positive):
         least = len(positive)
         positive = [text for texts in zip_longest(*positive) for text in texts if text is not None]
     for field, texts in (("positive", positive), ("negative", negative)):

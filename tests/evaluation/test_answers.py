@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 
 from src.chat.answer import Answer
 from src.chat.service import ChatService
+from src.chat.types import Span
 from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
 from src.evaluation.answers import (
@@ -28,9 +28,10 @@ from src.evaluation.answers import (
     to_json,
 )
 from src.evaluation.questions import Question
-from src.knowledge.types import Document
+from src.knowledge.types import Chunk, Document
 from src.language.fake import FakeModel
 from src.retrieval.search import Retriever
+from src.retrieval.types import Hit, Stages
 
 TEXTS = [
     "广州大学在番禺区的大学城，创办于1927年。",
@@ -137,24 +138,18 @@ def test_refusal_scores() -> None:
     assert refusal.f1 == pytest.approx(0.8)
 
 
-@dataclass
-class Read(Answer):
-    """An answer of a chat with a reader: ``/chat``'s JSON is all that is looked at."""
-
-    span: str = ""
-    answerable: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        hit = {"title": "", "text": "广州大学创办于1927年。"}
-        span = {"text": self.span} if self.span else None
-        return super().to_json() | {"hits": [hit], "span": span, "answerable": self.answerable}
-
-
 def test_span_and_probability_are_taken_from_the_json_of_chat() -> None:
-    question = QUESTIONS[0]
-    right = judge(OURS, PRESENT, True, question, Read("?", text="一九二七", span="1927年", answerable=0.9))
-    near = judge(OURS, PRESENT, True, question, Read("?", span="于1927年", answerable=0.9))
-    none = judge(OURS, REMOVED, False, question, Read("?", refused=True, span="1927年", answerable=0.2))
+    question, text = QUESTIONS[0], TEXTS[0]
+    hit = Hit(Chunk("0#1", "0", "f", "", text, 0, len(text)), 0.9, 1, Stages())
+
+    def read(span: str, answerable: float, **more: Any) -> Answer:
+        start = text.index(span)
+        place = Span(1, span, start, start + len(span), answerable) if span else None
+        return Answer("?", hits=(hit,), span=place, answerable=answerable, **more)
+
+    right = judge(OURS, PRESENT, True, question, read("1927年", 0.9, text="一九二七"))
+    near = judge(OURS, PRESENT, True, question, read("于1927年", 0.9))
+    none = judge(OURS, REMOVED, False, question, read("", 0.2, refused=True))
     assert [one.span_exact_match for one in (right, near, none)] == [True, False, False]
     assert [round(one.span_f1, 2) for one in (right, near, none)] == [1, 0.91, 0]
     assert (right.said, right.invented, right.found, none.found) == (False, (), True, False)

@@ -47,7 +47,7 @@ def test_noise_is_the_share_of_negative_texts() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"negative": []}, {"negative": [""]}, {"positive": [1]}, {"answer": None}, {"answer": []}, {"answer": [[]]}, {"query": " "}],
+    [{"negative": []}, {"negative": [""]}, {"positive": [1]}, {"positive": ["a", ["b"]]}, {"answer": None}, {"answer": []}, {"answer": [[]]}, {"query": " "}],
 )  # fmt: skip
 def test_another_layout_is_said_by_line(tmp_path: Path, change) -> None:
     path = tmp_path / "bad.json"
