@@ -29,18 +29,19 @@ _PLACES = "里|儿|处|个?城市|座?城|个?国家?|个?省份?|个?市|个?�
 # In this order; folded text, so in simplified script only. Last what a question without a question word ends with.
 _CHINESE_TYPES = (
     ("why_how", re.compile("为什么|为何|为啥|何以|什么原因|原因是什么")),
-    ("when", re.compile("什么时[候间]|何时|几时|哪一?[年天日]|哪个?月|几[月日号点]|(?:星期|礼拜|周)几|哪个?年代|什么年代|(?:时间|日期)[是为]什么")),
+    ("when", re.compile("什么时[候间]|何[时年月日]|几时|哪一?[年天日]|哪个?月|几[月日号点]|(?:星期|礼拜|周)几|(?:哪一?个?|什么)(?:年代|朝代|世纪|时期)|(?:时间|日期)[是为]什么")),
     ("who", re.compile("谁|哪一?[位名]|何人|什么人|哪个人")),
-    ("where", re.compile(f"哪一?(?:{_PLACES})|何地|何处|在哪|什么地[方点]|地[点址][是为在]什么")),
+    ("where", re.compile(f"哪一?(?:{_PLACES})|何地|何处|在哪$|什么地[方点]|地[点址][是为在]什么")),
     ("how_many", re.compile("多少|多[大高长远重宽深快久厚]|几(?!内亚|何|乎|率|里得|种人)|百分之")),
     ("why_how", re.compile("怎么|怎样|如何|咋")),
     ("which", re.compile("哪")),
-    ("what", re.compile("什么|甚么|啥|何[种物事名]|何为|是何")),
-    ("when", re.compile("(?:时间|日期|年份|日)$")),
-    ("where", re.compile("(?:地点|地址|位置|出生地)$")),
-    ("how_many", re.compile("(?:人数|数量|数目|总数|面积|长度|高度|重量|深度|价格|售价|金额|比例|名额|次数|[产销流容]量)$")),
-    ("who", re.compile("(?:作者|导演|创始人|负责人|发明者)$")),
-    ("why_how", re.compile("(?:原因|办法|方法|步骤)$")),
+    ("what", re.compile("什么|甚么|啥|何[种物事名职罪新类样]|何为|是何")),
+    ("when", re.compile("(?:时间|日期|年份|日)[是为]?$")),
+    ("where", re.compile("(?:地点|地址|位置|出生地)[是为]?$")),
+    ("how_many", re.compile("(?:人数|数量|数目|总数|面积|长度|高度|重量|深度|价格|售价|金额|比例|名额|次数|[产销流容]量)[是为]?$")),
+    ("who", re.compile("(?:作者|导演|创始人|负责人|发明者)[是为]?$")),
+    ("why_how", re.compile("(?:[原死]因|办法|方法|步骤)[是为]?$")),
+    ("what", re.compile("[是为叫]$")),
 )  # fmt: skip
 _ENGLISH_TYPE = re.compile(
     r"\b(?:(?P<who>who|whose|whom)|(?P<when>when|(?:what|which) (?:year|date|day|month|time))|(?P<where>where|(?:what|which) (?:city|country|place))"
