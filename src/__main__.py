@@ -269,7 +269,8 @@ def _train_reader(recipe: ReaderRecipe, given: argparse.Namespace, settings: Set
     scores = train_reader(model, recipe, given.data, given.output, dev_path=given.dev)["scores"]
     print(
         f"已存到 {given.output}；验证 EM {100 * scores['exact_match']:.1f}，字 F1 {100 * scores['f1']:.1f}，"
-        f"误拒 {100 * scores['refused_wrongly']:.1f} % 时拒答 {100 * scores['refused_rightly']:.1f} %"
+        f"误拒 {100 * scores['refused_wrongly']:.1f} % 时拒答 {100 * scores['refused_rightly']:.1f} %。"
+        f"用法：--reader {given.output}"
     )
 
 

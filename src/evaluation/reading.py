@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.errors import InputError
-from src.evaluation.answers import character_f1, normalised
 from src.evaluation.calibration import calibrate
+from src.evaluation.measures import character_f1, normalised
 
 # Of the questions whose answer is there, so many may be refused.
 REFUSED_WRONGLY = 0.04

@@ -100,7 +100,9 @@ def _reader(manifest: AdapterManifest, about: dict[str, Any]) -> tuple[str, str,
         "下面的分数在另一半文章上量，校准没有用过它们",
     }  # fmt: skip
     answered, unanswered = scores["answered"], scores["unanswered"]
-    rest = f"""每个窗口问自己文章的问题，和与它最接近的别的文章的问题（每个问题取 3 个窗口）。全部参数与分数也在 `{MANIFEST_FILE}` 里。
+    rest = f"""用法：`python app.py --reader 这个目录`。全部参数与分数也在 `{MANIFEST_FILE}` 里。
+
+验证时每个窗口问自己文章的问题，和与它最接近的别的文章的问题（每个问题取 3 个窗口）。
 
 | 验证（{dev["scored_on"]["articles"]} 篇，{answered} 个能回答、{unanswered} 个不能回答的问题） | |
 |---|---:|
