@@ -30,8 +30,6 @@ HEAD_SIZE = 128
 MAX_SPAN_TOKENS = 80
 # Longer ones are cut: a chunk has 300 characters, and a title or a question is no place for a novel.
 MAX_PASSAGE_CHARS, MAX_QUESTION_CHARS, MAX_TITLE_CHARS = 1200, 200, 60
-# Of one forward pass, padding included.
-BATCH_TOKENS = 1536
 
 # Tokens may not cross these borders: a token of two punctuation marks, or of a mark and a word, would make answers
 # that end between them unreachable (7 % of CMRC's; so cut 1.5 %).
