@@ -20,15 +20,14 @@ _COMPARISON = re.compile(
 )
 # What a clause must have whose number is compared.
 _MEASURES = {
-    "长短": "长",
-    "高矮低": "高拔",
-    "大小": "积口",
-    "多少": "共有人口产量数",
+    "长短": "[全总]长|长度|长约?\\d",
+    "高矮低": "海拔|高度|身高|[全总]?高约?\\d",
+    "大小": "面积",
+    "多少": "共|有|人口|产量|数",
     "早晚新老": "年",
-    "贵便宜": "价元",
+    "贵便宜": "价|元",
     "重轻": "重",
     "深浅": "深",
-    "远近": "距",
     "快慢": "速",
     "宽窄": "宽",
     "厚薄": "厚",
@@ -84,25 +83,26 @@ def follows(it: Comparison, passages: Sequence[str]) -> bool:
     if measure is None:
         return False
     one, other = (_measured(thing, measure, passages) for thing in (it.one, it.other))
-    if len(one) != 1 or len(other) != 1:
+    pairs = [(one[unit], other[unit]) for unit in one.keys() & other.keys()]
+    if len(pairs) != 1 or any(len(values) != 1 for values in pairs[0]):
         return False
-    (mine, unit), (theirs, their_unit) = one.pop(), other.pop()
-    return unit == their_unit and (mine > theirs if it.grade in _MORE else mine < theirs)
+    mine, theirs = (values.pop() for values in pairs[0])
+    return mine > theirs if it.grade in _MORE else mine < theirs
 
 
-def _measured(thing: str, measure: str, passages: Iterable[str]) -> set[tuple[Decimal, str]]:
-    """Values with the beginning of their units, of clauses that are told of the thing and name the measure."""
+def _measured(thing: str, measure: str, passages: Iterable[str]) -> dict[str, set[Decimal]]:
+    """Values by the beginning of their units, of clauses that are told of the thing and name the measure."""
     name = subject(thing) or Name(thing, "", 0)
-    found = set()
+    found: dict[str, set[Decimal]] = {}
     for text in passages:
         if not stands_in(name, text, ""):
             continue
         for clause in _CLAUSE.finditer(text):
             numbers = list(NUMBER.finditer(clause.group()))
-            if len(numbers) == 1 and set(measure) & set(clause.group()) and is_told_of(name, clause.start(), text, ""):
+            if len(numbers) == 1 and re.search(measure, clause.group()) and is_told_of(name, clause.start(), text, ""):
                 value = value_of(numbers[0].group())
                 assert value is not None
-                found.add((value, clause.group()[numbers[0].end() :][:1]))
+                found.setdefault(clause.group()[numbers[0].end() :][:1], set()).add(value)
     return found
 
 

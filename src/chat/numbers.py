@@ -30,7 +30,11 @@ def canonical(text: str) -> str:
 
     def digits(match: re.Match[str]) -> str:
         value = value_of(match.group())
-        if value is None or (match.group()[0].isdigit() and _IN_CODE.search(text[: match.start()][-MAX_CHARS:])):
+        arabic = match.group()[0].isdigit()
+        if value is None or (arabic and _IN_CODE.search(text[: match.start()][-MAX_CHARS:])):
+            return match.group()
+        # 周五8点 must not become 58点.
+        if not arabic and text[match.end() : match.end() + 1].isdigit():
             return match.group()
         return f"{value:f}"
 

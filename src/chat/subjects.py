@@ -8,6 +8,7 @@ where the other does.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from src.chat.claims import CODE, FUNCTION
 from src.retrieval.vocabulary import cut
@@ -44,11 +45,13 @@ _SURNAMES = frozenset(
 PREDICATES = frozenset(
     "创办 创立 创建 成立 建立 建成 设立 组建 始建 开业 位于 坐落 地处 属于 隶属 简称 别称 又称 又叫 也叫 原名 初名 旧称 古称 全称 俗称 "
     "前身 改名 更名 定名 现有 拥有 共有 设有 分为 包括 全长 总长 海拔 面积 人口 可以 不得 不能 应当 必须 需要 分别 毕业 就读 考入 来自 "
-    "出生 担任 发源 注入 流经 发布 推出 提出 发明 负责 采用 支持 使用 约为 大约 达到 超过 长度 高度 价格 每年 每天 每月 比 不 没 未 无 需 须 应 会 要 能 可 "
+    "出生 担任 发源 注入 流经 发布 推出 提出 发明 负责 采用 支持 使用 约为 大约 达到 超过 长度 高度 价格 每年 每天 每月 比 不 没 未 无 需 须 应 会 要 能 可 叫 称 原来 "
     "禁止 严禁 拒绝 谢绝 一律".split()
 )
 # Words that a name may have or lack.
 _LOOSE = re.compile(r"^(?:原|今|前|后|新|国立|私立|公立|省立|中国|.*[省市县])?$")
+_NO_KIND = re.compile(r"^(?:全.|[内外东西南北中上下总]部)$")
+_VERB = re.compile(r".[入于到自至往为]$")
 _TIME = re.compile(r"^[\d年月日底初末春夏秋冬前后以\s至到-]+$")
 _CLAUSE = re.compile(r"[^，,；;：:。！？!?\n|]+")
 _TOKEN = re.compile(rf"{CODE.pattern}|\d[\d.]*|[\u3400-\u9fff]+")
@@ -73,11 +76,13 @@ class Name:
         return self.start + len(self.text)
 
 
-def names(text: str) -> list[Name]:
+@lru_cache(maxsize=10_000)
+def names(text: str) -> tuple[Name, ...]:
     """The names of a plain text that can be told: by their kind, their letters, or as no common word."""
-    return [name for run in _runs(text) if (name := _name(run)) is not None]
+    return tuple(name for run in _runs(text) if (name := _name(run)) is not None)
 
 
+@lru_cache(maxsize=10_000)
 def subject(text: str) -> Name | None:
     """What the clauses of a plain text begin with, up to the predicate; None where they go on about something else."""
     for clause in _CLAUSE.finditer(text):
@@ -120,7 +125,7 @@ def is_told_of(name: Name, place: int, text: str, said: str) -> bool:
         if begins is not None and is_self(begins):
             return True
         # 与之相邻的清华大学创办于1911年
-        others = [begins] if begins else [n for n in names(words[: place - clause.start() + 1]) if words[: n.start].endswith("的")]
+        others = [begins] if begins else [n for n in names(words) if clause.start() + n.start <= place and words[: n.start].endswith("的")]
         if any(_is_other(one, name) and not _is_said(one, name, said) for one in others):
             return False
         if stands_in(name, words, said):
@@ -159,6 +164,7 @@ def _runs(text: str, offset: int = 0) -> Iterator[Run]:
         for word, start in _words(match.group(), match.start()):
             # 上饶, 中牟 begin with what are words of their own elsewhere.
             stops = (word in FUNCTION and (start or word not in "上中下和")) or word in PREDICATES or word.isdigit()
+            stops = stops or bool(_VERB.match(word))
             if run and (stops or start != end):
                 yield run
                 run = []
@@ -178,7 +184,7 @@ def _words(text: str, start: int) -> Iterator[tuple[str, int]]:
 def _name(run: Run) -> Name | None:
     words = [word for word, _ in run]
     for last in range(len(run) - 1, -1, -1):
-        kind = _KIND.search(words[last])
+        kind = None if _NO_KIND.match(words[last]) else _KIND.search(words[last])
         whole = "".join(words[: last + 1])
         if kind and whole not in _COMMON and len(whole) >= 2 and (last or len(words[0]) > 2 or words[0] not in _COMMON):
             return Name(whole, _KIND_OF[kind.group()], run[0][1])

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from src.chat.claims import FUNCTION, Claim, Piece, bare, codes, contradicts, is_about, letters, plain
+from src.chat.claims import FUNCTION, Claim, Piece, bare, codes, contradicts, has_other_role, is_about, letters, plain
 from src.chat.comparisons import comparison, each, follows, is_said
 from src.chat.numbers import values
 from src.chat.question import is_latin, subject_of
@@ -243,18 +243,19 @@ class _Finder:
         what it says must be told of them."""
         said = set(_YEAR.findall(claim.text))
         years = said or (self._wordings[0].years if self._wordings else set())
-        if not claim.numbers - {Decimal(year) for year in said} <= values(window.text):
+        there = set(_YEAR.findall(window.context))
+        if not years <= there or not claim.numbers - {Decimal(year) for year in said} <= values(window.text):
             return False
-        if window.row is not None or not years:
-            return years <= set(_YEAR.findall(window.context))
+        if window.row is not None:
+            return True
         new = claim.new(self._asked_plain) or claim.content
         ends = [[window.in_context(p) + x.end - x.start for p in x.places] for x in pieces if _covered(new, [x])]
-        return all(any(_last_year(window.context, end) in years for end in places) for places in ends)
+        return not years or all(any(_last_year(window.context, end) in years for end in places) for places in ends)
 
     def _says_something(self, window: _Window, claim: Claim, pieces: list[Piece]) -> bool:
         """Whether the window has every word that is said beyond the question, beside what was asked."""
         new = claim.new(self._asked_plain) if self._open else claim.content
-        if not new or not _has_words(claim, new, pieces, window.text):
+        if not new or not _has_words(claim, new, pieces, window):
             return False
         if not self._open:
             return True
@@ -268,13 +269,14 @@ class _Finder:
         """Whether it is told there of the thing that the sentence is about, and the question, if the sentence names none."""
         mine = subject(claim.text)
         said = f"{claim.text}\n{self._asked_plain}"
+        if has_other_role(claim.text.replace(mine.text, "") if mine else claim.text, window.text):
+            return False
         if mine is not None and not is_self(mine) and not self._is_told(window, claim, pieces, mine, said):
             return False
         wordings = [w for w in self._wordings if w.subject is not None]
         if self._foreign or not wordings or any(w.subject.text in claim.text for w in wordings if w.subject):
             return True
-        named = mine is not None and not is_self(mine) and mine.text not in self._asked_plain
-        if named and (mine.kind not in ("", "person") or not wordings[0].subject.kind):
+        if mine is not None and (mine.kind or not (is_self(mine) or mine.text in self._asked_plain)):
             return True
         return any(self._is_told(window, claim, pieces, w.subject, f"{said}\n{w.text}") for w in wordings if w.subject)
 
@@ -298,8 +300,9 @@ def _last_year(text: str, end: int) -> str | None:
     return next(iter(before[-1:] + behind[:1]), None)
 
 
-def _has_words(claim: Claim, places: Sequence[int], pieces: Sequence[Piece], text: str) -> bool:
-    """Whether the text has each word of the claim at ``places``, or one that begins alike (制作, 制成)."""
+def _has_words(claim: Claim, places: Sequence[int], pieces: Sequence[Piece], window: _Window) -> bool:
+    """Whether the window has each word of the claim at ``places``, or one that begins alike (制作, 制成)."""
+    text = window.text
     covered = set(_covered(places, pieces))
     start = 0
     for word in cut(claim.text):
@@ -307,6 +310,9 @@ def _has_words(claim: Claim, places: Sequence[int], pieces: Sequence[Piece], tex
         inside = [i for i in range(start, start + len(word)) if i in places]
         start += len(word)
         if not inside or covered.issuperset(inside) or word in LIGHT or word in text:
+            continue
+        # Cells often leave out their unit.
+        if window.row is not None and len(word) == 1 and claim.text[start - 2 : start - 1].isdigit():
             continue
         if len(word) < 2 or word[0] in _NAMING or word[0] not in text:
             return False
