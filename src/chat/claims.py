@@ -33,7 +33,9 @@ _DENIED_BEFORE = re.compile(r"(?:不[得能可准许行]|不允许|不可以|不
 _OTHER = "非"
 _ALLOWED = re.compile("可以|能够|允许|准许|可(?!能)|(?<![可功性智])能(?![源力量])")
 # Says whether it may be, not what; ``_differs_in_denial`` sees to it.
-_MODAL = re.compile("不需要|不得|不能|不可以?|不必|不允许|不准|不许|无[需须]|没有|禁止|严禁|可以|允许|应[当该]|必须|需要")
+_MODAL = re.compile(
+    "不需要|不得|不能|不可以?|不必|不允许|不准|不许|无[需须]|没有|禁止|严禁|可以|允许|应[当该]|必须|需要"
+)
 _SAYS_NOTHING = FUNCTION | frozenset("会得准应该须需要必")
 # What a number is not, if one of these stands before it: 超过两万 is not 两万.
 _BOUNDS = {
@@ -294,7 +296,7 @@ def has_other_role(said: str, evidence: str) -> bool:
 
 def _is_of_another(claim: Claim, one: Piece, other: Piece, evidence: str) -> bool:
     """北京大学的前身, where the evidence has 北京大学图书馆的前身: a longer name is another's."""
-    if one.end != other.start or claim.text[other.start] != "的":
+    if one.end != other.start or claim.text[other.start] != "的" or claim.text[other.start - 1].isascii():
         return False
     gaps = [
         evidence[place + one.end - one.start : behind]

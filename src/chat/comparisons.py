@@ -99,7 +99,11 @@ def _measured(thing: str, measure: str, passages: Iterable[str]) -> dict[str, se
             continue
         for clause in _CLAUSE.finditer(text):
             numbers = list(NUMBER.finditer(clause.group()))
-            if len(numbers) == 1 and re.search(measure, clause.group()) and is_told_of(name, clause.start(), text, ""):
+            if (
+                len(numbers) == 1
+                and re.search(measure, clause.group())
+                and is_told_of(name, clause.start(), text, "")
+            ):
                 value = value_of(numbers[0].group())
                 assert value is not None
                 found.setdefault(clause.group()[numbers[0].end() :][:1], set()).add(value)
@@ -136,7 +140,11 @@ def _coordinated(sentence: str) -> tuple[list[str], str, bool]:
     things: list[str] = []
     end = 0
     for name in found:
-        if name.kind in ("", "person", "code") or name.kind != found[0].kind or (things and sentence[end : name.start] not in "、和与及"):
+        if (
+            name.kind in ("", "person", "code")
+            or name.kind != found[0].kind
+            or (things and sentence[end : name.start] not in "、和与及")
+        ):
             break
         if not things and name.start:
             break

@@ -8,7 +8,7 @@ A sentence in English shares no words with a Chinese passage: ``_Abroad`` looks 
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import SequenceMatcher
@@ -16,12 +16,23 @@ from itertools import pairwise
 
 import numpy as np
 
-from src.chat.claims import FUNCTION, Claim, Piece, bare, codes, contradicts, has_other_role, is_about, letters, plain
+from src.chat.claims import (
+    FUNCTION,
+    Claim,
+    Piece,
+    bare,
+    codes,
+    contradicts,
+    has_other_role,
+    is_about,
+    letters,
+    plain,
+)
 from src.chat.comparisons import comparison, each, follows, is_said
 from src.chat.numbers import values
 from src.chat.question import is_latin, subject_of
 from src.chat.rows import Row, fits, rows_of
-from src.chat.subjects import PREDICATES, Name, is_self, is_told_of, names, stands_in, subject
+from src.chat.subjects import PREDICATES, Name, is_self, is_told_of, stands_in, subject, word_set
 from src.chat.types import Support
 from src.knowledge.split import sentence_spans
 from src.retrieval.terms import without_question
@@ -53,11 +64,14 @@ _PRONOUNS = frozenset("它他她")
 # Fewer letters are no sentence that can be copied.
 MIN_COPIED = 6
 # Words that say nothing that evidence must have.
-LIGHT = FUNCTION | PREDICATES | frozenset(
-    "通过 来 之所以 是因为 因为 因此 所以 由于 主要 方法 优点 根据 资料 可 能 会 要 应 须 需 用 做 叫 名 约 共 有 只 才 还 已 已经 进行 一个 一种 "
-    "一些 这个 这些 这种 其中 以及 并且 而且 或者 就是 也是 为了 以便 如果 那么 时候 期间 之后 之前 以后 以前 后 前 时 内 间 该 此 每 各 等等 "
-    "具体 目前 现在 当时 需要 能够 应该 应 它 他 她 它们 他们 人 个 名 所 家 年 月 日 号 天 更 较 也 很 "
-    "不 没 无".split()
+LIGHT = (
+    FUNCTION
+    | PREDICATES
+    | word_set(
+        "通过 来 之所以 是因为 因为 因此 所以 由于 主要 方法 优点 根据 资料 用 做 名 约 共 有 只 才 还 已 已经 进行 一个 一种 一些 这个 这些 这种 "
+        "其中 以及 并且 而且 或者 就是 也是 为了 以便 如果 那么 时候 期间 之后 之前 以后 以前 后 前 时 内 间 此 每 各 等等 具体 目前 现在 当时 能够 "
+        "应该 它 他 她 它们 他们 人 个 所 家 年 月 日 号 天 更 较 也 很"
+    )
 )
 # Many a name begins with these: 南京 is not 南海.
 _NAMING = frozenset("东西南北中上下大小新老高长海江河山湖金安平广")
@@ -278,7 +292,9 @@ class _Finder:
             return True
         if mine is not None and (mine.kind or not (is_self(mine) or mine.text in self._asked_plain)):
             return True
-        return any(self._is_told(window, claim, pieces, w.subject, f"{said}\n{w.text}") for w in wordings if w.subject)
+        return any(
+            self._is_told(window, claim, pieces, w.subject, f"{said}\n{w.text}") for w in wordings if w.subject
+        )
 
     def _is_told(self, window: _Window, claim: Claim, pieces: list[Piece], name: Name, said: str) -> bool:
         context = window.context
@@ -333,7 +349,8 @@ def _windows(hit: Hit) -> list[_Window]:
     ]
     pairs = [(one[0], other[1]) for one, other in pairwise(spans) if one[1] == other[0]]
     return made + [
-        _Window(hit.rank, start, end, title, plain(text[:start]), plain(text[start:end])) for start, end in (*spans, *pairs)
+        _Window(hit.rank, start, end, title, plain(text[:start]), plain(text[start:end]))
+        for start, end in (*spans, *pairs)
     ]
 
 

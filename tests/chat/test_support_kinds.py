@@ -166,14 +166,18 @@ ALIAS = "广州简称穗，别称羊城和花城。"
         ("", "游人如织，湖面映出万点灯火。", TOWER),
     ],
 )
-def test_what_is_copied_or_goes_on_about_the_subject_is_supported(question: str, sentence: str, passage: str) -> None:
+def test_what_is_copied_or_goes_on_about_the_subject_is_supported(
+    question: str, sentence: str, passage: str
+) -> None:
     assert is_supported(question, sentence, "湖边有许多柳树。", passage)
 
 
 PLANS = "套餐说明¦| 套餐 | 每月流量 | 通话分钟 | 办理代码 |\n| --- | --- | --- | --- |\n| 轻享版 | 20 | 300 | T108 |\n| 尊享版 | 80 | 不限 | T128 |"
 ROOMS = "会议室：白鹭厅；时段：工作日；容量：24\n会议室：白鹭厅；时段：周末；容量：12\n会议室：苍鹰厅；时段：工作日；容量：60"
 PROFITS = "项目：营业收入；2021年：4200；2022年：5100\n项目：营业成本；2021年：2900；2022年：3350"
-CITIES = "城市：南昌；住宿上限（元/晚）：380；餐补（元/天）：90\n城市：九江；住宿上限（元/晚）：300；餐补（元/天）：70"
+CITIES = (
+    "城市：南昌；住宿上限（元/晚）：380；餐补（元/天）：90\n城市：九江；住宿上限（元/晚）：300；餐补（元/天）：70"
+)
 
 
 @pytest.mark.parametrize(
