@@ -198,7 +198,8 @@ def _differs_in_denial(claim: str, evidence: str) -> bool:
                 theirs = other.denied(piece)
                 seen = seen or (True, False) in theirs
                 # What stands before its own denial may stand before theirs or behind: 严禁吸烟, 吸烟是不允许的.
-                mine = clause.denied(piece) | ({(True, False)} if clause.denials else set())
+                leads = bool(clause.denials) and clause.text.find(piece) < min(clause.denials)
+                mine = clause.denied(piece) | ({(True, False)} if leads else set())
                 if not mine & theirs:
                     return True
         if clause.denials and not seen:
@@ -215,11 +216,14 @@ class _Clause:
 
     def denied(self, piece: str) -> set[tuple[bool, bool]]:
         """Whether a denial stands before the end of the piece and 非 directly before it, wherever it stands."""
-        places = (match.start() for match in re.finditer(re.escape(piece), self.text))
         return {
-            (any(end <= place + len(piece) for end in self.denials), self.text[:place].endswith(_OTHER))
-            for place in places
+            (self._is_denied(match.start(), match.end()), self.text[: match.start()].endswith(_OTHER))
+            for match in re.finditer(re.escape(piece), self.text)
         }
+
+    def _is_denied(self, start: int, end: int) -> bool:
+        """Of 未戴安全帽者禁止入内 the 未 denies what stands before 者 only."""
+        return any(denial <= end and "者" not in self.text[denial:start] for denial in self.denials)
 
 
 def _clauses(text: str) -> list[_Clause]:

@@ -22,7 +22,7 @@ def word_set(text: str) -> frozenset[str]:
 # Last words of names, by what may be mistaken for each other.
 _KINDS = {
     "school": "大学 学院 学校 中学 小学 高中 一中 二中 三中 幼儿园 党校",
-    "company": "公司 集团 厂 银行 合作社 事务所 研究院 研究所 实验室 医院 诊所 协会 学会 基金会 委员会 出版社 报社 局 店 超市",
+    "company": "公司 集团 厂 银行 合作社 事务所 研究院 研究所 实验室 医院 院 诊所 协会 学会 基金会 委员会 出版社 报社 局 店 超市",
     "water": "江 河 湖 海 水库 运河 海峡 瀑布",
     "height": "山 岛 峰 岭 高原 盆地 沙漠 平原 半岛",
     "area": "国 省 市 县 区 镇 乡 村 州 园 街道 路 街",
@@ -139,6 +139,11 @@ def is_told_of(name: Name, place: int, text: str, said: str) -> bool:
         others = [one for one in others if clause.start() + one.start <= place and not _is_said(one, name, said)]
         if any(_is_other(one, name) or _is_parallel(one, name, words, text) for one in others):
             return False
+        # 周雨桐任财务部经理 says nothing of 技术部, whatever stands before.
+        if clause.end() > place and name.text not in words:
+            beside = [one for one in names(words) if one.kind and one.kind == name.kind]
+            if any(not _is_said(one, name, said) for one in beside):
+                return False
         # 未开封的 is not told of 开封的.
         denied = [f"{mark}{name.text}" for mark in "未非无不"]
         if any(one in words and one not in said for one in denied):
