@@ -13,10 +13,12 @@ _LESS = "短矮低小少早轻浅近慢窄薄新弱冷"
 _DEGREE = re.compile("[更还要也稍略较]")
 _GRADE = rf"{_DEGREE.pattern}*(?P<grade>[{_MORE}{_LESS}]|便宜)"
 _THING = r"[^，,；;：:。！？!?\n]"
+# Bounded, or a long sentence of 比 would be tried in all ways.
+_SHORT = _THING + "{1,30}?"
 _COMPARISON = re.compile(
-    rf"(?P<one>{_THING}*?{_THING})比(?![例赛如较重分特利价喻率方])(?P<other>{_THING}+?)(?:的(?P<topic>{_THING}{{2,6}}?))?{_GRADE}"
-    rf"|(?P<one_>{_THING}+?)(?P<grade_>[{_MORE}{_LESS}])于(?![\d零约近百千万])(?P<other_>{_THING}+)"
-    rf"|(?P<one__>{_THING}+?)(?P<grade__>不如|不及|胜过|优于|劣于|逊于)(?P<other__>{_THING}+)"
+    rf"(?P<one>{_SHORT})比(?![例赛如较重分特利价喻率方])(?P<other>{_SHORT})(?:的(?P<topic>{_THING}{{2,6}}?))?{_GRADE}"
+    rf"|(?P<one_>{_SHORT})(?P<grade_>[{_MORE}{_LESS}])于(?![\d零约近百千万])(?P<other_>{_THING}{{1,30}})"
+    rf"|(?P<one__>{_SHORT})(?P<grade__>不如|不及|胜过|优于|劣于|逊于)(?P<other__>{_THING}{{1,30}})"
 )
 # What a clause must have whose number is compared.
 _MEASURES = {
@@ -33,9 +35,11 @@ _MEASURES = {
     "厚薄": "厚",
 }
 _CLAUSE = re.compile(r"[^，,；;。！？!?\n]+")
-_SEVERAL = re.compile(
-    rf"^(?P<things>{_THING}+?(?:[、和与及]{_THING}+?)+?)(?P<each>分别|各自|均|都|皆)(?P<rest>.+)$"
-)
+# Without the separators, or each of them could be taken in two ways.
+_ITEM = r"[^，,；;：:。！？!?\n、和与及]+?"
+_SEVERAL = re.compile(rf"^(?P<things>{_ITEM}(?:[、和与及]{_ITEM})+?)(?P<each>分别|各自|均|都|皆)(?P<rest>.+)$")
+# More are no sentence that anybody means.
+MAX_THINGS = 10
 _AND = re.compile(r"[、和与及]|以及")
 _ENDS = "。！？!?；;"
 
@@ -120,7 +124,7 @@ def each(sentence: str) -> list[str]:
         things, rest, shared = _coordinated(sentence.rstrip(_ENDS))
     else:
         things, rest, shared = _AND.split(match["things"]), match["rest"], match["each"] != "分别"
-    if len(things) < 2:
+    if not 2 <= len(things) <= MAX_THINGS:
         return []
     values = _AND.split(rest)
     if shared or len(values) != len(things):

@@ -221,8 +221,11 @@ class _Finder:
             return [_Found(w, 1.0) for w in self._windows if compared.one in w.said and values(w.said)]
         parts = each(claims[0].text)
         if parts:
-            of_parts = [self._found(part) for part in parts]
+            of_parts = [self._carried(self._claims(part)) for part in parts]
             return of_parts[0] if all(of_parts) else []
+        return self._carried(claims)
+
+    def _carried(self, claims: Sequence[Claim]) -> list[_Found]:
         return [f for claim in claims for window in self._windows if (f := self._carries(window, claim))]
 
     def _claims(self, sentence: str) -> list[Claim]:

@@ -252,3 +252,12 @@ CHORUS = "星河合唱团由裴子衿在2009年创立，总部设在瑞士日内
 def test_a_number_or_name_that_no_passage_has(sentence: str, supported: bool) -> None:
     for question in ("", "介绍一下星河合唱团"):
         assert is_supported(question, sentence, CHORUS) is supported
+
+
+@pytest.mark.parametrize(
+    "words", ["甲和乙都", "甲比乙", "长于", "甲和乙、", "|", "：；", "“", "不可以", "大学", "a-1."]
+)
+def test_strange_sentences_do_no_harm(words: str) -> None:
+    sentence = words * (2000 // len(words)) + "好"
+    hits = [Hit(Chunk("c", "d", "s", "", sentence[:300], 0, 300), 0.9, 1, Stages())]
+    assert len(support_of(sentence, hits, sentence[:200])) >= 1
