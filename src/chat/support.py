@@ -2,7 +2,8 @@
 
 A sentence is compared with one or two neighbouring sentences of a passage at a time: over a whole passage chance
 would cover much of anything. What it says beyond the question must stand there, with what was asked beside it;
-numbers, names and negations must match (``claims.py``).
+numbers, dates and denials must match (``claims.py``), it must be told of the same thing (``subjects.py``), and a cell must
+be of its row and column (``rows.py``). What compares or joins several things is taken apart (``comparisons.py``).
 
 A sentence in English shares no words with a Chinese passage: ``_Abroad`` looks for its numbers and names there.
 """
