@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from src.caller import ANYONE, Caller
-from src.chat.comparison import sides
+from src.chat.sides import sides
 from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Queued, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
