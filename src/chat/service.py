@@ -1,6 +1,5 @@
 """RAG chat: standalone question -> retrieve -> quote -> prompt -> stream -> support of each sentence, as events."""
 
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -8,6 +7,8 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from src.caller import ANYONE, Caller
+from src.chat.asides import Asides
+from src.chat.clock import Clock
 from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
@@ -70,6 +71,7 @@ class ChatService:
         self._min_score = min_score
         self._prompt = prompt
         self._options = GenerationOptions(max_new_tokens=max_new_tokens)
+        self._asides = Asides(model, retriever, self._options, prompt, self._similarity)
 
     def ask(
         self,
@@ -90,7 +92,10 @@ class ChatService:
         asked = check_message(message)
         top_k = check_top_k(options.top_k, MAX_TOP_K)
         threshold = self._min_score if options.min_score is None else options.min_score
-        clock = _Clock()
+        if options.use_knowledge and (aside := self._asides.recognise(asked, history, extra)):
+            yield from self._asides.answer(aside, history, caller)
+            return
+        clock = Clock()
         question, quote = asked, None
         hits: tuple[Hit, ...] = ()
         relevant: list[Hit] = []
@@ -165,22 +170,6 @@ class ChatService:
         """Cosine similarity of ``claim`` with each text, float32 (texts,)."""
         vectors = self._retriever.embedder.encode([claim, *texts])
         return np.asarray(vectors[1:] @ vectors[0])
-
-
-class _Clock:
-    """Milliseconds from the beginning of one request to each named moment."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.timings_ms: dict[str, float] = {}
-
-    def lap(self, name: str) -> float:
-        self.timings_ms[name] = (time.perf_counter() - self._started) * 1000
-        return self.timings_ms[name]
-
-    def first(self, name: str) -> None:
-        if name not in self.timings_ms:
-            self.lap(name)
 
 
 def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:
