@@ -107,7 +107,7 @@ _PREDICATE = re.compile(
     r"(?<![协工社商学议展晚年总委员])会(?![员议计展场馆长费务])|(?<![功智性节核电动])能(?![力源量耗])|(?<![许认])可(?!乐)|需?要(?![求点素])|叫|又|产自|找|丢|最(?!高人民)|"
     r"(?<![费作使应信])[吃喝用做住看玩穿借买卖送写讲说招养种](?=什么|哪|多少|几|啥)|门票|[票单]价|工资|学费|"
     r"[简别又俗合统]称|让|全长|面积|人口|海拔|总部|地址|电话|价格|首都|省会|校训|作者|发源|流经|成立|创办|创立|建于|始建|出生|毕业|发明|创作|起源|好[吃玩看]|"
-    r"[，。？?！!：:、；;（(“\"]"
+    r"[，,。？?！!：:、；;（(“\"]"
 )
 _TITLE = re.compile(r"《([^》]{1,40})》")
 _WHICH = re.compile(r"(?<!在)(?:是|叫|为)(?:谁|哪一?[条座个所位里本部家种]\w{0,4}|哪里)[？?。]*$|^谁")
@@ -254,6 +254,11 @@ def subject_of(question: str) -> str | None:
 def _inside(message: str) -> re.Match[str] | None:
     found = _INSIDE.match(message)
     return found if found and _BEFORE.fullmatch(found["before"]) else None
+
+
+def begins_predicate(text: str) -> bool:
+    """Whether ``text`` goes on behind a subject, rather than being more of its name."""
+    return _PREDICATE.match(text) is not None
 
 
 def _lacks_subject(message: str) -> bool:

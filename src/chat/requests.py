@@ -320,6 +320,10 @@ _DEFINES = re.compile(
     rf"(?:什么是|何为|何谓|啥是).+|(?!.*的)(?!.*{_ENDS_ATTRIBUTE}(?:是|指)).+(?:是|指)的?(?:什么|啥)(?:意思|东西)?|.+(?:是)?(?:什么|啥)意思|what(?: is|'s| are) (?!the |your ).+"
 )
 _NOUN = re.compile(rf".*{_ENDS_ATTRIBUTE}")
+_TOLD = re.compile(
+    rf"(?:用.{{1,6}}?|再|简[单要]|详细)*(?:{_TELL})(?:一?下)?(.+)|(?:什么是|何为|何谓|啥是)(.+)|(.+?)(?:是|指)的?(?:什么|啥)(?:意思|东西)?|"
+    r"(?:what(?: is| are|'s)|introduce|describe|explain|about) (?:an? |the )?(.+)"
+)
 MAX_NAME_WORDS = 12
 _WORD = re.compile(r"[a-z0-9.+-]+|[^\sa-z0-9]")
 _NO_NAME = re.compile(
@@ -346,6 +350,13 @@ def is_name(question: str) -> bool:
         and not _NOUN.fullmatch(asked)
         and recognise(question) is None
     )
+
+
+def name_of(question: str) -> str | None:
+    """The name that is to be told about, folded: LoRA, 用英文介绍一下LoRA, 什么是LoRA; None for any other question."""
+    told = _TOLD.fullmatch(_asked(question))
+    name = next(filter(None, told.groups()), "") if told else question
+    return _asked(name).strip(" 《》“”\"") if is_name(name) else None
 
 
 def _asked(question: str) -> str:
