@@ -146,9 +146,7 @@ class Asides:
             return replace(aside, text=text) if text else None
         return replace(aside, text=_said(request.kind, request).format(model=self._model.name))
 
-    def answer(
-        self, aside: Aside, history: Sequence[Message], caller: Caller
-    ) -> Generator[Event, None, None]:
+    def answer(self, aside: Aside, history: Sequence[Message], caller: Caller) -> Generator[Event, None, None]:
         """Events as of ``ChatService.ask``."""
         clock = Clock()
         if aside.text:
@@ -212,7 +210,9 @@ class Asides:
             return replace(aside, hits=_hits(chunks))
         if not aside.request.certain:
             return None
-        return replace(aside, text=_said("which document", aside.request).format(files=_contents(base, own, aside.request)))
+        return replace(
+            aside, text=_said("which document", aside.request).format(files=_contents(base, own, aside.request))
+        )
 
     def _titled(self, title: str, base: Listed | None, own: Listed | None) -> list[tuple[Chunk, bool]]:
         """The passages of the document of that title."""
@@ -223,7 +223,7 @@ class Asides:
         if hit is None or collection is None:
             return []
         files = [file for file in _names(collection) if file == hit.chunk.source] or _names(collection)
-        chunks = [chunk for file in files for chunk in _chunks(collection, file, hit.chunk.doc_id)]
+        chunks = [chunk for file in files for chunk in _chunks(collection, file, hit.chunk.title)]
         return [(chunk, hit.own) for chunk in chunks]
 
 
@@ -245,13 +245,13 @@ def _is_called(file: str, name: str) -> bool:
     return fold(name) in (str(path), path.name, path.stem)
 
 
-def _chunks(collection: Listed, file: str, doc_id: str | None = None) -> list[Chunk]:
-    """Of a file, or of one document in it, in order; of many at even distances."""
-    if isinstance(collection, KnowledgeBase) and doc_id is None:
+def _chunks(collection: Listed, file: str, title: str | None = None) -> list[Chunk]:
+    """Of a file, or of what has one title in it, in order; of many at even distances."""
+    if isinstance(collection, KnowledgeBase) and title is None:
         rows = [(part, row) for part in collection.parts() for row in rows_of(part, file).tolist()]
         return [part.segment.passages[row].chunk for part, row in _evenly(rows, MAX_READ)]
     chunks = [passage.chunk for passage in collection.passages() if passage.file == file]
-    return _evenly([chunk for chunk in chunks if doc_id in (None, chunk.doc_id)], MAX_READ)
+    return _evenly([chunk for chunk in chunks if title in (None, chunk.title)], MAX_READ)
 
 
 def _hits(chunks: Sequence[tuple[Chunk, bool]]) -> tuple[Hit, ...]:

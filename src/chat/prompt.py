@@ -89,7 +89,7 @@ def build_messages(
         prompt = prompt.english
     if hits and (name := name_of(question)):
         hits = sorted(hits, key=lambda hit: not tells_of(name, hit.chunk.title or hit.chunk.text))
-        question = f"介绍一下{question}" if is_name(question) else question
+        question = "介绍一下" + question if is_name(question) else question
     turns = [] if hits else list(history[-HISTORY_TURNS:])
     passages = _within(arrange(hits), question)
     while True:

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from src.chat.requests import ATTRIBUTE, is_aside
 from src.language.base import Message
+from src.retrieval.courtesy import without_courtesy
 from src.retrieval.terms import fold
 from src.retrieval.vocabulary import cut
 
@@ -18,27 +20,32 @@ _PRONOUN = (
     rf"(它们?|[这那](?:里|儿|[个所座家本条位部项种款届首篇道](?!月|星期|季度|学期|时候)(?:{_THING})?)|上述|前者|后者|该[校市省国节地公产](?:司|品)?|"
     r"[他她]们?(?=[的是在有叫为和与什哪多怎还也曾会能最])|其(?![他中实余次它]))"
 )
-_OPENING = r"^(?:那么?|还有|另外|再|请问|对了|嗯+|哦|好的?|谢谢|不对|不是|我?想问一?下?)*[，, ]*"
+_OPENING = r"^(?:那么?|还有|另外|再|请问|对了|嗯|哦|好的?|谢谢|不对|不是|我?想问一?下?){0,4}[，, ]*"
 _LEADING = re.compile(_OPENING + _PRONOUN)
 # Not behind a comma: 什么是 RAG，它有什么局限 says itself what 它 is.
 _INSIDE = re.compile(
-    rf"^(?P<before>[^，,；;：:。？?！!]*?){_PRONOUN}(?=的|是|在|有|叫|位于|属于|什么|哪|多|怎|为什么|与|和|[？?]?$)"
+    rf"^(?P<before>[^，,；;：:。？?！!]*?){_PRONOUN}(?=的|是|在|有|叫|位于|属于|什么|哪|多|怎|为什么|与|和|[？?。]?$)"
 )
 # What may stand before a pronoun: 贝克尔为他的学位做了什么 says itself who 他 is.
 _BEFORE = re.compile(
-    r"(?:.*[和与跟同及比对像]|(?:是)?(?:谁|为什么|怎么|如何|什么时候|哪[年里]|一般|主要|目前|现在|后来|除了|关于|对于).*|\d{2,4}年.{0,4}|.{0,2})"
+    r"(?:.*[和与跟同及比对像]|(?:是)?(?:谁|为什么|怎么|如何|什么时候|哪[年里]|一般|主要|目前|现在|后来|除了|关于|对于).*|\d{2,4}年.{0,4}|"
+    r"(?:用.{1,4})?请?(?:介绍|说说|讲讲|解释|描述|总结|概括)(?:一下)?|.{0,2})"
 )
 _BARE = re.compile(
     r"^(?:为什么|为啥|怎么办|然后呢|还有呢|具体呢|详细点|展开说说|再说说|再详细一?[点些]|详细一[点些]|说?详细[点些]|举个例子|具体说说|解释一下|为什么(?:这么|这样|如此).{0,4})[？?。]*$"
 )
 _ATTRIBUTE = re.compile(f"{ATTRIBUTE}$")
 _ELLIPTIC = re.compile(
-    _OPENING + r"(?:(?:如果|要是|换成|换做|若|假如)是?)?(?P<what>[^，。？?]{1,16}?)(?:的话|又(?:怎么样|如何|是)?)?呢[？?]?$"
+    _OPENING
+    + r"(?:(?:如果|要是|换成|换做|若|假如)是?)?(?P<what>[^，。？?]{1,16}?)(?:的话|又(?:怎么样|如何|是)?)?呢[？?]?$"
 )
 # 我问的是深圳 mends the question before.
 _MENDED = re.compile(
     r"^(?:不对|不是|错了)?[，, ]*我(?:想|要)?(?:问|说|指|找|了解)的?是(?P<what>[^，。？?]{1,16})[。.！!]?$"
 )
+
+# Compiled at the first message.
+_compiled = cache(re.compile)
 
 # A question without its subject: 什么时候创办的, 校训是什么, 多少钱, 怎么申请.
 _ASKS_WHAT = "(?:多少|多|几|哪|什么|何|谁|啥)"
@@ -57,23 +64,20 @@ _MEASURED = (
     "(?:钱|元|时间|公里|千米|米|岁|年纪|平方公里|平方米|亩|层|页|字|天|年|小时|分钟|次|倍|吨|斤|公斤|度|人|个)"
 )
 _PIECE = "(?:[一每][个张碗斤盒本份次人位杯瓶台件套只条块间晚天年月小时]+)"
-_SUBJECTLESS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?:{_HAPPENED})了?|(?:列入|被|开始|入选|迁入).{{0,8}})?",
-        rf"(?:位于|属于|[发起来]?源于|源自|流经|毕业于|出生于|来自|(?:始|修)?建于|建校于|成立于|创[办立建]于|诞生于|产自|隶属于?|坐落于|地处|叫|占地?){_ASKS_WHAT}.{{0,6}}",
-        r"(?:是)?(?:在|位于|到|从)?(?:哪里?|哪儿|什么地方|何处|哪一?[个座条省市区县国层楼栋]\w{0,3}|几[楼层]\w{0,2})的?",
-        rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_MADE})?",
-        rf"(?:一共|总共|大概|大约|现在|需要?|要|得|有|卖|花|共|{_PIECE})*(?:多(?:少|长)(?:{_MEASURED})|多(?:大|长|高|重|远|久|深|宽|厚|快)){_PIECE}?(?:面积)?",
-        rf"(?:主要|最[大高长]|现任|首任|历任|第[一二三]任|具体|平均|最新|官方|英文|中文|年|日|月|申请|报名|使用|办理|参加|入学|录取|招生|考试|开放|营业|工作|退款|安装)*的?{ATTRIBUTE}"
-        r"(?:都|又|主要|大概|到底|分别)*(?:(?:是|有|在|为|叫|包括|多少|多[大长高远久深宽重]|哪|几|谁|什么|怎么样|如何$)[^的，,“”]{0,8})",
-        rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?(?:{_DO})的?",
-        r"(?:需要?|要|得|应该?)(?:带|准备|提交|交|满足|符合|注意|提供)?(?:什么|哪些|多少|多久|多长时间|几).{0,6}",
-        r"由(?:哪些|什么|几).{1,6}",
-        r"(?:主要|平时|一般|通常|都|还)+(?:是)?.{0,3}(?:什么|哪些|哪里).{0,4}",
-        rf"有(?:什么|哪些|何)(?:.{{0,3}}的)?(?:{ATTRIBUTE}|好[玩吃看用]的)",
-        r"是什么|是哪.{1,4}",
-    )
+_SUBJECTLESS = (
+    rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?:{_HAPPENED})了?|(?:列入|被|开始|入选|迁入).{{0,8}})?",
+    rf"(?:位于|属于|[发起来]?源于|源自|流经|毕业于|出生于|来自|(?:始|修)?建于|建校于|成立于|创[办立建]于|诞生于|产自|隶属于?|坐落于|地处|叫|占地?){_ASKS_WHAT}.{{0,6}}",
+    r"(?:是)?(?:在|位于|到|从)?(?:哪里?|哪儿|什么地方|何处|哪一?[个座条省市区县国层楼栋]\w{0,3}|几[楼层]\w{0,2})的?",
+    rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_MADE})?",
+    rf"(?:一共|总共|大概|大约|现在|需要?|要|得|有|卖|花|共|{_PIECE})*(?:多(?:少|长)(?:{_MEASURED})|多(?:大|长|高|重|远|久|深|宽|厚|快)){_PIECE}?(?:面积)?",
+    rf"(?:主要|最[大高长]|现任|首任|历任|第[一二三]任|具体|平均|最新|官方|英文|中文|年|日|月|申请|报名|使用|办理|参加|入学|录取|招生|考试|开放|营业|工作|退款|安装)*的?{ATTRIBUTE}"
+    r"(?:都|又|主要|大概|到底|分别)*(?:(?:是|有|在|为|叫|包括|多少|多[大长高远久深宽重]|哪|几|谁|什么|怎么样|如何$)[^的，,“”]{0,8})",
+    rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?(?:{_DO})的?",
+    r"(?:需要?|要|得|应该?)(?:带|准备|提交|交|满足|符合|注意|提供)?(?:什么|哪些|多少|多久|多长时间|几).{0,6}",
+    r"由(?:哪些|什么|几).{1,6}",
+    r"(?:主要|平时|一般|通常|都|还)+(?:是)?.{0,3}(?:什么|哪些|哪里).{0,4}",
+    rf"有(?:什么|哪些|何)(?:.{{0,3}}的)?(?:{ATTRIBUTE}|好[玩吃看用]的)",
+    r"是什么|是哪.{1,4}",
 )
 _SUBJECT_MAY_LACK = re.compile(
     r"^(?:一共|总共|现在|还)?(?:有|在|位于|属于|是|叫|占|建于|成立于|创办于)(?:多|几|哪|什么|何|谁)"
@@ -202,7 +206,11 @@ def is_latin(text: str) -> bool:
 
 def follow_up(message: str, history: Sequence[Message]) -> FollowUp | None:
     """The question that ``message`` asks in its conversation; None where it stands alone as it is."""
-    return None if is_aside(message) else _meant(message, _topic(history))
+    if is_aside(message):
+        return None
+    topic, bare = _topic(history), without_courtesy(message)
+    # 你好，请问校训是什么？谢谢 is a follow-up behind its politeness.
+    return _meant(message, topic) or (_meant(bare, topic) if bare != message else None)
 
 
 def _meant(message: str, topic: str | None) -> FollowUp | None:
@@ -236,7 +244,8 @@ def _topic(history: Sequence[Message]) -> str | None:
 def refers_back(message: str) -> bool:
     """Whether the message has a pronoun for its subject, or is but a fragment."""
     if _CHINESE.search(message):
-        return any(pattern.search(message) for pattern in (_LEADING, _BARE, _ELLIPTIC, _MENDED)) or bool(_inside(message))
+        patterns = (_LEADING, _BARE, _ELLIPTIC, _MENDED)
+        return _inside(message) is not None or any(pattern.search(message) for pattern in patterns)
     return bool(_BARE_EN.match(message)) or _elliptic(message) is not None or _pronoun(message) is not None
 
 
@@ -263,7 +272,7 @@ def begins_predicate(text: str) -> bool:
 
 def _lacks_subject(message: str) -> bool:
     asked = _opened(message)
-    return any(pattern.fullmatch(asked) for pattern in _SUBJECTLESS)
+    return any(_compiled(pattern).fullmatch(asked) for pattern in _SUBJECTLESS)
 
 
 def _may_lack_subject(message: str) -> bool:
@@ -285,14 +294,16 @@ def _completed(message: str, asked: str, subject: str | None) -> str:
     if _BARE.match(message):
         return _joined(asked, message)
     if elliptic := _MENDED.match(message) or _ELLIPTIC.match(message):
-        what = _PRONOUN_START.sub("", elliptic["what"]).removesuffix("的")
-        if what != elliptic["what"].removesuffix("的") or (_ATTRIBUTE.search(what) and not _alike(what, subject)):
-            if subject or not _object_of(asked):
-                return f"{subject}的{what}" if subject else _joined(asked, message)
+        typed = elliptic["what"].removesuffix("的")
+        what = _PRONOUN_START.sub("", typed)
+        of_it = what != typed or (_ATTRIBUTE.search(what) and not _alike(what, subject))
+        if of_it and (subject or not _object_of(asked)):
+            return f"{subject}的{what}" if subject else _joined(asked, message)
         return _instead(asked, what, subject) or _joined(asked, message)
     pronoun = _LEADING.match(message) or _inside(message)
     # 中国最长的河流是哪条: 有多长 asks it of that river, not of 中国. 红楼梦的作者是谁: 它 is no person.
-    if subject is None and ("谁" in asked and not _A_PERSON.search(pronoun.group()) if pronoun else "最" not in asked):
+    before_it = "谁" in asked and not _A_PERSON.search(pronoun.group()) if pronoun else "最" not in asked
+    if subject is None and before_it:
         subject = _object_of(asked) or _head_of(asked) or None
     if subject is None:
         return _joined(asked, message)

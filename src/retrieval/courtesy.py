@@ -23,7 +23,7 @@ _LOOK_UP = "(?:查一?下|查询|查找|查查|查|找一?下|找找|找|看一?
 _EMPTY = re.compile(
     rf"(?:(?:{_YOU}(?:你好|您好|好)|哈喽|哈啰|嗨|hi|hello|hey|早上好|上午好|中午好|下午好|晚上好|早|在吗|有人吗|"
     rf"不好意思|实在抱歉|很?抱歉|打扰{_ONCE}|冒昧(?:地?(?:问|打扰))?{_ONCE}|劳驾|(?:麻烦|辛苦|拜托|有劳){_YOU}{_ONCE}|(?:先|提前|非常|十分|多)?(?:谢谢|感谢|多谢|谢){_YOU}(?:的?(?:帮助|解答|回答|帮忙))?|"
-    rf"求(?:助|解答?|教|指教|帮忙)|急+(?:用|需|求)?|在线等|挺急的|"
+    rf"求(?:助|解答?|教|指教|帮忙)|急(?:用|需|求)?|在线等|挺急的|"
     rf"(?:我)?(?:想|要)?(?:麻烦|请)?{_YOU}?(?:请问|问|请教|咨询|打听|了解|确认){_YOU}{_ONCE}(?:[一几]?个(?:小?问题|事情?))?|(?:我)?(?:这里|这边|现在)?有(?:一?个|几个|点|些)(?:小?问题|疑问|疑惑|事情?)(?:想|要)?(?:请教|问|咨询|麻烦)?{_YOU}{_ONCE}|"
     rf"(?:能不能|能否|可不可以|可以|能|麻烦|请|希望|烦请)*{_YOU}(?:帮忙?|帮我|给我|为我|跟我|和我)?(?:告诉|解答|说明|回答|科普|指点|指教|讲讲|说说|看看|查一?下|解释|介绍|讲一?下|说一?下|帮帮){_YOU}(?:我|我们)?{_ONCE}|"
     rf"我是(?:个|一个|一名|一位)?(?:刚来|刚入职|新来|新加入|新入职|才来|刚毕业|应届|第一次来)?的?(?:新人|新手|新同事|小白|外行|门外汉|初学者)?|"
@@ -34,7 +34,7 @@ _EMPTY = re.compile(
     rf"(?:请)?(?:回答|说|讲)?(?:要|得|请)?(?:尽量)?(?:简短|简单|简要|简洁|详细|通俗)(?:一?[点些])?(?:地)?(?:回答|说明|说|讲|介绍)?(?:就行|即可|就好|就可以)?|"
     rf"(?:请)?(?:用|以)(?:英文|英语|中文|汉语|日语|法语|表格|列表|一句话|[两三几]句话|简单的话|大白话|口语|要点|条目)(?:的)?(?:形式|方式|格式)?(?:来)?(?:回答|说|讲|写|列出来?|给出|展示|介绍)?(?:一下|即可|就行)?|"
     rf"(?:please )?(?:answer|reply|respond)?(?: me)? ?in (?:english|chinese)(?: please)?|please|thanks?|thank you(?: very much| so much| in advance)?|excuse me|sorry to (?:bother|disturb) you|i(?:'m| am) new here|"
-    rf"i have (?:a|one) (?:quick )?question|good (?:morning|afternoon|evening)|hi there|hello there){_END})+",
+    rf"i have (?:a|one) (?:quick )?question|good (?:morning|afternoon|evening)|hi there|hello there){_END}){{1,6}}",
     re.IGNORECASE,
 )
 # What a clause begins with, one after the other.
@@ -50,12 +50,12 @@ _BEGIN = re.compile(
     rf"(?:能不能|能否|可不可以|可以|能|请|希望|你|您)*(?:帮忙|帮我|给我|跟我|和我|为我)(?:{_LOOK_UP}){_ONCE}|(?:能不能|能否|可不可以)?(?:请)?{_YOU}(?:告诉)(?:我|我们){_ONCE}|请(?:{_YOU})(?=介绍|解释|说明|列出|描述|概括)|"
     rf"(?:请)?(?:用|以)(?:英文|英语|中文|汉语|日语|法语|一句话|[两三几]句话|简单的话|通俗的语言|简单的语言|大白话|口语|表格|列表)(?:的)?(?:形式|方式)?(?:来)?(?:简单|详细|简要|简短)?(?:地)?(?=介绍|说|讲|回答|解释|总结|描述|概括|告诉|列|写)|"
     rf"(?:根据|按照|依据|在)?(?:知识库|资料库|这些资料|上述资料|资料|文档)(?:里面?|中)(?:的)?(?:内容)?(?:有没有|是否有|有)(?:关于|提到|说到|讲到|介绍)?|(?:根据|按照|依据)(?:知识库|资料|文档|上面的资料)(?:里|中)?的?(?:内容|信息)?|"
-    rf"(?:(?:please|could you(?: please)?|can you(?: please)?|would you(?: please)?|would you mind|i(?:'d| would) like to (?:know|ask)|i want to (?:know|ask)|i was wondering|i wonder|do you know|may i ask|let me ask|tell me)\b[, ]*))+",
+    rf"(?:(?:please|could you(?: please)?|can you(?: please)?|would you(?: please)?|would you mind|i(?:'d| would) like to (?:know|ask)|i want to (?:know|ask)|i was wondering|i wonder|do you know|may i ask|let me ask|tell me)\b[, ]*)){{1,5}}",
     re.IGNORECASE,
 )
 _FINISH = re.compile(
     rf"(?:[ ，,]*(?<![说讲叫写])(?:谢谢|多谢|谢了|感谢|拜托){_YOU}[啦了]*|[ ]*(?:please|thanks|thank you|in (?:english|chinese))|"
-    rf"(?:可以|能|能不能)?(?:给我|跟我|和我|帮我)?(?:告诉我|说一下|介绍一下|解释一下|讲一下|看一下)(?:吗|好吗|行吗))+(?=[。！!？?~～ ]*$)",
+    rf"(?:可以|能|能不能)?(?:给我|跟我|和我|帮我)?(?:告诉我|说一下|介绍一下|解释一下|讲一下|看一下)(?:吗|好吗|行吗)){{1,3}}(?=[。！!？?~～ ]*$)",
     re.IGNORECASE,
 )
 # 怎么个收费法 asks about 收费.
@@ -75,9 +75,8 @@ def without_courtesy(query: str) -> str:
         at = end - len(clause.group().lstrip())
         if (found := _BEGIN.match(same, at, end)) and not _cuts(same, found.end()):
             begin = found.end()
-        if finish := _FINISH.search(same, begin, end):
-            if finish.start() > begin:
-                end = finish.start()
+        if (finish := _FINISH.search(same, begin, end)) and finish.start() > begin:
+            end = finish.start()
         piece = query[begin:end]
         if _EMPTY.fullmatch(simplified(piece).strip("，,。！!？?；;~～\n ")):
             continue

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 
-_DIGITS = {character: str(value) for value, character in enumerate("〇一二三四五六七八九")} | dict.fromkeys("零○◯0０", "0")
+_DIGITS = {character: str(value) for value, character in enumerate("〇一二三四五六七八九")} | dict.fromkeys(
+    "零○◯0０", "0"
+)
 _YEAR = "[〇零○◯0０一二三四五六七八九]{4}"
 _MONTH = "(?:十[一二]?|[一二三四五六七八九])"
 _DAY = "(?:三?十[一二三四五六七八九]?|二十[一二三四五六七八九]?|[一二三四五六七八九])"
@@ -21,9 +23,12 @@ _WORDED = re.compile(
     rf"(?P<year>{_YEAR})(?=年)(?:年(?P<month>{_MONTH})(?=月)(?:月(?P<day>{_DAY})(?P<mark>[日号號]))?)?"
     rf"|(?<![一二三四五六七八九十个])(?P<only>{_MONTH})(?=月{_DAY}[日号號]|月[份底初末]|月[上中下]旬)(?:月(?P<of>{_DAY})(?P<sign>[日号號]))?"
 )
-_MIXED = re.compile(r"(?P<month>(?<!\d)\d{1,2})(?=\s?月)(?:\s?月\s?(?P<day>\d{1,2})\s?(?P<mark>[日号號]))?")
+_MIXED = re.compile(r"(?P<month>(?<!\d)\d{1,2})(?=\s?月)(?:\s?月\s?(?P<day>\d{1,2})\s?[日号號])?")
 # So that most texts are looked at only once.
 _ANY = re.compile(r"\d\s?[-/.－／．]\s?\d|\d\s?月|[〇零○◯0０一二三四五六七八九十][年月]")
+
+# A day as ``dated`` writes it.
+DAY = re.compile(r"(?<!\d)\d{1,2}月\d{1,2}日")
 
 
 def dated(text: str) -> str:
@@ -65,10 +70,10 @@ def _worded(found: re.Match[str]) -> Iterator[tuple[int, int, str]]:
 
 
 def _padded(found: re.Match[str]) -> Iterator[tuple[int, int, str]]:
-    yield *found.span("month"), str(int(found["month"]))
     if found["day"]:
-        yield *found.span("day"), str(int(found["day"]))
-        yield *found.span("mark"), "日"
+        yield *found.span(), f"{int(found['month'])}月{int(found['day'])}日"
+    else:
+        yield *found.span("month"), str(int(found["month"]))
 
 
 def _below_hundred(written: str) -> int:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from src.retrieval.dates import dated, rewritten
+from src.retrieval.dates import DAY, dated, rewritten
 from src.retrieval.script import simplified
 
 # Scripts written without spaces: each character is a term, and each pair of neighbours.
@@ -99,17 +99,23 @@ def _dated_with_origins(text: str) -> tuple[str, list[int], list[int]]:
         folded.append(part)
         origins += [i] * len(part)
     whole = "".join(folded)
-    pieces, begins, ends, position = [], [], [], 0
-    for start, end, instead in [*rewritten(whole), (len(whole), len(whole), "")]:
+    pieces: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    position = 0
+    for start, end, instead in rewritten(whole):
         pieces += [whole[position:start], instead]
-        begins += [*origins[position:start], *[origins[start]] * len(instead)] if instead else origins[position:start]
-        ends += [origin + 1 for origin in origins[position:start]] + [origins[end - 1] + 1 if end else 0] * len(instead)
+        begins += origins[position:start] + [origins[start]] * len(instead)
+        ends += [origin + 1 for origin in origins[position:start]] + [origins[end - 1] + 1] * len(instead)
         position = end
-    return "".join(pieces), begins, ends
+    rest = origins[position:]
+    return "".join([*pieces, whole[position:]]), begins + rest, ends + [origin + 1 for origin in rest]
 
 
 def _terms(folded: str) -> Iterator[tuple[str, int, int]]:
-    """(term, start, end) over folded text."""
+    """(term, start, end) over folded text with its dates in one writing; a day is a term too: 6月9日 is not 9月6日."""
+    for day in DAY.finditer(folded):
+        yield day.group(), day.start(), day.end()
     for match in _TOKEN.finditer(folded):
         run, start = match.group(), match.start()
         if not _IS_UNSPACED.match(run):

@@ -335,7 +335,14 @@ def test_a_follow_up_of_another_kind(before: str, message: str, question: str) -
 
 @pytest.mark.parametrize(
     "message",
-    ["贝克为他的学位做了什么研究？", "什么时候成立太平洋大学？", "这个月的销量是多少？", "谢谢", "你是谁？", "翻译成英文"],
+    [
+        "贝克为他的学位做了什么研究？",
+        "什么时候成立太平洋大学？",
+        "这个月的销量是多少？",
+        "谢谢",
+        "你是谁？",
+        "翻译成英文",
+    ],
 )
 def test_what_has_its_subject_or_is_small_talk_is_left_alone(message: str) -> None:
     assert follow_up(message, asked("介绍一下广州大学")) is None
