@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from src.chat.passages import Passage, arrange, shortened
 from src.chat.question import is_english
+from src.chat.quote import tells_of
+from src.chat.requests import is_name, name_of
 from src.chat.types import Quote
 from src.errors import InputError
 from src.language.base import LanguageModel, Message
@@ -76,7 +78,8 @@ def build_messages(
     prompt: Prompt = COURSE,
     quote: Quote | None = None,
 ) -> list[Message]:
-    """The prompt, shortened where it must be: oldest turns first, then the last passages, never the question.
+    """The prompt, shortened where it must be: oldest turns first, then the last passages, never the question. A bare name is
+    asked to be told about, and passages about it come first.
 
     Raises:
         InputError: the question alone does not fit.
@@ -84,6 +87,9 @@ def build_messages(
     budget = model.context_tokens - max_new_tokens
     if prompt.english is not None and is_english(question):
         prompt = prompt.english
+    if hits and (name := name_of(question)):
+        hits = sorted(hits, key=lambda hit: not tells_of(name, hit.chunk.title or hit.chunk.text))
+        question = "介绍一下" + question if is_name(question) else question
     turns = [] if hits else list(history[-HISTORY_TURNS:])
     passages = _within(arrange(hits), question)
     while True:

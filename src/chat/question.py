@@ -3,47 +3,122 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from src.chat.requests import ATTRIBUTE, is_aside
 from src.language.base import Message
+from src.retrieval.courtesy import without_courtesy
+from src.retrieval.terms import fold
+from src.retrieval.vocabulary import cut
 
-# 它在哪个区 / 那里有什么特产 / 该校何时成立. 他信, 那达慕 and 其他 only look like it.
+_THING = (
+    "大学|学校|院校|学院|中学|城市|地方|省份?|国家|公司|企业|单位|机构|部门|书|小说|作品|诗|河流?|江|湖泊?|山峰?|大?桥|建筑|景点|景区|公园|水库|"
+    "线路?|铁路|人物?|作家|节日?|菜|方法|技术|模型|工具|库|产品|设备|型号|项目|活动|算法|制度|规定|会议|奖项?|药|病|动物|植物|花|茶|剧种?|电影|电视剧|歌|游戏|软件|概念|公路|地区|村|塔|寺|庙|岛|比赛|研究|课程|岗位|套餐|车"
+)
+# 它在哪个区 / 那里有什么特产 / 该校何时成立 / 这所大学有多少人. 他信, 那达慕, 其他 and 这个月 only look like it.
 _PRONOUN = (
-    r"(它们?|这里|那里|这儿|那儿|这个|那个|这所|那所|这座|那座|上述|前者|后者|该[校市省国节地公产]|"
+    rf"(它们?|[这那](?:里|儿|[个所座家本条位部项种款届首篇道](?!月|星期|季度|学期|时候)(?:{_THING})?)|上述|前者|后者|该[校市省国节地公产](?:司|品)?|"
     r"[他她]们?(?=[的是在有叫为和与什哪多怎还也曾会能最])|其(?![他中实余次它]))"
 )
-_OPENING = r"^(?:那么?|还有|另外|再|请问)?[，, ]*"
+_OPENING = r"^(?:那么?|还有|另外|再|请问|对了|嗯|哦|好的?|谢谢|不对|不是|我?想问一?下?){0,4}[，, ]*"
 _LEADING = re.compile(_OPENING + _PRONOUN)
 # Not behind a comma: 什么是 RAG，它有什么局限 says itself what 它 is.
 _INSIDE = re.compile(
-    rf"^(?P<before>[^，,；;：:。？?！!]*?){_PRONOUN}(?=的|是|在|有|叫|位于|属于|什么|哪|多|怎|为什么|与|和)"
+    rf"^(?P<before>[^，,；;：:。？?！!]*?){_PRONOUN}(?=的|是|在|有|叫|位于|属于|什么|哪|多|怎|为什么|与|和|[？?。]?$)"
+)
+# What may stand before a pronoun: 贝克尔为他的学位做了什么 says itself who 他 is.
+_BEFORE = re.compile(
+    r"(?:.*[和与跟同及比对像]|(?:是)?(?:谁|为什么|怎么|如何|什么时候|哪[年里]|一般|主要|目前|现在|后来|除了|关于|对于).*|\d{2,4}年.{0,4}|"
+    r"(?:用.{1,4})?请?(?:介绍|说说|讲讲|解释|描述|总结|概括)(?:一下)?|.{0,2})"
 )
 _BARE = re.compile(
-    r"^(?:为什么|怎么办|然后呢|还有呢|具体呢|详细点|展开说说|再说说|再详细一点|举个例子|具体说说)[？?。]*$"
+    r"^(?:为什么|为啥|怎么办|然后呢|还有呢|具体呢|详细点|展开说说|再说说|再详细一?[点些]|详细一[点些]|说?详细[点些]|举个例子|具体说说|解释一下|为什么(?:这么|这样|如此).{0,4})[？?。]*$"
 )
-# 校训呢 asks for another attribute of the same subject; what does not end so is another subject.
-_ATTRIBUTE = re.compile(
-    r"(?:校训|[地校]址|位置|面积|人口|海拔|[高长深宽]度|全长|总部|电话|价格|单价|学费|首都|省会|作者|校[区长]|历史|特产|美食|[别简全]称|"
-    r"气候|景点|专业|创始人|时间|日期|原因|作用|[优缺特]点|局限|用途|区别|步骤|流程|材料|结果|意义|影响|名字|年龄|籍贯|职业|生日)$"
+_ATTRIBUTE = re.compile(f"{ATTRIBUTE}$")
+_ELLIPTIC = re.compile(
+    _OPENING
+    + r"(?:(?:如果|要是|换成|换做|若|假如)是?)?(?P<what>[^，。？?]{1,16}?)(?:的话|又(?:怎么样|如何|是)?)?呢[？?]?$"
 )
-_ELLIPTIC = re.compile(_OPENING + r"(?P<what>[^，。？?]{1,8})呢[？?]?$")
-# 有几个校区？ has no subject, but 有什么办法减肥？ needs none: only the search can tell.
-_SUBJECTLESS = re.compile(
+# 我问的是深圳 mends the question before.
+_MENDED = re.compile(
+    r"^(?:不对|不是|错了)?[，, ]*我(?:想|要)?(?:问|说|指|找|了解)的?是(?P<what>[^，。？?]{1,16})[。.！!]?$"
+)
+
+# Compiled at the first message.
+_compiled = cache(re.compile)
+
+# A question without its subject: 什么时候创办的, 校训是什么, 多少钱, 怎么申请.
+_ASKS_WHAT = "(?:多少|多|几|哪|什么|何|谁|啥)"
+_WHEN = "(?:什么时候|啥时候|何时|何年|哪一?[年天月日]|哪个(?:月|世纪|朝代)|几[点号月]|几几年)"
+_HAPPENED = (
+    "创[办立建]|成立|建[成立造设校]|始建|竣工|通车|开[通业馆放门学课始工幕播]|关[门闭]|[上下]班|出[版生现发台]|发[布表行明现货]|上[映线市演]|诞生|[去逝]世|结束|"
+    "启[用动]|投产|入[选职学]|列[入为]|被|举[办行]|报名|截止|更名|改名|合并|搬迁|迁[入到]|蓄水|播出|录取|生效|[过到]期|修建|重建|签[订署]|颁布|实施|获得"
+)
+_MADE = "写|设计|开发|发明|创[办立建作]|建[造立]|主持.{0,4}|负责|主演|导演|管理?|提出|发现|翻译|出版|制作|签发|审批|批准"
+_DO = (
+    "申请|补?办理?|做|使?用|去|走|到达|购?买|预?订|预约|安装|部署|配置|设置|报名|收费|计费|计?算|联系|缴[费纳]|交|领取?|参加|加入|注册|登录|打开|关闭|取消|"
+    "修改|查询?|退款?|换|操作|实现|形成|产生|治疗?|预防|得名|来|命名|评[价定选]?|看|读|念|写|处理|解决|开通|续[费借签]|运[作行]|工作|训练|提[取交]|泡|吃|喝|种|养|保[存养]|"
+    "维护|清洗|审批|报销|填写?|考|选|分配|发放|执行|玩|坐车?|升级|更新|下载|导出|恢复|投诉|兑换|组成|构成"
+)
+_MEASURED = (
+    "(?:钱|元|时间|公里|千米|米|岁|年纪|平方公里|平方米|亩|层|页|字|天|年|小时|分钟|次|倍|吨|斤|公斤|度|人|个)"
+)
+_PIECE = "(?:[一每][个张碗斤盒本份次人位杯瓶台件套只条块间晚天年月小时]+)"
+_SUBJECTLESS = (
+    rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?:{_HAPPENED})了?|(?:列入|被|开始|入选|迁入).{{0,8}})?",
+    rf"(?:位于|属于|[发起来]?源于|源自|流经|毕业于|出生于|来自|(?:始|修)?建于|建校于|成立于|创[办立建]于|诞生于|产自|隶属于?|坐落于|地处|叫|占地?){_ASKS_WHAT}.{{0,6}}",
+    r"(?:是)?(?:在|位于|到|从)?(?:哪里?|哪儿|什么地方|何处|哪一?[个座条省市区县国层楼栋]\w{0,3}|几[楼层]\w{0,2})的?",
+    rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_MADE})?",
+    rf"(?:一共|总共|大概|大约|现在|需要?|要|得|有|卖|花|共|{_PIECE})*(?:多(?:少|长)(?:{_MEASURED})|多(?:大|长|高|重|远|久|深|宽|厚|快)){_PIECE}?(?:面积)?",
+    rf"(?:主要|最[大高长]|现任|首任|历任|第[一二三]任|具体|平均|最新|官方|英文|中文|年|日|月|申请|报名|使用|办理|参加|入学|录取|招生|考试|开放|营业|工作|退款|安装)*的?{ATTRIBUTE}"
+    r"(?:都|又|主要|大概|到底|分别)*(?:(?:是|有|在|为|叫|包括|多少|多[大长高远久深宽重]|哪|几|谁|什么|怎么样|如何$)[^的，,“”]{0,8})",
+    rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?(?:{_DO})的?",
+    r"(?:需要?|要|得|应该?)(?:带|准备|提交|交|满足|符合|注意|提供)?(?:什么|哪些|多少|多久|多长时间|几).{0,6}",
+    r"由(?:哪些|什么|几).{1,6}",
+    r"(?:主要|平时|一般|通常|都|还)+(?:是)?.{0,3}(?:什么|哪些|哪里).{0,4}",
+    rf"有(?:什么|哪些|何)(?:.{{0,3}}的)?(?:{ATTRIBUTE}|好[玩吃看用]的)",
+    r"是什么|是哪.{1,4}",
+)
+_SUBJECT_MAY_LACK = re.compile(
     r"^(?:一共|总共|现在|还)?(?:有|在|位于|属于|是|叫|占|建于|成立于|创办于)(?:多|几|哪|什么|何|谁)"
 )
+# 2022年呢 asks for another year, B21呢 for another model.
+_KINDS_OF_X = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\d{1,2}月\d{1,2}[日号]",
+        r"(?:\d{4}|\d{2}|[〇零一二三四五六七八九]{2,4})年(?:\d{1,2}月)?|[前去今明后]年",
+        r"(?:\d{1,2}|[一二三四五六七八九十]{1,2})月份?|[上这本下]个?月",
+        r"第?[一二三四1-4]季度|Q[1-4]|[上下]半年",
+        r"(?:周|星期|礼拜)[一二三四五六日天]|[上这本下]周|[昨今明]天",
+        r"[A-Za-z]+-?\d[A-Za-z0-9-]*",
+    )
+)
+_TIME_OF_X = 5  # the first of them are times
+# 谁发明了电灯 and 怎么申请年假 are about what stands behind the verb.
+_BEHIND_VERB = re.compile(
+    r"^(?:是)?(?:谁|哪位|怎么|怎样|如何|什么时候|何时|哪里|在?哪[里儿]?|几点)(?:才能|可以|能够?|会|要|应该)*(?P<rest>.+)$"
+)
+
 # What a question is about stands before its predicate, behind what leads into it.
 _REQUEST = re.compile(
-    r"^(?:请问|请|麻烦|我想知道|想知道|我想问|你知道|能不能|能否|可以|帮我|给我)*"
+    r"^(?:你好|您好|请问|请|麻烦|我想知道|想知道|我想问|你知道|能不能|能否|可以|帮我|给我|用[英中日]文|[，,！! ])*"
     r"(?:介绍|说说|讲讲|解释|谈谈|聊聊|说明|查|查查|描述|概括|告诉我)?(?:一下|下)?(?:关于|有关)?(?:什么是|何为|何谓|谁是)?"
 )
+# 会员, 会议室, 有限公司 and 工会 are no predicates.
 _PREDICATE = re.compile(
-    r"的|是|在|有|位于|属于|为什么|为何|怎|如何|什么|哪|谁|多[少大长高远久]|几|何|吗|呢|由|被|会|能|可|要|叫|又|"
-    r"全长|面积|人口|海拔|总部|地址|电话|价格|首都|省会|校训|作者|发源|流经|成立|创办|创立|建于|始建|出生|毕业|发明|创作|"
-    r"[，。？?！!：:、；;（(“\"]"
+    r"的|是|在(?![校职线读编])|(?<!所)有(?![限色机])|位于|属于|为什么|为何|怎|如何|什么|哪|谁|多[少大长高远久深重]|几(?!何|内亚)|何(?!其芳)|吗|呢|由(?!来)|被(?![告子])|"
+    r"(?<![协工社商学议展晚年总委员])会(?![员议计展场馆长费务])|(?<![功智性节核电动])能(?![力源量耗])|(?<![许认])可(?!乐)|需?要(?![求点素])|叫|又|产自|找|丢|最(?!高人民)|"
+    r"(?<![费作使应信])[吃喝用做住看玩穿借买卖送写讲说招养种](?=什么|哪|多少|几|啥)|门票|[票单]价|工资|学费|"
+    r"[简别又俗合统]称|让|全长|面积|人口|海拔|总部|地址|电话|价格|首都|省会|校训|作者|发源|流经|成立|创办|创立|建于|始建|出生|毕业|发明|创作|起源|好[吃玩看]|"
+    r"[，,。？?！!：:、；;（(“\"]"
 )
-_WHICH = re.compile(r"(?:是|叫|为)?(?:谁|哪一?[条座个所位里本部家种]\w{0,4}|哪里)[？?。]*$|^谁")
+_TITLE = re.compile(r"《([^》]{1,40})》")
+_WHICH = re.compile(r"(?<!在)(?:是|叫|为)(?:谁|哪一?[条座个所位里本部家种]\w{0,4}|哪里)[？?。]*$|^谁")
 MAX_SUBJECT_CHARS = 20
 # Of an earlier question; a client may send anything for it.
 MAX_ASKED_CHARS = 2000
+MAX_TURNS = 20
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _LATIN_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2,}(?![A-Za-z0-9])")
@@ -131,22 +206,46 @@ def is_latin(text: str) -> bool:
 
 def follow_up(message: str, history: Sequence[Message]) -> FollowUp | None:
     """The question that ``message`` asks in its conversation; None where it stands alone as it is."""
-    certain = refers_back(message)
-    if not certain and not _lacks_subject(message):
+    if is_aside(message):
         return None
-    asked = _last_complete(history)
-    if asked is None:
+    topic, bare = _topic(history), without_courtesy(message)
+    # 你好，请问校训是什么？谢谢 is a follow-up behind its politeness.
+    return _meant(message, topic) or (_meant(bare, topic) if bare != message else None)
+
+
+def _meant(message: str, topic: str | None) -> FollowUp | None:
+    """``message`` after a question ``topic`` that stands alone."""
+    certain = refers_back(message) or _lacks_subject(message)
+    if topic is None or not (certain or _may_lack_subject(message)):
         return None
-    subject = subject_of(asked)
+    subject = subject_of(topic)
     if _CHINESE.search(message):
-        return FollowUp(_completed(message, asked, subject), certain)
-    return FollowUp(_completed_english(message, asked, subject), certain)
+        return FollowUp(_completed(message, topic, subject), certain)
+    return FollowUp(_completed_english(message, topic, subject), certain)
+
+
+def _topic(history: Sequence[Message]) -> str | None:
+    """The last question as it was meant, if it says what it is about; small talk is none."""
+    topic: str | None = None
+    for turn in history[-MAX_TURNS:]:
+        asked = turn.content[:MAX_ASKED_CHARS].strip()
+        if turn.role != "user" or not asked or is_aside(asked):
+            continue
+        meant = _meant(asked, topic)
+        if meant is not None:
+            # Joined questions would grow with every turn.
+            if topic is None or not meant.question.startswith(_joined(topic, "")):
+                topic = meant.question
+        elif not refers_back(asked) and not _lacks_subject(asked) and not _may_lack_subject(asked):
+            topic = asked
+    return topic
 
 
 def refers_back(message: str) -> bool:
     """Whether the message has a pronoun for its subject, or is but a fragment."""
     if _CHINESE.search(message):
-        return any(pattern.search(message) for pattern in (_LEADING, _INSIDE, _BARE, _ELLIPTIC))
+        patterns = (_LEADING, _BARE, _ELLIPTIC, _MENDED)
+        return _inside(message) is not None or any(pattern.search(message) for pattern in patterns)
     return bool(_BARE_EN.match(message)) or _elliptic(message) is not None or _pronoun(message) is not None
 
 
@@ -157,41 +256,112 @@ def subject_of(question: str) -> str | None:
     text = _REQUEST.sub("", question.strip(), count=1)
     if _WHICH.search(text):
         return None
-    end = _PREDICATE.search(text)
-    subject = (text[: end.start()] if end else text).strip(" \t\u3000《》")
+    subject = _before_predicate(text)
     return subject if 2 <= len(subject) <= MAX_SUBJECT_CHARS else None
 
 
+def _inside(message: str) -> re.Match[str] | None:
+    found = _INSIDE.match(message)
+    return found if found and _BEFORE.fullmatch(found["before"]) else None
+
+
+def begins_predicate(text: str) -> bool:
+    """Whether ``text`` goes on behind a subject, rather than being more of its name."""
+    return _PREDICATE.match(text) is not None
+
+
 def _lacks_subject(message: str) -> bool:
-    return bool(_SUBJECTLESS.match(message) or _SUBJECTLESS_EN.match(message))
+    asked = _opened(message)
+    return any(_compiled(pattern).fullmatch(asked) for pattern in _SUBJECTLESS)
 
 
-def _last_complete(history: Sequence[Message]) -> str | None:
-    """The last question that is no follow-up itself."""
-    for turn in reversed(history):
-        asked = turn.content[:MAX_ASKED_CHARS]
-        if turn.role == "user" and not refers_back(asked) and not _lacks_subject(asked):
-            return asked
-    return None
+def _may_lack_subject(message: str) -> bool:
+    return bool(_SUBJECT_MAY_LACK.match(_opened(message)) or _SUBJECTLESS_EN.match(message))
+
+
+def _opened(message: str) -> str:
+    """Without what leads into it, and without marks at its end."""
+    return re.sub(_OPENING, "", message.strip()).strip(" ？?。.！!啊呀")
+
+
+def _joined(asked: str, message: str) -> str:
+    latin = not _CHINESE.search(message) and bool(message)
+    return f"{asked.rstrip('？?。.！! ')}{'? ' if latin else '？'}{message}"
 
 
 def _completed(message: str, asked: str, subject: str | None) -> str:
     """``subject`` in place of the pronoun, or the question before in front of the message."""
-    if subject is None or _BARE.match(message):
-        return f"{asked.rstrip('？?。！! ')}？{message}"
-    if elliptic := _ELLIPTIC.match(message):
-        what = _PRONOUN_START.sub("", elliptic["what"])
-        if what != elliptic["what"] or _ATTRIBUTE.search(what):
-            return f"{subject}的{what}"
-        return asked.replace(subject, what, 1)  # 深圳呢 asks the same of 深圳
+    if _BARE.match(message):
+        return _joined(asked, message)
+    if elliptic := _MENDED.match(message) or _ELLIPTIC.match(message):
+        typed = elliptic["what"].removesuffix("的")
+        what = _PRONOUN_START.sub("", typed)
+        of_it = what != typed or (_ATTRIBUTE.search(what) and not _alike(what, subject))
+        if of_it and (subject or not _object_of(asked)):
+            return f"{subject}的{what}" if subject else _joined(asked, message)
+        return _instead(asked, what, subject) or _joined(asked, message)
+    pronoun = _LEADING.match(message) or _inside(message)
+    # 中国最长的河流是哪条: 有多长 asks it of that river, not of 中国. 红楼梦的作者是谁: 它 is no person.
+    before_it = "谁" in asked and not _A_PERSON.search(pronoun.group()) if pronoun else "最" not in asked
+    if subject is None and before_it:
+        subject = _object_of(asked) or _head_of(asked) or None
+    if subject is None:
+        return _joined(asked, message)
+    subject = f"《{subject}》" if f"《{subject}》" in asked else subject
     if leading := _LEADING.match(message):
         return subject + ("的" if leading.group().endswith("其") else "") + message[leading.end() :]
-    if inside := _INSIDE.match(message):
+    if inside := _inside(message):
         return inside["before"] + subject + message[inside.end() :]
-    return subject + message
+    return subject + re.sub(_OPENING, "", message)
+
+
+def _alike(what: str, subject: str | None) -> bool:
+    """数学专业 is another 计算机专业, no attribute of it."""
+    return subject is not None and len(what) > 2 and what[-2:] == subject[-2:]
+
+
+def _instead(asked: str, what: str, subject: str | None) -> str | None:
+    """The same question with ``what`` for what it is about."""
+    for number, kind in enumerate(_KINDS_OF_X):
+        if not kind.fullmatch(what):
+            continue
+        if found := kind.search(asked):
+            return asked[: found.start()] + what + asked[found.end() :]
+        if subject and number < _TIME_OF_X:
+            return asked.replace(subject, subject + what, 1)  # 广州的人口是多少, 2010年呢
+    subject = subject or _object_of(asked) or _head_of(asked) or None
+    if subject is None:
+        return None
+    if f"《{subject}》" in asked:
+        what = what.strip("《》")
+    return asked.replace(subject, what, 1)
+
+
+def _object_of(asked: str) -> str | None:
+    """What stands behind the verb: 怎么申请年假 -> 年假."""
+    found = _BEHIND_VERB.match(_opened(asked))
+    if found is None:
+        return None
+    rest = found["rest"]
+    words = cut(fold(rest))
+    return (rest[len(words[0]) :] if len(words) > 1 else rest).lstrip("了的过") or None
+
+
+def _head_of(asked: str) -> str | None:
+    """What stands before the predicate, whatever the question asks for."""
+    text = _REQUEST.sub("", asked.strip(), count=1)
+    return _before_predicate(text) if _PREDICATE.search(text) else None
+
+
+def _before_predicate(text: str) -> str:
+    if title := _TITLE.match(text):
+        return title[1]
+    end = _PREDICATE.search(text)
+    return (text[: end.start()] if end else text).strip(" \t\u3000《》")
 
 
 _PRONOUN_START = re.compile(rf"^{_PRONOUN}的?")
+_A_PERSON = re.compile("[他她位人]|作家|其")
 
 
 def _subject_english(question: str) -> str | None:
@@ -233,7 +403,7 @@ def _completed_english(message: str, asked: str, subject: str | None) -> str:
     if pronoun and _PERSON.match(pronoun.group()) and _WHO.match(asked):
         subject = None  # who founded it, when was he born: he is not what was founded
     if subject is None or _BARE_EN.match(message):
-        return f"{asked.rstrip('？?。.！! ')}? {message}"
+        return _joined(asked, message)
     if pronoun:
         instead = f"{subject}'s" if pronoun["owner"] else f"in {subject}" if pronoun["place"] else subject
         whole = message[: pronoun.start()] + instead + message[pronoun.end() :]

@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from src.chat.claims import Claim, plain
+from src.chat.question import begins_predicate
+from src.chat.requests import name_of
 from src.chat.types import Quote
 from src.knowledge.split import sentence_spans
+from src.retrieval.terms import fold
 from src.retrieval.types import Hit
 
 # How well each (subject, sentence) suits a question, float (texts,).
@@ -16,6 +19,9 @@ Suits = Callable[[str, Sequence[tuple[str, str]]], np.ndarray]
 # Of the passage's probability to answer, beside how well the sentence itself suits; from 0 to 1.2 makes no
 # difference to CMRC's and DRCD's questions (benchmarks/quotes.py), but of two like sentences one must come first.
 PASSAGE_WEIGHT = 0.4
+
+# Asked about a name alone, what says something of it comes before what has it among others; more than all else together.
+NAMED = 3.0
 
 # Longest subject: what a passage without a title begins with.
 SUBJECT_CHARS = 8
@@ -31,7 +37,20 @@ def best_sentence(question: str, hits: Sequence[Hit], suits: Suits) -> Quote | N
         return None
     scores = suits(question, [(subject(hit), quote.text) for hit, quote in candidates])
     scores = scores + PASSAGE_WEIGHT * np.array([hit.score for hit, _ in candidates])
+    if name := name_of(question):
+        scores = scores + NAMED * np.array([tells_of(name, quote.text) for _, quote in candidates])
     return candidates[int(np.argmax(scores))][1]
+
+
+def tells_of(name: str, text: str) -> bool:
+    """Whether ``text`` begins with the folded ``name`` and goes on about it: 长江大桥 is not 长江, nor QLoRA LoRA."""
+    found = re.match(rf"[\s《“\"「#*]*{re.escape(name)}[》”\"」]?\s*(?:[(（][^)）]{{0,60}}[)）])?\s*", fold(text))
+    if found is None:
+        return False
+    rest = fold(text)[found.end() :]
+    if name[-1].isascii():
+        return not re.match(r"[a-z0-9.+-]*[a-z0-9+]", rest) or found.group()[-1].isspace()
+    return begins_predicate(rest)
 
 
 def subject(hit: Hit) -> str:

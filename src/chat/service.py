@@ -1,6 +1,5 @@
 """RAG chat: standalone question -> retrieve -> read -> prompt -> stream -> support of each sentence, as events."""
 
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -8,7 +7,8 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from src.caller import ANYONE, Caller
-from src.chat.sides import sides
+from src.chat.asides import Asides
+from src.chat.clock import Clock
 from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Queued, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
@@ -16,6 +16,7 @@ from src.chat.question import follow_up, is_latin
 from src.chat.quote import best_sentence
 from src.chat.reader import Reader, quoted, says
 from src.chat.requests import compared, has_span, is_read
+from src.chat.sides import sides
 from src.chat.support import support_of
 from src.chat.types import Quote, Span
 from src.errors import InputError
@@ -86,6 +87,7 @@ class ChatService:
         self._min_answerable = min_answerable
         self._prompt = prompt
         self._options = GenerationOptions(max_new_tokens=max_new_tokens)
+        self._asides = Asides(model, retriever, self._options, prompt, self._similarity)
 
     def ask(
         self,
@@ -105,10 +107,13 @@ class ChatService:
         """
         asked = check_message(message)
         top_k = check_top_k(options.top_k, MAX_TOP_K)
-        clock = _Clock()
+        clock = Clock()
         if not options.use_knowledge:
             messages = build_messages(self._model, asked, (), history, self._options.max_new_tokens, self._prompt)
             yield from self._written(messages, _Found(asked), caller, clock)
+            return
+        if aside := self._asides.recognise(asked, history, extra):
+            yield from self._asides.answer(aside, history, caller)
             return
         threshold = self._topic_threshold(options)
         question, hits = self._retrieve(asked, history if options.follow_up else (), top_k, threshold, extra)
@@ -146,7 +151,7 @@ class ChatService:
         yield from self._written(messages, found, caller, clock)
 
     def _written(
-        self, messages: Sequence[Message], found: "_Found", caller: Caller, clock: "_Clock"
+        self, messages: Sequence[Message], found: "_Found", caller: Caller, clock: Clock
     ) -> Generator[Event, None, None]:
         """The model's answer, put right where it does not say what was read, and its support."""
         text = ""
@@ -166,7 +171,7 @@ class ChatService:
             yield Replaced(text)
         yield from self._supported(text, found, clock)
 
-    def _supported(self, text: str, found: "_Found", clock: "_Clock") -> Generator[Event, None, None]:
+    def _supported(self, text: str, found: "_Found", clock: Clock) -> Generator[Event, None, None]:
         clock.lap("total")
         if found.hits:
             variants = self._retriever.lexicon.variants
@@ -181,7 +186,7 @@ class ChatService:
         top_k: int,
         threshold: float,
         caller: Caller,
-        clock: "_Clock",
+        clock: Clock,
         extra: Collection | None,
     ) -> Generator[Event, None, None]:
         """Each thing has its own search. Where a few words answer for each, the answer is what the passages say, side by
@@ -271,22 +276,6 @@ class ChatService:
         """Cosine similarity of ``claim`` with each text, float32 (texts,)."""
         vectors = self._retriever.embedder.encode([claim, *texts])
         return np.asarray(vectors[1:] @ vectors[0])
-
-
-class _Clock:
-    """Milliseconds from the beginning of one request to each named moment."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.timings_ms: dict[str, float] = {}
-
-    def lap(self, name: str) -> float:
-        self.timings_ms[name] = (time.perf_counter() - self._started) * 1000
-        return self.timings_ms[name]
-
-    def first(self, name: str) -> None:
-        if name not in self.timings_ms:
-            self.lap(name)
 
 
 @dataclass(frozen=True)

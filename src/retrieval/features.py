@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from src.retrieval.dates import dated
 from src.retrieval.terms import fold, is_content
 
 # A passage usually names its subject within its first characters.
@@ -27,6 +28,7 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
     - head: what the title, or else the first ten characters, have.
     - content: as chunk, of words and pairs without function words (of all terms where there are none).
     """
+    passages = [(dated(title), dated(text)) for title, text in passages]
     texts = [f"{title}\n{text}" if title else text for title, text in passages]
     codes, starts = _codes(texts)
     # A question of nothing but emoji has no term; one that nothing has stands in.

@@ -14,7 +14,7 @@ from src.errors import KnowledgeError
 MANIFEST = "manifest.json"
 KIND = "yuanzhi-index"
 # Part of every cache key: raise it when the files, the terms or the dense windows change.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 # Some 20 ms of checksums; larger files are checked in full by ``verify``.
 ALWAYS_VERIFIED_BYTES = 32_000_000
 

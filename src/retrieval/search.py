@@ -9,6 +9,7 @@ import numpy as np
 from src.embedding.base import Embedder
 from src.errors import InputError
 from src.knowledge.clean import clean
+from src.retrieval.courtesy import without_courtesy
 from src.retrieval.explain import Explanation, explanation
 from src.retrieval.features import NAMES as WORD_FEATURES
 from src.retrieval.features import word_features
@@ -98,7 +99,8 @@ class Retriever:
             shares + MEANING * (self.embedder.encode([text for _, text in texts]) @ asked.vector), dtype=np.float64
         )
 
-    def _query(self, text: str, mode: Mode, pool: int, collections: Sequence[Collection]) -> Query:
+    def _query(self, asked: str, mode: Mode, pool: int, collections: Sequence[Collection]) -> Query:
+        text = without_courtesy(asked)
         # Counted over all, so that a term's weight does not depend on which collection a passage is in.
         worded = [(term_weights(other, collections), factor) for other, factor in self.lexicon.wordings(text)]
         wordings = tuple(Wording(weights, factor) for (weights, _), factor in worded)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from src.retrieval.dates import DAY, dated, rewritten
 from src.retrieval.script import simplified
 
 # Scripts written without spaces: each character is a term, and each pair of neighbours.
@@ -15,7 +16,7 @@ _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 # 何其芳 are names.
 _UNITS = "年月日天个位岁次种条座所名部间项届人国省市点米元张"
 _QUESTION = re.compile(
-    "请问一下|请问|请介绍一下|介绍一下|请告诉我|告诉我|是什么时候|什么时候|是什么|什么是|什么|甚么|"
+    "(?:都|有)?发生(?:了|过|的)?(?:什么|哪些|甚么|啥)(?:大|重要)?(?:事情|事件|事)?|请问一下|请问|请介绍一下|介绍一下|请告诉我|告诉我|是什么时候|什么时候|是什么|什么是|什么|甚么|"
     f"是谁|谁是|谁|(?:是|在)?哪(?:里|儿|一?[{_UNITS}]|些|一|家)?|"
     "为什么|为何|如何|怎么样|怎样|怎么|"
     f"何时|何地|何人|何种|何处|多少|几[{_UNITS}]|多长|多大|多高|多久|多远|吗|呢"
@@ -40,12 +41,12 @@ _PARTICLES = frozenset("的了是在之于与及也被把")
 
 def text_terms(text: str) -> list[str]:
     """Every term of a passage, repeated as often as it occurs, in reading order."""
-    return [term for term, _, _ in _terms(fold(text))]
+    return [term for term, _, _ in _terms(dated(fold(text)))]
 
 
 def query_terms(query: str) -> list[str]:
     """The distinct terms of a question without its question phrases, or with them if nothing else is there."""
-    stripped = without_question(query)
+    stripped = dated(without_question(query))
     terms = list(dict.fromkeys(term for term, _, _ in _terms(stripped)))
     # Two such words make an English sentence; one alone may be a name (IT, The Who) in a Chinese one.
     if sum(term in _ENGLISH for term in terms) > 1:
@@ -70,17 +71,18 @@ def matched_terms(query: str, text: str) -> list[str]:
     where no pair covers it and it is not a function word.
     """
     wanted = set(query_terms(query))
-    folded, origins = _fold_with_origins(text)
+    folded, begins, ends = _dated_with_origins(text)
     covered: list[tuple[int, int]] = []
     singles: list[tuple[int, int]] = []
     for term, start, end in _terms(folded):
         if term not in wanted or all(c in FUNCTION for c in term):
             continue
-        span = (origins[start], origins[end - 1] + 1)
+        span = (begins[start], ends[end - 1])
         (singles if len(term) == 1 and _IS_UNSPACED.match(term) else covered).append(span)
     paired = {text[start:end] for start, end in covered}
     singles = [s for s in singles if not any(text[s[0]] in pair for pair in paired)]
-    return list(dict.fromkeys(text[start:end] for start, end in _joined(covered + singles)))
+    found = (text[start:end] for start, end in _joined(covered + singles))
+    return list(dict.fromkeys(piece for piece in found if any(map(str.isalnum, piece))))
 
 
 def fold(text: str) -> str:
@@ -88,19 +90,32 @@ def fold(text: str) -> str:
     return simplified(unicodedata.normalize("NFKC", text).lower())
 
 
-def _fold_with_origins(text: str) -> tuple[str, list[int]]:
-    """The folded text, character by character, and for each of its characters the index in ``text``."""
+def _dated_with_origins(text: str) -> tuple[str, list[int], list[int]]:
+    """The folded text with its dates in one writing, and where in ``text`` each of its characters begins and ends."""
     folded: list[str] = []
     origins: list[int] = []
     for i, character in enumerate(text):
         part = fold(character)
         folded.append(part)
         origins += [i] * len(part)
-    return "".join(folded), origins
+    whole = "".join(folded)
+    pieces: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    position = 0
+    for start, end, instead in rewritten(whole):
+        pieces += [whole[position:start], instead]
+        begins += origins[position:start] + [origins[start]] * len(instead)
+        ends += [origin + 1 for origin in origins[position:start]] + [origins[end - 1] + 1] * len(instead)
+        position = end
+    rest = origins[position:]
+    return "".join([*pieces, whole[position:]]), begins + rest, ends + [origin + 1 for origin in rest]
 
 
 def _terms(folded: str) -> Iterator[tuple[str, int, int]]:
-    """(term, start, end) over folded text."""
+    """(term, start, end) over folded text with its dates in one writing; a day is a term too: 6月9日 is not 9月6日."""
+    for day in DAY.finditer(folded):
+        yield day.group(), day.start(), day.end()
     for match in _TOKEN.finditer(folded):
         run, start = match.group(), match.start()
         if not _IS_UNSPACED.match(run):

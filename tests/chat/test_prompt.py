@@ -56,3 +56,15 @@ def test_any_other_question(question: str) -> None:
 def test_a_prompt_without_an_english_form_asks_as_ever() -> None:
     plain = Prompt("系统", "{background}|{question}")
     assert asked("What is the motto?", plain).startswith("系统\n[1] 广州大学创办于1927年。|What is the motto?")
+
+
+def test_a_bare_name_is_asked_to_be_told_about_and_what_tells_of_it_comes_first() -> None:
+    texts = ["QERA配合ERA使用。", "ERA是一种评价方法。"]
+    hits = [
+        Hit(Chunk(f"c{n}", f"d{n}", "s", "", text, 0, len(text)), 0.9, n, Stages())
+        for n, text in enumerate(texts, 1)
+    ]
+    for question, put in (("ERA", "介绍一下ERA"), ("用英文介绍一下ERA", "用英文介绍一下ERA")):
+        prompt = build_messages(FakeModel(), question, hits, (), 100, COURSE)[-1].content
+        assert f"问题：{put}\n" in prompt
+        assert prompt.index(texts[1]) < prompt.index(texts[0])

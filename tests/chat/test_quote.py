@@ -78,3 +78,18 @@ def test_another_wording_finds_its_sentence() -> None:
     scores = retriever.suits("羊城的面积", [("", "广州的面积是七千平方公里。"), ("", "长江的长度是六千公里。")])
     assert scores.shape == (2,)
     assert np.diff(scores)[0] < -0.5
+
+
+@pytest.mark.parametrize("question", ["ERA", "介绍一下ERA", "ERA是什么？"])
+def test_a_name_is_quoted_where_something_is_said_of_it(question: str) -> None:
+    quote = quoted(
+        question, "QERA是一种量化方法，配合ERA使用。", "ERA是一种评价方法。它用于ERA的比较。", scores=(0.99, 0.9)
+    )
+    assert quote is not None
+    assert quote.text == "ERA是一种评价方法。"
+
+
+def test_a_longer_name_is_another_thing() -> None:
+    quote = quoted("湘江", "湘江大桥是一座桥。", "湘江是湖南的河。")
+    assert quote is not None
+    assert quote.text == "湘江是湖南的河。"

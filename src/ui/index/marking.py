@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from src.retrieval.dates import dated
 from src.retrieval.explain import Explanation
 from src.retrieval.inspect import Neighbours
 from src.retrieval.passages import Passage
@@ -50,10 +51,10 @@ def asked_words(explanation: Explanation) -> list[tuple[str, int]]:
 
     Neighbouring words are one where some candidate has them together.
     """
-    texts = [fold(f"{c.chunk.title}\n{c.chunk.text}") for c in explanation.candidates]
+    texts = [dated(fold(f"{c.chunk.title}\n{c.chunk.text}")) for c in explanation.candidates]
     known = set(query_terms(explanation.query.text))
     counted: dict[str, int] = {}
-    for run in re.split(r"\W+", without_question(explanation.query.text)):
+    for run in re.split(r"\W+", dated(without_question(explanation.query.text))):
         content = [word for word in cut(run) if (word in known if word.isascii() else word not in FUNCTION)]
         for word in _joined(content, run, texts):
             counted[word] = sum(word in text for text in texts)
