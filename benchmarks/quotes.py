@@ -17,7 +17,7 @@ from tqdm import tqdm
 from src.chat.quote import PASSAGE_WEIGHT, sentences, subject
 from src.chat.service import worth_reading
 from src.embedding.use import UniversalSentenceEncoder
-from src.evaluation.answers import normalised
+from src.evaluation.measures import normalised
 from src.evaluation.questions import read_questions, spread
 from src.retrieval import search
 from src.retrieval.indexing import base_of

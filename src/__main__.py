@@ -11,7 +11,7 @@ from typing import Any
 
 from src.errors import InputError, SettingsError, YuanZhiError
 from src.settings import Settings, add_settings_arguments, load_settings
-from src.training.recipe import add_recipe_arguments, recipe_of
+from src.training.recipe import ReaderRecipe, add_recipe_arguments, recipe_of
 
 EXIT_OK, EXIT_MISTAKE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -90,9 +90,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     train.add_argument(
         "--data",
         type=Path,
+        nargs="+",
         required=True,
         metavar="FILE",
-        help='JSON 数组或 .jsonl：课程的 {"input", "output"}，或 {"text", "entities": [["姓名", 起, 止], …]}',
+        help='resume：一个 JSON 数组或 .jsonl，课程的 {"input", "output"}，或 {"text", "entities": [["姓名", 起, 止], …]}；'
+        'reader：一个或几个文件，SQuAD 格式的 JSON，或 .jsonl，每行 {"context", "question", "answers": [{"text", "start"}]}',
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="适配器目录")
     train.add_argument("--dev", type=Path, metavar="FILE", help="验证数据；不填从 --data 里留出 5%%")
@@ -116,11 +118,25 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "answers", _evaluate_answers, "回答：对不对、有没有依据、该不该拒答；旁边是课程的做法", within=measures
     )
     answers.add_argument(
-        "--questions", type=int, default=200, metavar="N", help="均匀抽取 N 个问题（默认 200；0 为全部）"
+        "--questions",
+        "--limit",
+        type=int,
+        metavar="N",
+        help="均匀抽取 N 个问题（默认 200，RGB 格式默认全部；0 为全部）",
     )
+    answers.add_argument(
+        "--noise",
+        metavar="0,0.4,0.8",
+        help="RGB 格式：每题 5 段里无关段落的比例（默认 0,0.2,0.4,0.6,0.8）；只有无关段落的一轮总要做",
+    )
+    answers.add_argument("--split", metavar="test", help="RGB 格式：只用 split 是它的问题")
     layouts = (
         (retrieval, 'SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question"} 的 .jsonl'),
-        (answers, 'SQuAD 格式的 JSON，或 {"doc_id", "text" 或 "question" 加 "answers"} 的 .jsonl'),
+        (
+            answers,
+            'SQuAD 格式的 JSON，{"doc_id", "text" 或 "question" 加 "answers"} 的 .jsonl，'
+            '或 RGB 格式：每行 {"query", "answer", "positive", "negative"}',
+        ),
         (extraction, '标注好的简历，JSON 数组或 .jsonl：{"text", "entities": [["姓名", 起, 止], …]}'),
     )
     for measure, layout in layouts:
@@ -145,6 +161,7 @@ def _serve(_: argparse.Namespace, settings: Settings) -> None:
 
 def _ask(given: argparse.Namespace, settings: Settings) -> None:
     from src.chat.answer import Answer  # noqa: PLC0415
+    from src.chat.events import Replaced  # noqa: PLC0415
     from src.chat.service import MAX_TOP_K, ChatOptions, check_message  # noqa: PLC0415
     from src.retrieval.search import check_top_k  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
@@ -156,6 +173,9 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
     printed = 0
     for event in Runtime(settings).chat.ask(question, options=options):
         answer.add(event)
+        if isinstance(event, Replaced) and not given.json:
+            print("\n按资料更正：", end="")
+            printed = 0
         if not given.json and not answer.done:
             print(answer.text[printed:], end="", flush=True)
             printed = len(answer.text)
@@ -164,7 +184,8 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
         return
     print(answer.written[printed:])
     for hit in answer.hits:
-        print(f"[{hit.rank}] {hit.score:.2f} {hit.chunk.source} {hit.chunk.text[:60]}")
+        read = "" if hit.stages.read is None else f" 有答案 {hit.stages.read:.2f}"
+        print(f"[{hit.rank}] {hit.score:.2f}{read} {hit.chunk.source} {hit.chunk.text[:60]}")
 
 
 def _search(given: argparse.Namespace, settings: Settings) -> None:
@@ -225,14 +246,32 @@ def _index(given: argparse.Namespace, settings: Settings) -> None:
 
 def _train(given: argparse.Namespace, settings: Settings) -> None:
     recipe = recipe_of(given)
+    if isinstance(recipe, ReaderRecipe):
+        _train_reader(recipe, given, settings)
+        return
+    if len(given.data) > 1:
+        raise SettingsError(f"--task resume 只用一个数据文件，收到 {len(given.data)} 个")
     from src.runtime import Runtime  # noqa: PLC0415
     from src.training.run import train  # noqa: PLC0415
 
-    about = train(Runtime(settings).trainable_model(), recipe, given.data, given.output, dev_path=given.dev)
+    about = train(Runtime(settings).trainable_model(), recipe, given.data[0], given.output, dev_path=given.dev)
     if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here
         print(
             f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}"
         )
+
+
+def _train_reader(recipe: ReaderRecipe, given: argparse.Namespace, settings: Settings) -> None:
+    from src.runtime import Runtime  # noqa: PLC0415
+    from src.training.reader_run import train_reader  # noqa: PLC0415
+
+    model = Runtime(settings).trainable_model()
+    scores = train_reader(model, recipe, given.data, given.output, dev_path=given.dev)["scores"]
+    print(
+        f"已存到 {given.output}；验证 EM {100 * scores['exact_match']:.1f}，字 F1 {100 * scores['f1']:.1f}，"
+        f"误拒 {100 * scores['refused_wrongly']:.1f} % 时拒答 {100 * scores['refused_rightly']:.1f} %。"
+        f"用法：--reader {given.output}"
+    )
 
 
 def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:
@@ -257,33 +296,44 @@ def _evaluate_retrieval(given: argparse.Namespace, settings: Settings) -> None:
 
 
 def _evaluate_answers(given: argparse.Namespace, settings: Settings) -> None:
-    from src.evaluation.answers import evaluate, table, to_json  # noqa: PLC0415
+    from src.evaluation import answers, rgb  # noqa: PLC0415
     from src.evaluation.questions import read_questions, spread  # noqa: PLC0415
-    from src.runtime import MIN_SCORE, Runtime  # noqa: PLC0415
+    from src.runtime import Runtime  # noqa: PLC0415
 
-    if given.questions < 0:
+    if given.questions is not None and given.questions < 0:
         raise SettingsError(f"--questions 不能小于 0，收到的是 {given.questions}")
     _check_writable(given.output)
-    documents, questions = read_questions(given.data)
-    if given.questions:
-        questions = spread(questions, given.questions)
     runtime = Runtime(settings)
-    print(f"{given.data.name}：{len(questions)} 个问题，{len(documents)} 篇文档，模型 {runtime.model.name}")
-    evaluation = evaluate(
-        documents,
-        questions,
-        runtime.model,
-        runtime.embedder,
-        runtime.reranker,
-        min_score=MIN_SCORE,
-        max_new_tokens=settings.max_new_tokens,
-        prompt=runtime.prompt,
-        show_progress=True,
-    )
-    print(table(evaluation))
+    about: dict[str, Any] = {"data": given.data.name}
+    if rgb.is_rgb(given.data):
+        noises = rgb.NOISES if given.noise is None else rgb.parse_noises(given.noise)
+        cases = rgb.read_cases(given.data, given.split or "")
+        cases = spread(cases, given.questions or len(cases))
+        about |= {"split": given.split, "model": runtime.model.name}
+        print(f"{given.data.name}：{len(cases)} 个问题，每题 {rgb.PASSAGES} 段，模型 {runtime.model.name}")
+        found = rgb.evaluate(
+            cases, noises, runtime.embedder, runtime.chat_over, source=given.data.name, show_progress=True
+        )
+    else:
+        if given.noise is not None or given.split is not None:
+            raise SettingsError(f"--noise 和 --split 只用于 RGB 格式，{given.data.name} 不是")
+        documents, questions = read_questions(given.data)
+        wanted = 200 if given.questions is None else given.questions
+        questions = spread(questions, wanted or len(questions))
+        about |= {"documents": len(documents), "model": runtime.model.name}
+        print(f"{given.data.name}：{len(questions)} 个问题，{len(documents)} 篇文档，模型 {runtime.model.name}")
+        found = answers.evaluate(
+            documents,
+            questions,
+            runtime.model,
+            runtime.embedder,
+            runtime.chat_over,
+            max_new_tokens=settings.max_new_tokens,
+            show_progress=True,
+        )
+    print(answers.table(found))
     if given.output is not None:
-        about = {"data": given.data.name, "documents": len(documents), "model": runtime.model.name}
-        _write_json(given.output, to_json(evaluation, **about))
+        _write_json(given.output, answers.to_json(found, **about))
 
 
 def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tqdm import tqdm
 
 from src.chat.prompt import COURSE, POINTED, Prompt
-from src.chat.service import ChatService
+from src.chat.reader import Reader
+from src.chat.service import MIN_ANSWERABLE, ChatService
 from src.embedding.base import Embedder
-from src.errors import ModelError, SettingsError
+from src.errors import ModelError, SettingsError, WeightsError
 from src.extraction.service import ExtractionService
 from src.knowledge.worker import ParserPool
 from src.language.adapters import AdapterManifest
@@ -25,6 +26,7 @@ from src.retrieval.opening import open_base
 from src.retrieval.own import OwnDocuments
 from src.retrieval.rerank import LinearReranker, Reranker
 from src.retrieval.search import Retriever
+from src.retrieval.types import Collection
 from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESUME_ADAPTER = "resume"
+RESUME_ADAPTER, READER_ADAPTER = "resume", "reader"
 SHIPPED_ADAPTER = ROOT / "examples" / "adapters" / "resume-qwen2.5-coder-0.5b"
+SHIPPED_READER = ROOT / "examples" / "adapters" / "reader-qwen2.5-coder-0.5b"
 # A passage that answers with less than this probability is taken for none; see NOTES.md for how it was chosen.
 MIN_SCORE = 0.15
 
@@ -57,6 +60,8 @@ class Runtime:
         if os.environ.get("SPACES_ZERO_GPU"):
             self.model.warm_up()  # its worker processes would each prepare it again
         _ = self.chat, self.extraction
+        if self.reader is None:
+            log.warning("没有阅读模型：资料是否回答了问题，只按检索的相关度判断")
         log.info("准备好了，用时 %.1f 秒", time.perf_counter() - started)
 
     @cached_property
@@ -80,6 +85,8 @@ class Runtime:
             path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
         )
         self._add_adapter(model)
+        if self._is_small:
+            self._add_reader(model)
         model.pack()
         if os.environ.get("SPACES_ZERO_GPU"):
             model.run_on(_gpu_decorator())
@@ -96,6 +103,57 @@ class Runtime:
         except ModelError as error:
             # Another --llm, or another build of the same model: everything else works all the same.
             log.warning("自带的简历适配器没有载入：%s", error)
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether the chat model is the small one that the reader was trained on."""
+        return self.profile == "embedded" and not self.settings.llm and not self.settings.llm_url
+
+    def _add_reader(self, model: "LocalModel") -> None:
+        given = self.settings.reader
+        if given == "off":
+            return
+        try:
+            if given is not None:
+                model.add_adapter(READER_ADAPTER, Path(given).expanduser())
+            elif SHIPPED_READER.is_dir():
+                model.add_adapter(READER_ADAPTER, SHIPPED_READER)
+        except ModelError as error:
+            if given is not None:
+                raise
+            log.warning("自带的阅读适配器没有载入：%s", error)
+
+    @cached_property
+    def small_model(self) -> "LocalModel | None":
+        """The small model with its reader: the chat model itself, or one beside it; None where it cannot be had."""
+        if self._is_small:
+            return cast("LocalModel", self.model)
+        if self.settings.reader == "off":
+            return None
+        from src.language.gguf import dense_checkpoint  # noqa: PLC0415 (only beside another chat model)
+        from src.language.local import load_local  # noqa: PLC0415
+
+        settings = self.settings
+        try:
+            path = dense_checkpoint(self.weights.find(EMBEDDED_LLM, EMBEDDED_LLM_WHEELS), settings.cache_dir)
+            model = load_local(path, dtype="auto", threads=settings.threads, context_tokens=settings.context_tokens)
+            self._add_reader(model)
+        except (ModelError, WeightsError) as error:
+            if settings.reader is not None:
+                raise
+            log.warning("阅读用的小模型没有载入：%s", error)
+            return None
+        if os.environ.get("SPACES_ZERO_GPU"):
+            model.run_on(_gpu_decorator())
+        return model
+
+    @cached_property
+    def reader(self) -> Reader | None:
+        """Decides whether passages answer; None without its adapter."""
+        model = self.small_model
+        if model is None or READER_ADAPTER not in model.adapters:
+            return None
+        return Reader(model, READER_ADAPTER, at_once=16 if has_gpu() else 1)
 
     def trainable_model(self) -> "LocalModel":
         """The language model as it was trained, dense and without adapters; a new one at every call.
@@ -222,14 +280,27 @@ class Runtime:
         other = self.settings.llm or self.settings.llm_url or self.profile != "embedded"
         return COURSE if other else POINTED
 
+    @property
+    def threshold(self) -> float:
+        """The probability below which the chat does not answer: the reader's, or without one the search's."""
+        return MIN_SCORE if self.reader is None else MIN_ANSWERABLE
+
     @cached_property
     def chat(self) -> ChatService:
+        return self._chat(self.retriever)
+
+    def chat_over(self, collection: Collection) -> ChatService:
+        """The same chat with other knowledge."""
+        return self._chat(Retriever(collection, self.embedder, reranker=self.reranker))
+
+    def _chat(self, retriever: Retriever) -> ChatService:
         return ChatService(
             self.model,
-            self.retriever,
+            retriever,
             min_score=MIN_SCORE,
             max_new_tokens=self.settings.max_new_tokens,
             prompt=self.prompt,
+            reader=self.reader,
         )
 
     @cached_property

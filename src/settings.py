@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         description="重排模型（交叉编码器，如 BAAI/bge-reranker-base）：本地目录或模型站上的名字；不填用内置的线性重排",
     )
     adapter: str | None = Field(None, description="抽取用的 LoRA 适配器目录；不填时内置模型用自带的那个")
+    reader: str | None = Field(
+        None, description="阅读用的适配器目录（判断资料是否回答了问题）；不填用自带的，off 不用"
+    )
     knowledge: Annotated[list[Path], NoDecode, BeforeValidator(_split_paths)] = Field(
         default_factory=lambda: [ROOT / "examples" / "knowledge.txt"],
         description=f"知识文件或文件夹，可重复；环境变量里用 {os.pathsep} 分隔",

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.chat.events import Delta, Event, Finished, Quoted, Retrieved, Rewritten, Supported
-from src.chat.types import Conflict, Quote, Support
+from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
+from src.chat.types import Conflict, Quote, Span, Support
 from src.retrieval.terms import fold
 from src.retrieval.types import Hit
 
-REFUSAL = "知识库里没有找到与这个问题相关的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
+REFUSAL = "知识库里没有找到能回答这个问题的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
 
 
 @dataclass
@@ -19,6 +19,8 @@ class Answer:
     Attributes:
         asked: as the user typed it.
         question: as it was searched for; differs from ``asked`` where a follow-up was rewritten.
+        span: the words of a hit that answer.
+        answerable: the probability that the hits answer; None where they were not read.
         text: the model's words.
         done: no more comes.
     """
@@ -26,6 +28,8 @@ class Answer:
     asked: str
     question: str = ""
     hits: tuple[Hit, ...] = ()
+    span: Span | None = None
+    answerable: float | None = None
     quote: Quote | None = None
     text: str = ""
     support: tuple[Support, ...] = ()
@@ -53,10 +57,15 @@ class Answer:
             case Retrieved(hits, duration_ms):
                 self.hits = hits
                 self.timings_ms = {"retrieve": duration_ms}
+            case Read(hits, span, answerable, duration_ms):
+                self.hits, self.span, self.answerable = hits, span, answerable
+                self.timings_ms |= {"read": duration_ms}
             case Quoted(quote):
                 self.quote = quote
             case Delta(text):
                 self.text = (self.text + text).lstrip()
+            case Replaced(text):
+                self.text = text
             case Supported(support, conflicts):
                 self.support, self.conflicts = support, conflicts
             case Finished(refused, timings_ms):
@@ -80,7 +89,7 @@ class Answer:
         return f"{self.text}\n\n原文：“{self.quote.text}”[{self.quote.rank}]"
 
     def to_json(self) -> dict[str, Any]:
-        """The value of ``/chat`` in DESIGN.md; ``span`` and ``answerable`` are null, because nothing reads yet."""
+        """The value of ``/chat`` in DESIGN.md."""
         return {
             "answer": self.written,
             "done": self.done,
@@ -88,8 +97,8 @@ class Answer:
             "hits": [hit.to_json() for hit in self.hits],
             "support": [support.to_json() for support in self.support],
             "refused": self.refused,
-            "span": None,
-            "answerable": None,
+            "span": self.span.to_json() if self.span else None,
+            "answerable": None if self.answerable is None else round(self.answerable, 4),
             "timings_ms": {name: round(ms, 1) for name, ms in self.timings_ms.items()},
         }
 

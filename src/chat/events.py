@@ -3,15 +3,17 @@
 Queued      the request waits for the model (``src/language/base.py``)
 Rewritten   a follow-up was turned into a question that stands alone
 Retrieved   the passages found
+Read        the words of them that answer, and whether any do
 Quoted      the sentence of them that answers best
 Delta       more of the answer's text
+Replaced    the whole text anew: the model's words did not say what the passage does
 Supported   the finished answer's sentences, each with the passage that carries it, and contradictions between passages
 Finished    the end; a request that was stopped ends without it
 """
 
 from dataclasses import dataclass, field
 
-from src.chat.types import Conflict, Quote, Support
+from src.chat.types import Conflict, Quote, Span, Support
 from src.language.base import Queued as Queued
 from src.retrieval.types import Hit
 
@@ -30,6 +32,17 @@ class Retrieved:
 
 
 @dataclass(frozen=True)
+class Read:
+    """``hits`` are those found, with ``stages.read``; ``answerable`` is the probability that they answer at all, and
+    ``span`` the words that do, None below the threshold."""
+
+    hits: tuple[Hit, ...]
+    span: Span | None
+    answerable: float
+    duration_ms: float
+
+
+@dataclass(frozen=True)
 class Quoted:
     quote: Quote
 
@@ -42,6 +55,11 @@ class Delta:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    text: str
+
+
+@dataclass(frozen=True)
 class Supported:
     support: tuple[Support, ...]
     conflicts: tuple[Conflict, ...]
@@ -49,10 +67,10 @@ class Supported:
 
 @dataclass(frozen=True)
 class Finished:
-    """``refused``: no passage is relevant, so the model was not asked. Milliseconds since the request began."""
+    """``refused``: no passage answers, so the model was not asked. Milliseconds since the request began."""
 
     refused: bool = False
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
-Event = Queued | Rewritten | Retrieved | Quoted | Delta | Supported | Finished
+Event = Queued | Rewritten | Retrieved | Read | Quoted | Delta | Replaced | Supported | Finished

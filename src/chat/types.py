@@ -1,4 +1,4 @@
-"""Parts of an answer: support, contradiction, quote."""
+"""Parts of an answer: span, support, contradiction, quote."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,3 +40,24 @@ class Quote:
     text: str
     start: int
     end: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """The words of passage ``rank`` that answer: its ``text[start:end]``; ``probability`` that they do."""
+
+    rank: int
+    text: str
+    start: int
+    end: int
+    probability: float
+
+    def to_json(self) -> dict[str, Any]:
+        """``span`` in DESIGN.md."""
+        return {
+            "text": self.text,
+            "rank": self.rank,
+            "start": self.start,
+            "end": self.end,
+            "probability": round(self.probability, 4),
+        }

@@ -1,8 +1,8 @@
 """An extraction evaluation as lines to print; runs stand side by side."""
 
 from collections.abc import Sequence
-from unicodedata import east_asian_width
 
+from src.evaluation.columns import left, right
 from src.evaluation.extraction import Counts, Evaluation
 from src.evaluation.mistakes import KINDS, count_mistakes, describe, most_informative
 from src.extraction.schema import LABELS
@@ -12,9 +12,9 @@ _NAME, _CELL = 10, 8
 
 def table(evaluations: Sequence[Evaluation]) -> str:
     """Precision, recall and F1 in percent by label, then validity, time, mistakes and calibration of each run."""
-    names = "".join(_right(_name(run), 3 * _CELL) for run in evaluations)
-    head = "".join(_right(title, _CELL) for title in ("精确率", "召回率", "F1") * len(evaluations))
-    lines = [_left("", _NAME + _CELL) + names, _left("类别", _NAME) + _right("标注", _CELL) + head]
+    names = "".join(right(_name(run), 3 * _CELL) for run in evaluations)
+    head = "".join(right(title, _CELL) for title in ("精确率", "召回率", "F1") * len(evaluations))
+    lines = [left("", _NAME + _CELL) + names, left("类别", _NAME) + right("标注", _CELL) + head]
     for label in LABELS:
         lines.append(_row(label, [run.scores.labels[label] for run in evaluations]))
     lines.append(_row("合计", [run.scores.micro for run in evaluations]))
@@ -28,11 +28,11 @@ def mistakes_text(run: Evaluation, examples: int) -> str:
     counts = count_mistakes(run.scores.wrong)
     lines = [
         f"{_name(run)}的错误：漏掉；多出；边界（同一类别、部分重叠）；类别（同一片段、另一类别）",
-        _left("类别", _NAME) + "".join(_right(name, _CELL) for name in KINDS.values()),
+        left("类别", _NAME) + "".join(right(name, _CELL) for name in KINDS.values()),
     ]
     for label in LABELS:
-        cells = "".join(_right(str(counts[kind, label]), _CELL) for kind in KINDS)
-        lines.append(_left(label, _NAME) + cells)
+        cells = "".join(right(str(counts[kind, label]), _CELL) for kind in KINDS)
+        lines.append(left(label, _NAME) + cells)
     for wrong in most_informative(run.scores.wrong, examples):
         lines += ["", describe(wrong)]
     return "\n".join(lines)
@@ -52,7 +52,7 @@ def _facts(run: Evaluation) -> list[str]:
     calibration = scores.calibration
     if calibration is not None:
         lines.append(f"  置信度的期望校准误差 {100 * calibration.expected_error:.1f}%")
-        lines.append("  " + "".join(_right(title, 12) for title in ("置信度", "片段", "平均置信度", "正确率")))
+        lines.append("  " + "".join(right(title, 12) for title in ("置信度", "片段", "平均置信度", "正确率")))
         for one in calibration.bins:
             if one.count:
                 cells = (
@@ -61,7 +61,7 @@ def _facts(run: Evaluation) -> list[str]:
                     _percent(one.confidence),
                     _percent(one.accuracy),
                 )
-                lines.append("  " + "".join(_right(cell, 12) for cell in cells))
+                lines.append("  " + "".join(right(cell, 12) for cell in cells))
     return lines
 
 
@@ -77,28 +77,15 @@ def _name(run: Evaluation) -> str:
 
 def _row(name: str, counts: Sequence[Counts]) -> str:
     cells = "".join(_shares(one) for one in counts)
-    return _left(name, _NAME) + _right(str(counts[0].gold), _CELL) + cells
+    return left(name, _NAME) + right(str(counts[0].gold), _CELL) + cells
 
 
 def _shares(counts: Counts) -> str:
     """Dashes where there was nothing to find and nothing was found: 0 would look like a failure."""
     if not counts.gold and not counts.predicted:
-        return _right("—", _CELL) * 3
-    return "".join(_right(_percent(share), _CELL) for share in (counts.precision, counts.recall, counts.f1))
+        return right("—", _CELL) * 3
+    return "".join(right(_percent(share), _CELL) for share in (counts.precision, counts.recall, counts.f1))
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
-
-
-def _left(text: str, width: int) -> str:
-    return text + " " * (width - _columns(text))
-
-
-def _right(text: str, width: int) -> str:
-    return " " * (width - _columns(text)) + text
-
-
-def _columns(text: str) -> int:
-    """Columns of a terminal: an ideograph takes two."""
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

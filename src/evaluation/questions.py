@@ -1,28 +1,94 @@
 """Questions with the document that answers each, and perhaps the answer: what retrieval and answers are measured on."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from src.errors import InputError
 from src.files import read_jsonl
 from src.knowledge.types import Document
+from src.retrieval.terms import fold
+
+T = TypeVar("T")
+
+# What a question asks for, with the name it is printed by.
+TYPES = {
+    "who": "谁",
+    "when": "何时",
+    "where": "何地",
+    "how_many": "多少",
+    "which": "哪个",
+    "what": "什么",
+    "why_how": "为何、如何",
+    "other": "其他",
+}
+_PLACES = "里|儿|处|个?城市|座?城|个?国家?|个?省份?|个?市|个?县|个?区|个?地区|个?地方|个?地点|个?洲"
+# In this order; folded text, so in simplified script only. Last what a question without a question word ends with.
+_CHINESE_TYPES = (
+    ("why_how", re.compile("为什么|为何|为啥|何以|什么原因|原因是什么")),
+    ("when", re.compile("什么时[候间]|何[时年月日]|几时|哪一?[年天日]|哪个?月|几[月日号点]|(?:星期|礼拜|周)几|(?:哪一?个?|什么)(?:年代|朝代|世纪|时期)|(?:时间|日期)[是为]什么")),
+    ("who", re.compile("谁|哪一?[位名]|何人|什么人|哪个人")),
+    ("where", re.compile(f"哪一?(?:{_PLACES})|何地|何处|在哪$|什么地[方点]|地[点址][是为在]什么")),
+    ("how_many", re.compile("多少|多[大高长远重宽深快久厚]|几(?!内亚|何|乎|率|里得|种人)|百分之")),
+    ("why_how", re.compile("怎么|怎样|如何|咋")),
+    ("which", re.compile("哪")),
+    ("what", re.compile("什么|甚么|啥|何[种物事名职罪新类样]|何为|是何")),
+    ("when", re.compile("(?:时间|日期|年份|日)[是为]?$")),
+    ("where", re.compile("(?:地点|地址|位置|出生地)[是为]?$")),
+    ("how_many", re.compile("(?:人数|数量|数目|总数|面积|长度|高度|重量|深度|价格|售价|金额|比例|名额|次数|[产销流容]量)[是为]?$")),
+    ("who", re.compile("(?:作者|导演|创始人|负责人|发明者)[是为]?$")),
+    ("why_how", re.compile("(?:[原死]因|办法|方法|步骤)[是为]?$")),
+    ("what", re.compile("[是为叫]$")),
+)  # fmt: skip
+_ENGLISH_TYPE = re.compile(
+    r"\b(?:(?P<who>who|whose|whom)|(?P<when>when|(?:what|which) (?:year|date|day|month|time))|(?P<where>where|(?:what|which) (?:city|country|place))"
+    r"|(?P<how_many>how (?:many|much|long|far|old|tall|big|high|large|often|fast))|(?P<why_how>why|how)|(?P<which>which)|(?P<what>what))\b"
+)
 
 
 @dataclass(frozen=True)
 class Question:
-    """``doc_id``: the document that answers; ``group``: measured apart, "" for none; ``answers``: those that count
-    as right, none where the file has none."""
+    """A question and what is known of its answer.
+
+    Attributes:
+        doc_id: the document that answers.
+        group: measured apart, "" for none.
+        answers: those that count as right, none where the file has none.
+        article: the ids of all documents of the same article, where a document is a part of one.
+        parts: where an answer has several: the wordings of each, of which one has to be there.
+    """
 
     text: str
     doc_id: str
     group: str = ""
     answers: tuple[str, ...] = ()
+    article: tuple[str, ...] = ()
+    parts: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def wanted(self) -> tuple[tuple[str, ...], ...]:
+        """The wordings of every part of a right answer."""
+        return self.parts or (self.answers,)
+
+    @property
+    def type(self) -> str:
+        """A key of ``TYPES``."""
+        return question_type(self.text)
 
 
-def spread(questions: Sequence[Question], n: int) -> list[Question]:
+def question_type(text: str) -> str:
+    """What is asked for, by the question word: a key of ``TYPES``."""
+    plain = fold(text).strip(" ?？。.!")
+    if found := next((name for name, rule in _CHINESE_TYPES if rule.search(plain)), None):
+        return found
+    english = _ENGLISH_TYPE.search(plain)
+    return english.lastgroup or "other" if english else "other"
+
+
+def spread(questions: Sequence[T], n: int) -> list[T]:
     """``n`` of them (or all, if there are fewer) at even distances."""
     n = min(n, len(questions))
     return [questions[i * len(questions) // n] for i in range(n)]
@@ -50,15 +116,18 @@ def read_questions(path: Path) -> tuple[list[Document], list[Question]]:
 
 def _read_squad(path: Path) -> tuple[list[Document], list[Question]]:
     try:
-        articles = json.loads(path.read_text("utf-8-sig"))["data"]
-        paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-        documents = [Document(str(n), path.name, "", p["context"]) for n, p in enumerate(paragraphs)]
-        questions = [
-            Question(qa["question"], str(n), answers=_answers(qa))
-            for n, paragraph in enumerate(paragraphs)
-            for qa in paragraph["qas"]
-            if qa["question"].strip()
-        ]
+        documents: list[Document] = []
+        questions: list[Question] = []
+        for article in json.loads(path.read_text("utf-8-sig"))["data"]:
+            first = len(documents)
+            ids = tuple(str(n) for n in range(first, first + len(article["paragraphs"])))
+            for doc_id, paragraph in zip(ids, article["paragraphs"], strict=True):
+                documents.append(Document(doc_id, path.name, "", paragraph["context"]))
+                questions += [
+                    Question(qa["question"], doc_id, answers=_answers(qa), article=ids)
+                    for qa in paragraph["qas"]
+                    if qa["question"].strip()
+                ]
     except OSError as error:
         raise InputError(f"读不了 {path}：{error.strerror}") from error
     except UnicodeDecodeError as error:

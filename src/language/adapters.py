@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import math
 import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from src.errors import ModelError
 
 MANIFEST_FILE = "yuanzhi.json"
+Format = Literal["json", "labels", "spans"]
 MAX_LABELS = 26  # one letter each
 # Of every tensor this many numbers enter the fingerprint: reading all of it would take as long as loading it.
 _SAMPLED = 256
@@ -24,16 +26,21 @@ class AdapterManifest:
     """Attributes:
     base: name of the model it was trained on.
     fingerprint: of that model's weights.
-    format: ``json``, it writes the answer out; ``labels``, it marks each character (``src/language/tagging.py``).
+    format: ``json``, it writes the answer out; ``labels``, it marks each character (``src/language/tagging.py``);
+        ``spans``, it points at words of a passage (``src/language/reading.py``).
     prompt: for ``json``, what stands before and behind the text it is asked about; None: the service's own.
     labels: for ``labels``, how many it marks characters with.
+    depth: for ``spans``, how many of the base's layers are run.
+    calibration: for ``spans``, constant and weights of ``Read.features`` in the log-odds of an answer.
     """
 
     base: str
     fingerprint: str
-    format: Literal["json", "labels"]
+    format: Format
     prompt: tuple[str, str] | None = None
     labels: int = 0
+    depth: int = 0
+    calibration: tuple[float, float, float] = (0.0, 1.0, 0.0)
 
     def write(self, folder: Path, **about: Any) -> None:
         """``about``: whatever else a reader should know, such as data, hyper-parameters and scores."""
@@ -42,6 +49,8 @@ class AdapterManifest:
             "format": self.format,
             "prompt": self.prompt,
             "labels": self.labels,
+            "depth": self.depth,
+            "calibration": self.calibration,
             **about,
         }
         text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
@@ -62,16 +71,21 @@ def read_manifest(folder: Path) -> AdapterManifest | None:
         base, prompt = content["base"], content.get("prompt")
         if prompt is not None and not (isinstance(prompt, list) and len(prompt) == 2):
             raise ValueError("prompt")
+        calibration = tuple(map(float, content.get("calibration", (0.0, 1.0, 0.0))))
+        if len(calibration) != 3 or not all(map(math.isfinite, calibration)):
+            raise ValueError("calibration")
         manifest = AdapterManifest(
             str(base["name"]),
             str(base["fingerprint"]),
             content["format"],
             (str(prompt[0]), str(prompt[1])) if prompt else None,
             int(content.get("labels", 0)),
+            int(content.get("depth", 0)),
+            calibration,
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path} 读不懂：应由 python -m src train 写成") from error
-    if manifest.format not in ("json", "labels") or not 0 <= manifest.labels <= MAX_LABELS:
+    if manifest.format not in get_args(Format) or not 0 <= manifest.labels <= MAX_LABELS:
         raise ModelError(f"{path} 的格式 {manifest.format!r} 不认识：这个适配器可能由更新的版本训练，请更新程序")
     return manifest
 

@@ -114,3 +114,36 @@ class MarkingModel(Protocol):
             ModelError: there is no such adapter, or the turn did not come in time.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Where a passage answers a question best, ``passage[start:end]``, and the probability that it answers at all."""
+
+    start: int
+    end: int
+    probability: float
+
+
+@runtime_checkable
+class ReadingModel(Protocol):
+    """A model with adapters that point at the words of a passage that answer a question."""
+
+    def read(
+        self,
+        passages: Sequence[tuple[str, str]],
+        questions: Sequence[str],
+        adapter: str,
+        caller: Caller = ANYONE,
+    ) -> Iterator[dict[int, list[Reading]] | Queued]:
+        """Readings of every question in every (title, passage).
+
+        Yields, after every pass through the model, some of ``passages``' indices, each with one reading a question;
+        ``Queued`` while other users' requests go first. Closing the iterator or setting ``caller.stop`` frees the
+        model within one pass.
+
+        Raises:
+            Busy: too many wait already.
+            ModelError: there is no such adapter, or the turn did not come in time.
+        """
+        ...

@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from src.caller import ANYONE, Caller
 from src.errors import ModelError
 from src.language.adapters import AdapterManifest, fingerprint, read_manifest
-from src.language.base import GenerationOptions, Message, Piece, Queued
+from src.language.base import GenerationOptions, Message, Piece, Queued, Reading
 from src.language.decode import Step, decode
 from src.language.detokenize import TextStream
 from src.language.formats import ChatTemplateFormat, PromptFormat
@@ -27,6 +27,7 @@ from src.language.gguf import FINGERPRINT_FILE
 from src.language.grammar import GrammarConstraint, grammar_tokenizer
 from src.language.int8 import is_fast, quantize_language_model
 from src.language.packed import can_pack
+from src.language.reading import HEAD_FILE, Packed, PointerHead, Read, ReaderEncoder, load_head, read
 from src.language.tagging import Echo, EchoEncoder, batches, label_log_probabilities
 from src.language.together import Together
 from src.language.turns import Turns, too_slow
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 
 TokenStream = Callable[[list[int], GenerationOptions], Generator[Step, None, None]]
 LabelStream = Callable[[list[Echo], str], Generator[list[np.ndarray], None, None]]
+ReadStream = Callable[[list[Packed], str], Generator[list[list[Read]], None, None]]
 
 
 @dataclass
@@ -66,7 +68,10 @@ class LocalModel:
         self._shares = can_pack(self.model)
         self._tokens: TokenStream = self._compute
         self._labels: LabelStream = self._compute_labels
+        self._read: ReadStream = self._compute_read
         self._encoders: dict[str, EchoEncoder] = {}
+        self.reader_encoder = ReaderEncoder(self._tokenize)
+        self._heads: dict[str, PointerHead] = {}
         self.manifests: dict[str, AdapterManifest] = {}
         self._grammar_tokenizer: Any = None
         ends = self.model.generation_config.eos_token_id
@@ -79,6 +84,7 @@ class LocalModel:
         self._shares = False
         self._tokens = gpu(self._compute)
         self._labels = gpu(self._compute_labels)
+        self._read = gpu(self._compute_read)
 
     def pack(self) -> None:
         """Lay out Yuan2's matrices for fast inference on a CPU; after adapters are loaded, and for good."""
@@ -144,6 +150,41 @@ class LocalModel:
                             return
                         yield dict(zip(chosen, found, strict=True))
 
+    def read(
+        self,
+        passages: Sequence[tuple[str, str]],
+        questions: Sequence[str],
+        adapter: str,
+        caller: Caller = ANYONE,
+    ) -> Iterator[dict[int, list[Reading]] | Queued]:
+        if adapter not in self._heads:
+            raise ModelError(f"没有载入名为 {adapter} 的阅读适配器")
+        calibration = self.manifests[adapter].calibration
+        rows = [self.reader_encoder(title, passage, questions) for title, passage in passages]
+        for number, chosen in enumerate(batches([len(row.ids) for row in rows])):
+            with self.turns.enter(caller.user, again=number > 0) as ticket:
+                for ahead in self.turns.wait(ticket, caller.stop):
+                    yield Queued(ahead)
+                if not self.turns.has(ticket):
+                    return
+                with closing(self._read([rows[i] for i in chosen], adapter)) as passes:
+                    for found in passes:
+                        if caller.stopped:
+                            return
+                        yield {
+                            i: [one.calibrated(calibration) for one in row]
+                            for i, row in zip(chosen, found, strict=True)
+                        }
+
+    def _tokenize(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        encoding = self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+    def _compute_read(self, rows: list[Packed], adapter: str) -> Generator[list[list[Read]], None, None]:
+        with self._adapter(adapter):
+            found = read(self.model, self._heads[adapter], rows, self.manifests[adapter].depth)
+        yield found
+
     def _compute(self, prompt: list[int], options: GenerationOptions) -> Generator[Step, None, None]:
         constraint = None
         if options.grammar is not None:
@@ -201,6 +242,9 @@ class LocalModel:
                 f"适配器 {path} 是在 {manifest.base} 上训练的，现在的模型是 {self.name}{same_name}："
                 "请换成那个模型，或用 python -m src train 在现在的模型上训练一个"
             )
+        head = None
+        if manifest and manifest.format == "spans":
+            head = load_head(path / HEAD_FILE, self.model.config.hidden_size, self.model.device)
         try:
             if self.adapters:
                 self.model.load_adapter(str(path), adapter_name=name)
@@ -222,6 +266,8 @@ class LocalModel:
         self.adapters = (*self.adapters, name)
         if manifest:
             self.describe_adapter(name, manifest)
+        if head:
+            self._heads[name] = head
 
     def describe_adapter(self, name: str, manifest: AdapterManifest) -> None:
         """Say how a loaded adapter writes."""

@@ -12,11 +12,17 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from src.errors import ModelError
+from src.language.base import Reading
 
 HEAD_FILE = "reader_head.safetensors"
 BEFORE, BETWEEN, BEHIND = "资料：", "\n问题：", "\n答案："
@@ -24,8 +30,6 @@ HEAD_SIZE = 128
 MAX_SPAN_TOKENS = 80
 # Longer ones are cut: a chunk has 300 characters, and a title or a question is no place for a novel.
 MAX_PASSAGE_CHARS, MAX_QUESTION_CHARS, MAX_TITLE_CHARS = 1200, 200, 60
-# Of one forward pass, padding included.
-BATCH_TOKENS = 1536
 
 # Tokens may not cross these borders: a token of two punctuation marks, or of a mark and a word, would make answers
 # that end between them unreachable (7 % of CMRC's; so cut 1.5 %).
@@ -91,6 +95,8 @@ class ReaderEncoder:
         return Packed(ids, segments, places, place, ends, tokens)
 
     def tokens(self, text: str) -> Tokens:
+        """No marker that a user types can become a special token: a piece is a word or a single mark."""
+        text = text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate becomes ?
         found = Tokens([], [], [])
         for match in _PIECE.finditer(text):
             ids, offsets = self._piece(match.group())
@@ -130,6 +136,23 @@ class PointerHead(nn.Module):
         return begin, end, self.answerable(asked)[:, 0]
 
 
+def load_head(path: Path, hidden_size: int, device: Any) -> PointerHead:
+    """The head that stands beside an adapter.
+
+    Raises:
+        ModelError: the file is missing or fits another model.
+    """
+    try:
+        weights = load_file(path)
+        head = PointerHead(hidden_size, weights["begin_query.weight"].shape[0])
+        head.load_state_dict({name: value.float() for name, value in weights.items()})
+        if not all(bool(value.isfinite().all()) for value in weights.values()):
+            raise ValueError("NaN")
+    except (OSError, RuntimeError, ValueError, KeyError, IndexError, SafetensorError) as error:
+        raise ModelError(f"{path} 缺失、读不懂，或不属于这个模型：{' '.join(str(error).split())[:200]}") from error
+    return head.to(device).eval()
+
+
 @dataclass(frozen=True)
 class Read:
     """What a pass says about one question and one passage.
@@ -143,6 +166,12 @@ class Read:
     start: int
     end: int
     features: tuple[float, float]
+
+    def calibrated(self, calibration: tuple[float, float, float]) -> Reading:
+        """With its probability: a logistic function of the features."""
+        constant, *weights = calibration
+        odds = constant + sum(weight * feature for weight, feature in zip(weights, self.features, strict=True))
+        return Reading(self.start, self.end, 1 / (1 + math.exp(-max(-60.0, min(60.0, odds)))))
 
 
 def hidden_states(model: Any, rows: Sequence[Packed], depth: int) -> Tensor:
@@ -163,10 +192,12 @@ def hidden_states(model: Any, rows: Sequence[Packed], depth: int) -> Tensor:
     dtype = decoder.layers[0].input_layernorm.weight.dtype
     mask = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
     ids, places, mask = ids.to(model.device), places.to(model.device), mask.to(model.device)
-    hidden = decoder.embed_tokens(ids)
+    hidden: Tensor = decoder.embed_tokens(ids)
     rotary = decoder.rotary_emb(hidden, places)
     for layer in decoder.layers[:depth]:
-        hidden = layer(hidden, attention_mask=mask, position_ids=places, position_embeddings=rotary, use_cache=False)
+        hidden = layer(
+            hidden, attention_mask=mask, position_ids=places, position_embeddings=rotary, use_cache=False
+        )
         hidden = hidden[0] if isinstance(hidden, tuple) else hidden
     return hidden
 
@@ -185,7 +216,7 @@ def read(model: Any, head: PointerHead, rows: Sequence[Packed], depth: int) -> l
 
 def _best(tokens: Tokens, begin: Tensor, end: Tensor, answerable: Tensor) -> Read:
     if not tokens.ids:
-        return Read(0, 0, (-math.inf, -math.inf))
+        return Read(0, 0, (-100.0, -100.0))
     pairs = (begin[:, None] + end[None, :]).cpu().numpy()
     length = len(pairs)
     allowed = np.triu(np.ones((length, length), dtype=bool)) & ~np.triu(

@@ -1,7 +1,7 @@
 """Why a search found what it found: every candidate's rank and score in every stage."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from src.knowledge.types import Chunk
@@ -37,6 +37,7 @@ class Explained:
         for stage in STAGES:
             score = getattr(self.stages, stage)
             row |= {stage: None if score is None else round(score, 4), f"{stage}_rank": self.ranks[stage]}
+        row["read"] = None if self.stages.read is None else round(self.stages.read, 4)
         row |= {name: getattr(chunk, name) for name in ("chunk_id", "doc_id", "source", "title", "start", "end")}
         return row | {"own_document": self.extra, "text": chunk.text}
 
@@ -53,6 +54,14 @@ class Explanation:
     query: Query
     variants: tuple[str, ...]
     candidates: tuple[Explained, ...]
+
+    def with_readings(self, read: Mapping[int, float]) -> "Explanation":
+        """With the reader's probability of candidates, by rank."""
+        candidates = (
+            replace(one, stages=replace(one.stages, read=read[one.rank])) if one.rank in read else one
+            for one in self.candidates
+        )
+        return replace(self, candidates=tuple(candidates))
 
     @property
     def terms(self) -> dict[str, float]:

@@ -13,12 +13,16 @@ Mode = Literal["hybrid", "dense", "lexical"]
 
 @dataclass(frozen=True)
 class Stages:
-    """A passage's score in every stage; None where the stage did not see it (or does not exist)."""
+    """A passage's score in every stage; None where the stage did not see it (or does not exist).
+
+    ``read`` is the reader's probability that the passage answers; a search alone does not read.
+    """
 
     lexical: float | None = None
     dense: float | None = None
     fused: float | None = None
     rerank: float | None = None
+    read: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The output folder of a run: whose it is, where it was left, and the adapter at the end."""
 
+import hashlib
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from src.errors import InputError
 from src.language.adapters import AdapterManifest
+from src.language.reading import HEAD_FILE
 from src.training.report import write_card, write_curve
 
 log = logging.getLogger(__name__)
@@ -64,10 +66,13 @@ def last_checkpoint(output: Path) -> str | None:
 def finish(
     best: Path, output: Path, manifest: AdapterManifest, about: dict[str, Any], history: list[dict[str, Any]]
 ) -> None:
-    """Put the best adapter and what belongs beside it into ``output``; its configuration, which makes it one, last."""
-    # Half the size, and ten binary digits are more than LoRA's own noise.
-    halves = {name: value.half() for name, value in load_file(best / WEIGHTS_FILE).items()}
-    save_file(halves, output / WEIGHTS_FILE, metadata={"format": "pt"})
+    """Put the best adapter and what belongs beside it into ``output``; its configuration, which makes it one, last.
+    Checkpoints in ``output`` are removed, ``best`` too if it is there."""
+    for name in (WEIGHTS_FILE, HEAD_FILE):
+        if (best / name).is_file():
+            # Half the size, and ten binary digits are more than LoRA's own noise.
+            halves = {key: value.half() for key, value in load_file(best / name).items()}
+            save_file(halves, output / name, metadata={"format": "pt"})
     manifest.write(output, **about)
     write_curve(output / "curve.png", history)
     write_card(output / "README.md", manifest, about)
@@ -79,4 +84,15 @@ def finish(
     (output / RUN_FILE).unlink()
     (output / "training_args.bin").unlink(missing_ok=True)
     for folder in (best, *output.glob("checkpoint-*")):
-        shutil.rmtree(folder)
+        if folder.parent == output:
+            shutil.rmtree(folder)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def processes() -> int:
+    """How many train together under torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -77,16 +77,32 @@ def read_articles(path: Path) -> list[Article]:
     articles: dict[str, Article] = {}
     for row in _lines(path) if path.suffix == ".jsonl" else _squad(path):
         context, question = row["context"], row["question"].strip()
-        answers = tuple((answer["text"], answer["start"]) for answer in row["answers"] if answer["text"].strip())
-        for text, start in answers:
-            if context[start : start + len(text)] != text:
-                raise InputError(f"{path} 里问题“{question[:40]}”的答案“{text[:20]}”不在它说的位置 {start}")
+        answers = []
+        for answer in row["answers"]:
+            if answer["text"].strip():
+                start = _place(context, answer["text"], answer["start"])
+                if start is None:
+                    raise InputError(
+                        f"{path} 里问题“{question[:40]}”的答案“{answer['text'][:20]}”不在它说的位置 {answer['start']}"
+                    )
+                answers.append((answer["text"], start))
         if question:
-            article = articles.setdefault(context, Article(row.get("title") or "", context))
-            article.asked.append(Asked(question, answers))
+            title = row.get("title")
+            article = articles.setdefault(context, Article(title if isinstance(title, str) else "", context))
+            article.asked.append(Asked(question, tuple(answers)))
     if not any(one.answers for article in articles.values() for one in article.asked):
         raise InputError(f"{path} 里没有一个有答案的问题")
     return list(articles.values())
+
+
+def _place(context: str, text: str, start: int) -> int | None:
+    """Where ``text`` stands: at ``start`` in characters, or else in UTF-16 units, in which some of CMRC's files count a
+    rare character as two."""
+    if start >= 0 and context[start : start + len(text)] == text:
+        return start
+    before = context.encode("utf-16-le", "surrogatepass")[: 2 * max(0, start)]
+    start = len(before.decode("utf-16-le", "surrogatepass"))
+    return start if context[start : start + len(text)] == text else None
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -103,14 +119,19 @@ def _squad(path: Path) -> Iterator[dict[str, Any]]:
         for article in json.loads(path.read_text("utf-8-sig"))["data"]:
             for paragraph in article["paragraphs"]:
                 for qa in paragraph["qas"]:
-                    answers = [{"text": a["text"], "start": a["answer_start"]} for a in qa.get("answers", ())]
-                    yield {
+                    row = {
                         "title": article.get("title"),
                         "context": paragraph["context"],
                         "question": qa["question"],
-                        "answers": answers,
+                        "answers": [{"text": a["text"], "start": a["answer_start"]} for a in qa.get("answers", ())],
                     }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                    texts = [row["context"], row["question"], *(answer["text"] for answer in row["answers"])]
+                    if not all(isinstance(text, str) for text in texts):
+                        raise TypeError(f"问题 {str(row['question'])[:40]} 或它的资料、答案不是文字")
+                    if not all(isinstance(answer["start"], int) for answer in row["answers"]):
+                        raise TypeError(f"问题 {row['question'][:40]} 的 answer_start 不是整数")
+                    yield row
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} 读不了，或不是 SQuAD 格式：{error}") from error
 
 
@@ -168,12 +189,16 @@ def _drawn(window: Window, titles: Sequence[str], draw: random.Random) -> Window
     others = [one for one in window.targets if not one.span]
     draw.shuffle(answered)
     draw.shuffle(others)
-    made = [other for one in answered if draw.random() < EXCHANGED if (other := _exchanged(one, window, titles, draw))]
+    made = [
+        other for one in answered if draw.random() < EXCHANGED if (other := _exchanged(one, window, titles, draw))
+    ]
     kept = answered[:POSITIVES] + made[:3]
     kept += others[: max(4, min(NEGATIVES, len(answered))) - len(made[:3]) // 2]
     draw.shuffle(kept)
     title = window.title if draw.random() < TITLED else ""
-    return Window(title, window.text, tuple(replace(one, question=_in_script(_put(one.question, draw), draw)) for one in kept))
+    return Window(
+        title, window.text, tuple(replace(one, question=_in_script(_put(one.question, draw), draw)) for one in kept)
+    )
 
 
 _ENDING = re.compile(r"(?:是|为|叫|有)?(?:什么|谁|多少|几|哪[里儿]?)?[?？]?$")
@@ -216,9 +241,9 @@ def _exchanged(target: Target, window: Window, titles: Sequence[str], draw: rand
     options = []
     for pattern, other in ((_YEAR, _other_year), (_NUMBER, _other_number), (_ORDINAL, _other_ordinal)):
         for match in pattern.finditer(question):
-            new = other(match.group(), draw)
-            if new not in window.text:
-                options.append((match.span(), new))
+            written = other(match.group(), draw)
+            if written not in window.text:
+                options.append((match.span(), written))
     names = [match.span(1) for match in _QUOTED.finditer(question)]
     if window.title and window.title in question:
         at = question.index(window.title)
@@ -256,7 +281,9 @@ def _other_name(name: str, titles: Sequence[str], draw: random.Random) -> str | 
 def _without_evidence(window: Window, draw: random.Random) -> Window | None:
     """Without one sentence that answers: its questions have no answer any more."""
     spans = sentence_spans(window.text)
-    holding = [span for span in spans if any(one.span and span[0] <= one.span[0] < span[1] for one in window.targets)]
+    holding = [
+        span for span in spans if any(one.span and span[0] <= one.span[0] < span[1] for one in window.targets)
+    ]
     if len(spans) < 2 or not holding:
         return None
     start, end = draw.choice(holding)
@@ -313,7 +340,7 @@ class _Nearest:
         for pair in _pairs(question):
             if having := self._texts.get(pair):
                 scores[having] += np.log1p(self._count / len(having))
-        return np.argsort(-scores, kind="stable")[: self._most].tolist()
+        return [int(number) for number in np.argsort(-scores, kind="stable")[: self._most]]
 
 
 def _pairs(text: str) -> set[str]:

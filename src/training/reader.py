@@ -11,47 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
-from src.errors import InputError, ModelError
+from src.errors import InputError
 from src.language.reading import HEAD_FILE, Packed, PointerHead, ReaderEncoder, hidden_states
+from src.training.lora import add_lora
 from src.training.questions import Window
+from src.training.recipe import ReaderRecipe
 
 log = logging.getLogger(__name__)
 
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, CURVE_FILE = "checkpoint.pt", "curve.json"
 SAVE_STEPS = 100
 # Windows of which batches of about equal length are made.
 _GROUPED = 32
-
-
-@dataclass(frozen=True)
-class ReaderRecipe:
-    """How a reader is trained.
-
-    Attributes:
-        first_layer, depth: LoRA sits on the layers from ``first_layer`` to before ``depth``; those above are not run.
-        batch_tokens: of one step, padding included.
-        max_steps: 0 for all of the data.
-    """
-
-    epochs: int = 3
-    rank: int = 16
-    alpha: int = 32
-    learning_rate: float = 3e-4
-    head_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup_steps: int = 50
-    batch_tokens: int = 1400
-    first_layer: int = 8
-    depth: int = 18
-    max_steps: int = 0
-    seed: int = 42
 
 
 @dataclass(frozen=True)
@@ -117,7 +94,10 @@ class MasterAdamW(torch.optim.AdamW):
     def __init__(self, weights: Sequence[Tensor], head: Sequence[Tensor], recipe: ReaderRecipe) -> None:
         self.weights = list(weights)
         self.masters = [weight.detach().float().clone().requires_grad_() for weight in weights]
-        groups = [{"params": self.masters, "lr": recipe.learning_rate}, {"params": list(head), "lr": recipe.head_rate}]
+        groups = [
+            {"params": self.masters, "lr": recipe.learning_rate},
+            {"params": list(head), "lr": recipe.head_rate},
+        ]
         super().__init__(groups, weight_decay=recipe.weight_decay)
         self.rates = [group["lr"] for group in self.param_groups]
 
@@ -142,34 +122,26 @@ def add_reader(model: Any, recipe: ReaderRecipe) -> tuple[Any, PointerHead]:
     Raises:
         ModelError: the model has no such projections or layers.
     """
-    torch.manual_seed(recipe.seed)
-    config = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=0.0,
-        target_modules=TARGETS,
-        layers_to_transform=list(range(recipe.first_layer, recipe.depth)),
-        task_type="CAUSAL_LM",
-    )
-    try:
-        # float32 adapters on a bf16 base would cast every activation twice: half the speed on a CPU.
-        peft = get_peft_model(model, config, autocast_adapter_dtype=False)
-    except ValueError as error:
-        raise ModelError(f"模型没有课程配方里的投影层 {'、'.join(TARGETS)}：{error}") from error
+    # float32 adapters on a bf16 base would cast every activation twice: half the speed on a CPU.
+    peft = add_lora(model, recipe, layers=range(recipe.first_layer, recipe.depth), autocast_adapter_dtype=False)
     return peft, PointerHead(peft.config.hidden_size).to(model.device)
 
 
 def learn(
     model: Any, encoder: ReaderEncoder, windows: Sequence[Window], recipe: ReaderRecipe, output: Path
 ) -> list[dict[str, float]]:
-    """Train, with a checkpoint every ``SAVE_STEPS`` from which a killed run goes on; the adapter and the head are
-    left in ``output``.
+    """Train, with a checkpoint every ``SAVE_STEPS`` from which a killed run goes on. The adapter, the head and the
+    curve are left in ``output``; ``model`` is as it was.
 
     Returns:
         The curve: ``{"step", "epoch", "loss", "tokens_s"}``.
+
+    Raises:
+        InputError: there is nothing to learn from.
+        ModelError: the model has no such projections or layers.
     """
     kept = [window for window in windows if window.targets]
-    made = [batch for batch in batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed)]
+    made = list(batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed))
     steps = min(len(made), recipe.max_steps or len(made))
     if not steps:
         raise InputError("没有可以学习的例子")
@@ -183,7 +155,7 @@ def learn(
     peft.train()
     for step in tqdm(range(first, steps), initial=first, total=steps, unit="步", disable=None):
         loss = loss_of(peft, head, made[step], recipe.depth)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.update(min(1.0, (step + 1) / recipe.warmup_steps) * max(0.02, 1 - step / steps))
         losses.append(float(loss.detach()))
         tokens += sum(len(one.row.ids) for one in made[step])
@@ -197,11 +169,23 @@ def learn(
     peft.eval()
     peft.save_pretrained(output)
     save_file({name: value.half() for name, value in head.state_dict().items()}, output / HEAD_FILE)
+    (output / CURVE_FILE).write_text(json.dumps(curve), encoding="utf-8")
     (output / CHECKPOINT).unlink(missing_ok=True)
+    peft.unload()
     return curve
 
 
-def _save(path: Path, step: int, model: Any, head: PointerHead, optimizer: MasterAdamW, curve: Sequence[Any]) -> None:
+def learned(output: Path) -> list[dict[str, float]] | None:
+    """The curve of a training that ``learn`` has finished in ``output``; None where it has not."""
+    if (output / CHECKPOINT).exists() or not (output / CURVE_FILE).is_file():
+        return None
+    curve: list[dict[str, float]] = json.loads((output / CURVE_FILE).read_text(encoding="utf-8"))
+    return curve
+
+
+def _save(
+    path: Path, step: int, model: Any, head: PointerHead, optimizer: MasterAdamW, curve: Sequence[Any]
+) -> None:
     state = {
         "step": step,
         "adapter": get_peft_model_state_dict(model),

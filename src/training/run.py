@@ -1,21 +1,18 @@
-"""One training run: data in, a served-as-it-is adapter folder out."""
+"""One training run of a resume adapter: data in, a served-as-it-is adapter folder out."""
 
-import hashlib
 import logging
-import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import TrainingArguments
 
-from src.errors import InputError, ModelError
+from src.errors import InputError
 from src.evaluation.extraction import score
 from src.extraction.labelled import Labelled
 from src.extraction.schema import Extraction
@@ -27,14 +24,13 @@ from src.language.local import LocalModel
 from src.language.tagging import EchoEncoder
 from src.training.data import Data, join, read_data
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
-from src.training.folder import claim, finish, last_checkpoint
-from src.training.recipe import Recipe
+from src.training.folder import claim, finish, last_checkpoint, processes, sha256
+from src.training.lora import add_lora
+from src.training.recipe import Recipe, command_of
 from src.training.trainer import AdapterTrainer, MeasureMissed
 
 log = logging.getLogger(__name__)
 
-# The course's seven projections.
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ADAPTER = "default"  # PEFT's own name
 # What a killed run loses at most; on two cores six minutes.
 _SAVE_STEPS = 50
@@ -57,10 +53,10 @@ def train(
     assert local.path is not None
     data, dev = _split(read_data(data_path), dev_path, recipe)
     about: dict[str, Any] = {
-        "data": {"file": data_path.name, "sha256": _sha256(data_path), "texts": len(data.texts)},
+        "data": {"file": data_path.name, "sha256": sha256(data_path), "texts": len(data.texts)},
         "dev": {"file": dev_path.name if dev_path else data_path.name, "texts": len(dev)},
         "recipe": asdict(recipe),
-        "command": _command(recipe, data_path, dev_path, output),
+        "command": command_of(recipe, [data_path], dev_path, output),
     }
     marks = recipe.format == "labels"
     manifest = AdapterManifest(
@@ -78,10 +74,10 @@ def train(
         output,
         {
             **{name: dict(about[name]) for name in ("data", "dev", "recipe")},
-            "dev_sha256": _sha256(dev_path) if dev_path else None,
+            "dev_sha256": sha256(dev_path) if dev_path else None,
             "base": manifest.fingerprint,
             "dtype": str(local.model.dtype),
-            "processes": _processes(),
+            "processes": processes(),
         },
     )
     if left_out := len(rows) - len(kept):
@@ -90,7 +86,7 @@ def train(
     about["data"] |= {"examples": len(kept), "left_out": left_out, "tokens": tokens}
     room = _room_tokens(local)
     longest = max(len(row.ids) for row in kept)
-    together = 1 if _processes() == 1 else recipe.batch_size
+    together = 1 if processes() == 1 else recipe.batch_size
     checkpointing = together * longest > room
     add_adapter(local, recipe)
     local.describe_adapter(ADAPTER, manifest)
@@ -130,17 +126,6 @@ def train(
     trainer.accelerator.wait_for_everyone()
     trainer.accelerator.end_training()
     return about
-
-
-def _command(recipe: Recipe, data: Path, dev: Path | None, output: Path) -> str:
-    """That makes the same adapter. Not what was typed: that may hold keys and paths of one machine."""
-    options = [f"--{one.name.replace('_', '-')} {getattr(recipe, one.name)}" for one in fields(recipe) if getattr(recipe, one.name) != one.default]  # fmt: skip
-    files = f"--data {data.name}" + (f" --dev {dev.name}" if dev else "") + f" --output {output.name}"
-    return " ".join(["python -m src train", files, *options]).encode("utf-8", "replace").decode()
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _split(data: Data, dev_path: Path | None, recipe: Recipe) -> tuple[Data, list[Labelled]]:
@@ -193,18 +178,7 @@ def add_adapter(local: LocalModel, recipe: Recipe) -> None:
     Raises:
         ModelError: the model has no such projections.
     """
-    torch.manual_seed(recipe.seed)  # LoRA's first matrices are random
-    config = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=TARGETS,
-        task_type="CAUSAL_LM",
-    )
-    try:
-        local.model = get_peft_model(local.model, config)
-    except ValueError as error:
-        raise ModelError(f"模型 {local.name} 没有课程配方里的投影层 {'、'.join(TARGETS)}：{error}") from error
+    local.model = add_lora(local.model, recipe, dropout=recipe.dropout)
     local.adapters = (ADAPTER,)
 
 
@@ -255,8 +229,3 @@ def _room_tokens(local: LocalModel) -> int:
     on_cpu = model.device.type == "cpu"
     free = psutil.virtual_memory().available if on_cpu else torch.cuda.mem_get_info()[0]
     return int(free // 2 // (numbers * model.dtype.itemsize))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,16 +1,27 @@
 """A passage in words, the same in the chat and in the index inspector: its relevance, and its place in the files."""
 
 from src.knowledge.types import Chunk
+from src.retrieval.types import Hit
 from src.runtime import MIN_SCORE
 from src.ui.wording import Words
 
 # From these scores on a passage is called highly relevant, or relevant.
 HIGH, SOME = 0.7, MIN_SCORE
+# From these probabilities of the reader on it is said to answer, or perhaps to.
+ANSWERS, PERHAPS = 0.7, 0.3
 
 
 def relevance(score: float, words: Words) -> str:
-    """A passage's probability to answer, in words."""
+    """A passage's score in the search, in words: whether it is about the same."""
     return words("高度相关") if score >= HIGH else words("有关") if score >= SOME else words("关系不大")
+
+
+def worth(hit: Hit, words: Words) -> str:
+    """A passage's worth for the question in words: the reader's judgement where it was read, else its relevance."""
+    read = hit.stages.read
+    if read is None:
+        return relevance(hit.score, words)
+    return words("有答案") if read >= ANSWERS else words("可能有答案") if read >= PERHAPS else words("没有答案")
 
 
 def place(chunk: Chunk, words: Words, file: str = "") -> str:

@@ -54,3 +54,40 @@ def test_one_passage_does_not_conflict_with_itself_and_nothing_with_nothing() ->
     assert conflicts_of("创办于哪一年？", hits("云岭大学创办于1927年。云岭大学创办于1928年。")) == ()
     assert conflicts_of("", hits("云岭大学创办于1927年。", "云岭大学创办于1928年。")) == ()
     assert conflicts_of("问", []) == ()
+
+
+HANDBOOK = "员工手册 › "
+
+
+@pytest.mark.parametrize(
+    ("question", "one", "other", "titles"),
+    [
+        ("怎么报销", "1. 填写报销单。", "住宿费600元报销。", (HANDBOOK + "报销 › 流程", HANDBOOK + "报销 › 标准")),
+        ("总结一下员工手册", "1. 提交申请。", "7. 归还设备。", (HANDBOOK + "入职", HANDBOOK + "离职")),
+        ("怎么申请", "（1）填写申请表", "（2）填写申请表", ("指南", "指南")),
+        ("怎么申请", "第1步 填写申请表并签字。", "第3步 填写申请表并签字。", ("指南", "指南")),
+        ("怎么申请", "2.1 填写申请表并签字", "2.3 填写申请表并签字", ("指南", "指南")),
+        ("云岭水库有多大？", "云岭水库面积为12平方公里。", "云岭水库面积为12年前的两倍。", ()),
+        ("听涛大桥有多长？", "听涛大桥主跨长460米。", "听涛大桥引桥长720米。", ()),
+        ("云岭大学有多少学生？", "云岭大学现有本科生8000人。", "云岭大学现有研究生3000人。", ()),
+        ("大桥哪天合龙？", "鹭屿大桥合龙于2021-03-05。", "鹭屿大桥合龙于二〇二一年三月五日。", ()),
+        ("大桥哪天合龙？", "鹭屿大桥合龙于2021/3/5。", "鹭屿大桥合龙于2021年3月5号。", ()),
+    ],
+)
+def test_list_numbers_other_roles_and_other_writings_are_none(
+    question: str, one: str, other: str, titles: tuple[str, ...]
+) -> None:
+    assert conflicts_of(question, hits(one, other, titles=titles)) == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "values"),
+    [
+        ("鹭屿大桥合龙于2021-03-05。", "鹭屿大桥合龙于2021年3月6日。", ("2021-03-05", "2021年3月6日")),
+        ("鹭屿大桥合龙于二〇二一年三月五日。", "鹭屿大桥合龙于2021/5/3。", ("二〇二一年三月五日", "2021/5/3")),
+        ("1. 鹭屿大桥全长两千米。", "2. 鹭屿大桥全长1800米。", ("两千米", "1800米")),
+    ],
+)
+def test_other_dates_and_numbers_in_a_list_do_conflict(one: str, other: str, values: tuple[str, str]) -> None:
+    found = conflicts_of("鹭屿大桥什么时候合龙，全长多少？", hits(one, other))
+    assert found == (Conflict(1, values[0], 2, values[1]),)

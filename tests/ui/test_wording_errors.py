@@ -39,13 +39,13 @@ FOLDERS = ("chat", "extraction", "knowledge", "retrieval", "language", "ui")
 # Met only by who starts the program, trains or works on the command line.
 OWNERS = {
     "extraction/batch.py", "extraction/labelled.py", "language/adapters.py", "language/gguf.py", "language/fake.py",
-    "retrieval/cross_encoder.py", "ui/mcp.py", "ui/page.py",
+    "language/reading.py", "retrieval/cross_encoder.py", "ui/mcp.py", "ui/page.py",
 }  # fmt: skip
 # All of whose texts are problems that are shown, in errors or by themselves.
 WHOLE = {"retrieval/checks.py", "extraction/jsonl.py", "knowledge/kinds.py"}
 # No part of an error, though they stand where one could: names and cells of tables, the name of a check, a prompt.
 OTHERS = {
-    "简历", "内容", "正文", "（空）", "还没有抽取", "{}（抽取）", "错误", "近似检索的召回率 recall@{}", SYSTEM, REBUILD,
+    "简历", "内容", "正文", "（空）", "还没有抽取", "{}（抽取）", "错误", "近似检索的召回率 recall@{}", "介绍一下{}", SYSTEM, REBUILD,
 }  # fmt: skip
 # Made of what is raised: where two values touch, and what a function is called with.
 JOINED = {"{} 等 {} 处", "{}（同名，但权重不同）", "行", "条"}

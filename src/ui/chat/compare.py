@@ -9,7 +9,6 @@ import gradio as gr
 from src.chat.answer import Answer
 from src.chat.service import MAX_MESSAGE_CHARS, ChatOptions, check_message
 from src.errors import Stopped
-from src.runtime import MIN_SCORE
 from src.ui.chat import view
 from src.ui.context import MODEL, QUICK, Context, message_of, skips
 from src.ui.conversation import Turn
@@ -55,7 +54,7 @@ class Comparison:
         session = self._context.sessions.of(request)
         sides = {
             "without": Turn(Answer(question), ChatOptions(use_knowledge=False)),
-            "with": Turn(Answer(question), ChatOptions(min_score=MIN_SCORE)),
+            "with": Turn(Answer(question), ChatOptions(min_score=self._context.runtime.threshold)),
         }
         with session.work(WORK, connection_of(request)) as stop:
             yield self._drawn(sides, running=True)

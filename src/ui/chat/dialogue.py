@@ -16,7 +16,6 @@ from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, ChatOptions, check_me
 from src.errors import InputError, Stopped
 from src.knowledge.parse import readable_kinds
 from src.retrieval.own import MAX_CHARACTERS, MAX_FILES
-from src.runtime import MIN_SCORE
 from src.ui import feedback, markdown
 from src.ui.chat import export, kept, view
 from src.ui.context import MODEL, QUICK, UPLOAD, UPLOAD_LIFE_S, Context, message_of, skips
@@ -103,8 +102,8 @@ class Dialogue:
                     self.follow_up = gr.Checkbox(True, label=words("联系上文（追问）"), elem_id="use-history")
                     self.top_k = gr.Slider(1, MAX_TOP_K, value=4, step=1, label=words("资料条数"), elem_id="top-k")
                     self.min_score = gr.Slider(
-                        0, 1, value=MIN_SCORE, step=0.01, label=words("相关度门槛"), elem_id="min-score",
-                        info=words("越高越严格，宁可不答；越低越宽松"),
+                        0, 1, value=context.runtime.threshold, step=0.01, label=words("作答门槛"), elem_id="min-score",
+                        info=words("资料里有答案的可能性低于它就不作答；越高越宁可不答"),
                     )  # fmt: skip
                     self.keep = gr.Checkbox(
                         False,

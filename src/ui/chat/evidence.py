@@ -40,8 +40,8 @@ def pieces(answer: Answer) -> Iterator[Piece]:
         yield Piece(text.markdown(written, len(answer.text)))
 
 
-# Keys of marks: what carries sentence 2, the quote, what contradiction 0 is about.
-QUOTE = "q"
+# Keys of marks: what carries sentence 2, the quote, the words in it that answer, what contradiction 0 is about.
+QUOTE, WORDS = "q", "w"
 
 
 def sentence_key(number: int) -> str:
@@ -70,6 +70,8 @@ def evidence(answer: Answer) -> dict[int, list[Evidence]]:
             found.setdefault(support.rank, []).append(Evidence(*support.evidence, sentence_key(number)))
     if answer.quote is not None:
         found.setdefault(answer.quote.rank, []).append(Evidence(answer.quote.start, answer.quote.end, QUOTE))
+    if answer.span is not None:
+        found.setdefault(answer.span.rank, []).append(Evidence(answer.span.start, answer.span.end, WORDS))
     for number, conflict in enumerate(answer.conflicts):
         for side, rank, value in (
             ("a", conflict.rank, conflict.value),

@@ -6,7 +6,7 @@ from src.retrieval.types import Hit
 from src.ui.chat.evidence import pieces
 from src.ui.conversation import Turn
 from src.ui.markdown import plain
-from src.ui.passage import place, relevance
+from src.ui.passage import place, worth
 from src.ui.wording import Words
 
 
@@ -59,7 +59,7 @@ def _answer(turn: Turn, words: Words) -> str:
 def _source(hit: Hit, words: Words) -> str:
     chunk = hit.chunk
     own = words("我的文档") + " · " if hit.own else ""
-    score = relevance(hit.score, words)
+    score = worth(hit, words)
     title = f"{chunk.title} · " if chunk.title else ""
     quoted = "\n".join(f"> {line}" for line in plain(chunk.text).splitlines())
     return f"**{hit.rank}** {plain(f'{title}{own}{place(chunk, words)} · {score}')}\n\n{quoted}"

@@ -6,12 +6,12 @@ from typing import Any
 
 from src.chat.answer import Answer
 from src.chat.question import is_english, is_latin
-from src.chat.service import worth_reading
+from src.chat.service import MIN_READ, worth_reading
 from src.retrieval.types import Hit
 from src.ui import markdown
 from src.ui.chat.evidence import QUOTE, Piece, conflict_key, evidence, marked, pieces, sentence_key
 from src.ui.conversation import Turn
-from src.ui.passage import SOME, place, relevance
+from src.ui.passage import SOME, place, worth
 from src.ui.templating import render
 from src.ui.wording import Words
 
@@ -82,7 +82,7 @@ def _thought(turn: Turn, words: Words) -> Message:
         lines.append(markdown.plain(words("联系上文，按“{question}”检索").format(question=_short(answer.question))))
     for hit in answer.hits:
         title = hit.chunk.title or hit.chunk.text[:24].replace("\n", " ")
-        lines.append(markdown.plain(f"{hit.rank}. {title} — {relevance(hit.score, words)}, {hit.chunk.source}"))
+        lines.append(markdown.plain(f"{hit.rank}. {title} — {worth(hit, words)}, {hit.chunk.source}"))
     return {"role": "assistant", "content": "\n\n".join(lines) or " ", "metadata": metadata}
 
 
@@ -99,21 +99,28 @@ def _progress(turn: Turn, words: Words) -> str:
     if turn.state == "running" and not answer.text:
         if not turn.options.use_knowledge:
             return words("正在写…")
-        return (
-            words("正在写：用到 {count} 段资料…").format(count=_used(turn)) if answer.hits else words("正在查资料…")
-        )
+        if not answer.hits:
+            return words("正在查资料…")
+        if answer.quote is None:
+            return words("正在读资料…")
+        return words("正在写：用到 {count} 段资料…").format(count=_used(turn))
     if not turn.options.use_knowledge:
         return words("没有查资料")
     if not answer.hits:
         return words("没有查到资料") if turn.state == "done" else words("没有查完")
     if answer.refused:
+        if answer.answerable is not None:
+            return words("读了最接近的资料，没有一段回答了这个问题")
         return words("查了资料，没有一段够得上门槛")
     files = len({hit.chunk.source for hit in answer.hits})
     return words("查了资料：找到 {count} 段，来自 {files} 处").format(count=len(answer.hits), files=files)
 
 
 def _used(turn: Turn) -> int:
-    return len(worth_reading(turn.answer.hits, turn.options.min_score or 0.0))
+    answer = turn.answer
+    if answer.span is not None:
+        return max(1, sum((hit.stages.read or 0.0) >= MIN_READ for hit in answer.hits))
+    return len(worth_reading(answer.hits, turn.options.min_score or 0.0))
 
 
 def _reply(turn: Turn, name: str, words: Words) -> str:
@@ -123,6 +130,8 @@ def _reply(turn: Turn, name: str, words: Words) -> str:
     if answer.refused:
         # The service's own text does not know the page's controls and language.
         parts.append(words("资料里没有找到能回答这个问题的内容，所以没有作答。可以换一种问法，或加入自己的文档。"))
+        if answer.answerable is not None:
+            parts.append(f"*{_nearest(answer, words)}*")
     elif answer.text:
         if not turn.options.use_knowledge:
             parts.append(f"*{words('模型自己的回答，没有查资料，可能有误。')}*")
@@ -140,6 +149,15 @@ def _reply(turn: Turn, name: str, words: Words) -> str:
     if turn.state == "failed":
         parts.append(f"⚠ {markdown.plain(turn.problem)}")
     return "\n\n".join(parts)
+
+
+def _nearest(answer: Answer, words: Words) -> str:
+    """Which passage came nearest to an answer, and how near."""
+    nearest = max(answer.hits, key=lambda hit: hit.stages.read or 0.0)
+    title = nearest.chunk.title or nearest.chunk.text[:18].replace("\n", " ")
+    text = words("读过的资料里最接近的是 {rank}（{title}…），它有答案的可能性是 {share}%。")
+    share = min(99, round(100 * (nearest.stages.read or 0.0)))
+    return text.format(rank=f"[{nearest.rank}]", title=markdown.plain(title), share=share)
 
 
 def _body(answer: Answer, name: str, words: Words) -> str:
@@ -234,6 +252,10 @@ def panel(turns: Sequence[Turn], words: Words, *, name: str = "a", back: str = "
     return render("chat/sources", words, sections=sections, current=current, tag=tag, back=back)
 
 
+def _is_far(hit: Hit, least: float) -> bool:
+    return hit.score < least if hit.stages.read is None else hit.stages.read < least
+
+
 def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
     answer = turn.answer
     least = turn.options.min_score or 0.0
@@ -242,12 +264,12 @@ def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
     cards = [
         {
             "hit": hit,
-            "relevance": relevance(hit.score, words),
+            "worth": worth(hit, words),
             "title": hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else ""),
             "place": place(hit.chunk, words),
             "marks": marked(hit.chunk.text, found.get(hit.rank, [])),
             "open": hit.rank in cited or hit.rank == 1,
-            "far": hit.score < least and hit.rank not in cited,
+            "far": _is_far(hit, least) and hit.rank not in cited,
         }
         for hit in answer.hits
     ]

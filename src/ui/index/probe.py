@@ -6,8 +6,11 @@ from typing import Any
 import gradio as gr
 import pandas as pd  # type: ignore[import-untyped]
 
+from src.caller import Caller
 from src.chat.prompt import build_messages
 from src.chat.quote import best_sentence
+from src.chat.reader import Evidence, finished
+from src.chat.requests import has_span
 from src.chat.service import ChatOptions
 from src.errors import YuanZhiError
 from src.retrieval.explain import Explained, Explanation
@@ -27,7 +30,7 @@ MODES = [(CHINESE("混合"), "hybrid"), (CHINESE("向量"), "dense"), (CHINESE("
 EXAMPLES = [CHINESE("羊城是哪座城市的别称"), CHINESE("番茄炒蛋怎么做"), CHINESE("哪些大学在武汉")]
 COLUMNS = {
     CHINESE("名次"): 58, CHINESE("段落"): 222, CHINESE("文件"): 116, CHINESE("相关"): 102, CHINESE("得分"): 66,
-    CHINESE("字面"): 76, CHINESE("向量"): 72,
+    CHINESE("阅读"): 66, CHINESE("字面"): 76, CHINESE("向量"): 72,
 }  # fmt: skip
 MAX_TOP_K = 20
 BARS = 10
@@ -102,7 +105,13 @@ class Probe:
             found = runtime.retriever.explain(query, mode, own)
             call.gave(None, len(found.candidates))
             read = verdict.given(found, limit)
-            lines = [verdict.answer_line(found, read, words)]
+            evidence = self._read(found, limit, call.caller)
+            if evidence is None:
+                lines = [verdict.answer_line(found, read, words)]
+            else:
+                found = found.with_readings({hit.rank: hit.stages.read or 0.0 for hit in evidence.hits})
+                lines = [verdict.read_line(evidence, runtime.threshold, words)]
+                read = [hit for hit in evidence.hits if evidence.span and hit.rank == evidence.span.rank]
             if wanted.strip():
                 bases = [base for base in (own, runtime.local_base if runtime.is_local else None) if base]
                 lines.append(verdict.expected_line(found, limit, wanted.strip(), bases, words))
@@ -122,6 +131,14 @@ class Probe:
                 self._prompt(found.query.text, read, own),
                 found,
             )
+
+    def _read(self, found: Explanation, limit: int, caller: Caller) -> Evidence | None:
+        """What the reader makes of the passages that the chat would look at; None where the chat does not ask it."""
+        reader, query = self._context.runtime.reader, found.query
+        if reader is None or query.mode != "hybrid" or not has_span(query.text):
+            return None
+        hits = [Hit(c.chunk, c.score, c.rank, c.stages, own=c.extra) for c in found.candidates[:limit]]
+        return finished(reader.read(query.text, hits, caller, every=True)) if hits else None
 
     def search_again(self, query: str, wanted: str, mode: str, top_k: float, request: gr.Request) -> Any:
         """For the controls beside the box, which say nothing while it is empty."""
@@ -151,6 +168,7 @@ class Probe:
                 f"{words('我的文档')} · {c.chunk.source}" if c.extra else c.chunk.source,
                 relevance(c.score, words) if hybrid else "—",
                 f"{c.score:.2f}",
+                "—" if c.stages.read is None else f"{c.stages.read:.2f}",
                 verdict.rank_text(c, "lexical", pool, words),
                 verdict.rank_text(c, "dense", pool, words),
             ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from src.chat.reader import Evidence
 from src.chat.service import worth_reading
 from src.retrieval.explain import Explained, Explanation
 from src.retrieval.inspect import find, holds, look
@@ -22,8 +23,25 @@ def given(explanation: Explanation, top_k: int) -> list[Hit]:
     return worth_reading(hits, MIN_SCORE) if explanation.query.mode == "hybrid" else []
 
 
+def read_line(evidence: Evidence, threshold: float, words: Words) -> Line:
+    """The reader's decision to answer, and its reason."""
+    span, count = evidence.span, sum(hit.stages.read is not None for hit in evidence.hits)
+    if span is None or evidence.answerable < threshold:
+        text = words("读了前 {count} 段，最可能有答案的只有 {best:.2f}，没有过门槛 {threshold:.2f}。")
+        return "bad", words("聊天会拒答"), text.format(count=count, best=evidence.answerable, threshold=threshold)
+    text = words("读了前 {count} 段，第 {rank} 段有答案（{best:.2f}，门槛 {threshold:.2f}）：“{span}”。")
+    text = text.format(
+        count=count,
+        rank=span.rank,
+        best=evidence.answerable,
+        threshold=threshold,
+        span=excerpt(span.text, limit=40),
+    )
+    return "ok", words("聊天会回答"), text
+
+
 def answer_line(explanation: Explanation, read: Sequence[Hit], words: Words) -> Line:
-    """The decision to answer, which ``read`` is given for, and its reason."""
+    """The decision to answer, which ``read`` is given for, and its reason, where nothing reads."""
     if not explanation.candidates:
         return "bad", words("聊天会拒答"), words("没有找到任何段落。")
     if explanation.query.mode != "hybrid":

@@ -1,14 +1,15 @@
 """The conversation's messages and the panel of sources, and that no text in them becomes markup."""
 
 import random
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from src.chat.events import Delta, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
+from src.chat.events import Delta, Finished, Queued, Quoted, Read, Retrieved, Rewritten, Supported
 from src.chat.service import ChatOptions
 from src.chat.support import split_sentences
-from src.chat.types import Conflict, Quote, Support
+from src.chat.types import Conflict, Quote, Span, Support
 from src.knowledge.types import Chunk
 from src.ui.chat import view
 from src.ui.chat.evidence import Evidence, Mark, evidence, marked, pieces
@@ -131,6 +132,8 @@ def test_a_thought_tells_what_is_being_done() -> None:
     one.add(Queued(0))
     assert thought(one)["metadata"]["title"] == "马上轮到这个问题…"
     one.add(Retrieved(HITS, 1))
+    assert thought(one)["metadata"]["title"] == "正在读资料…"
+    one.add(Quoted(Quote(1, HITS[0].chunk.text, 0, len(HITS[0].chunk.text))))
     assert thought(one)["metadata"]["title"] == "正在写：用到 1 段资料…"
     one.add(Delta("写"))
     assert thought(one)["metadata"] == {"title": "查了资料：找到 2 段，来自 2 处", "status": "done"}
@@ -246,7 +249,7 @@ def test_pieces_are_read_as_a_part_of_the_whole() -> None:
 def test_the_panel_folds_what_is_far_and_names_own_documents() -> None:
     hits = (hit(1, "近的"), hit(2, "远的", 0.01), hit(3, "自己的", own=True))
     html = view.panel([turn("q", Retrieved(hits, 1), Delta("一。"))], CHINESE)
-    near, far = html.split("另有 1 段关系不大的")
+    near, far = html.split("另有 1 段没有答案或关系不大的")
     assert "近的" in near
     assert "远的" in far
     assert near.count("我的文档") == 1
@@ -267,3 +270,29 @@ def test_messages_belong_to_their_turns() -> None:
     turns = [answered(), turn("q", Delta("x"), options=ChatOptions(use_knowledge=False)), turn("r", done=False)]
     count = len(view.messages(turns, CHINESE))
     assert [view.turn_at(turns, CHINESE, index) for index in range(-1, count + 1)] == [-1, 0, 0, 0, 1, 1, 2, 2, -1]
+
+
+READ = tuple(
+    replace(one, stages=replace(one.stages, read=read)) for one, read in zip(HITS, (0.12, 0.04), strict=True)
+)
+
+
+def test_a_refusal_by_the_reader_says_what_came_nearest() -> None:
+    refused = turn("q", Retrieved(HITS, 1), Read(READ, None, 0.12, 2), Finished(refused=True))
+    assert "[1]" in reply(refused)
+    assert "可能性是 12%" in reply(refused)
+    assert thought(refused)["metadata"]["title"] == "读了最接近的资料，没有一段回答了这个问题"
+    assert thought(refused)["content"].count("没有答案") == 2
+    assert "高度相关" not in view.panel([refused], CHINESE)
+
+
+def test_the_words_that_answer_are_lit_inside_the_quote() -> None:
+    text = HITS[0].chunk.text
+    span = Span(1, text[2:4], 2, 4, 0.95)
+    answers = (replace(HITS[0], stages=replace(HITS[0].stages, read=0.95)), HITS[1])
+    one = turn(
+        "q", Retrieved(HITS, 1), Read(answers, span, 0.95, 2), Quoted(Quote(1, text, 0, len(text))), Delta("是。")
+    )
+    assert f'<mark id="a1-0-w">{text[2:4]}</mark>' in view.panel([one], CHINESE)
+    assert "有答案" in view.panel([one], CHINESE)
+    assert "有答案" in thought(one)["content"]

@@ -1,0 +1,108 @@
+"""The reader in the chat: which words of the passages found answer a question, and whether any do."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from src.caller import Caller
+from src.chat.numbers import canonical
+from src.chat.types import Quote, Span
+from src.knowledge.split import sentence_spans
+from src.language.base import Queued, Reading, ReadingModel
+from src.retrieval.terms import fold
+from src.retrieval.types import Hit
+
+# A passage that answers with this probability ends the reading: the ones behind it are less likely to be better.
+ENOUGH = 0.9
+# Of the span's characters, how many an answer must have to say it.
+MIN_SAID = 0.8
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What reading has found.
+
+    Attributes:
+        hits: all of them, with ``stages.read`` where they were read.
+        span: the words that answer best; None where nothing was read.
+        answerable: the probability that they answer.
+    """
+
+    hits: tuple[Hit, ...]
+    span: Span | None
+    answerable: float
+
+
+class Reader:
+    """Reads passages best first, and only as many as it needs.
+
+    Args:
+        model: with an adapter that reads.
+        at_once: passages of one pass; on a CPU one costs as much as it takes, on a GPU sixteen cost what one does.
+    """
+
+    def __init__(self, model: ReadingModel, adapter: str, at_once: int = 1) -> None:
+        self._model = model
+        self._adapter = adapter
+        self._at_once = at_once
+
+    def read(
+        self, question: str, hits: Sequence[Hit], caller: Caller, *, every: bool = False
+    ) -> Generator[Queued, None, Evidence]:
+        """``every`` reads all of them, whatever the first ones say. Raises Busy or ModelError as the model does."""
+        found: dict[int, Reading] = {}
+        for start in range(0, len(hits), self._at_once):
+            chosen = hits[start : start + self._at_once]
+            passages = [(hit.chunk.title, hit.chunk.text) for hit in chosen]
+            for item in self._model.read(passages, [question], self._adapter, caller):
+                if isinstance(item, Queued):
+                    yield item
+                else:
+                    found |= {chosen[i].rank: readings[0] for i, readings in item.items()}
+            enough = any(reading.probability >= ENOUGH for reading in found.values())
+            if caller.stopped or (enough and not every):
+                break
+        marked = tuple(
+            replace(hit, stages=replace(hit.stages, read=found[hit.rank].probability)) if hit.rank in found else hit
+            for hit in hits
+        )
+        if not found:
+            return Evidence(marked, None, 0.0)
+        rank, best = max(found.items(), key=lambda item: (item[1].probability, -item[0]))
+        text = next(hit.chunk.text for hit in hits if hit.rank == rank)
+        span = Span(rank, text[best.start : best.end], best.start, best.end, best.probability)
+        return Evidence(marked, span if span.text.strip() else None, best.probability if span.text.strip() else 0.0)
+
+
+def finished(reading: Generator[Queued, None, Evidence]) -> Evidence:
+    """What a reading has found in the end, for those who show no place in the queue."""
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return cast(Evidence, end.value)
+
+
+def quoted(span: Span, hits: Sequence[Hit]) -> Quote:
+    """The sentences around the span, word for word."""
+    text = next(hit.chunk.text for hit in hits if hit.rank == span.rank)
+    around = [(start, end) for start, end in sentence_spans(text) if start < span.end and span.start < end]
+    start, end = (around[0][0], around[-1][1]) if around else (span.start, span.end)
+    bare = text[start:end]
+    start += len(bare) - len(bare.lstrip())
+    return Quote(span.rank, bare.strip(), start, start + len(bare.strip()))
+
+
+def says(answer: str, span: Span) -> bool:
+    """Whether an answer has the words that answer: all of them, nearly all, or nothing but a part of them."""
+    said, right = _bare(answer), _bare(span.text)
+    if right in said:
+        return True
+    if len(right) < 8:  # a name or a number: nearly right is another one
+        return False
+    pairs = {right[i : i + 2] for i in range(len(right) - 1)}
+    return sum(pair in said for pair in pairs) >= MIN_SAID * len(pairs)
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, canonical(fold(text))))

@@ -1,0 +1,173 @@
+"""The reader's part in the chat, over a fake that reads what the test tells it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from src.caller import ANYONE, Caller
+from src.chat.answer import Answer
+from src.chat.events import Finished, Queued, Read, Replaced, Retrieved
+from src.chat.reader import Evidence, Reader, finished, quoted, says
+from src.chat.service import ChatOptions, ChatService
+from src.chat.types import Span
+from src.embedding.fake import HashingEmbedder
+from src.errors import Busy, ModelError
+from src.knowledge.types import Document
+from src.language.base import Reading
+from src.language.fake import FakeModel
+from src.retrieval.indexing import base_of
+from src.retrieval.search import Retriever
+from tests.ui.chat.scripted import hit
+
+QUESTION = "云溪大桥通车时间是什么时候"
+PASSAGES = {
+    "bridge": "云溪大桥横跨云溪江。大桥于2011年5月通车，全长三百米。",
+    "other": "云溪隧道于2014年通车，全长二百米。",
+    "third": "云溪公园每天六点开门。",
+}
+
+
+class FakeReader:
+    """Finds the first of ``answers`` that a passage has, with its probability; remembers what it read."""
+
+    def __init__(self, answers: dict[str, float], queued: int = 0, fails: type[Exception] | None = None) -> None:
+        self.answers = answers
+        self.queued = queued
+        self.fails = fails
+        self.read_texts: list[str] = []
+        self.on_read: Callable[[], object] = lambda: None
+
+    def read(
+        self, passages: Sequence[tuple[str, str]], questions: Sequence[str], adapter: str, caller: Caller = ANYONE
+    ) -> Iterator[dict[int, list[Reading]] | Queued]:
+        if self.fails:
+            raise self.fails("阅读出错（测试用）")
+        if self.queued:
+            yield Queued(self.queued)
+        for number, (_, text) in enumerate(passages):
+            self.read_texts.append(text)
+            self.on_read()
+            if caller.stopped:
+                return
+            found = next((answer for answer in self.answers if answer in text), text[:1])
+            start = text.index(found)
+            yield {number: [Reading(start, start + len(found), self.answers.get(found, 0.01)) for _ in questions]}
+
+
+@pytest.fixture(scope="module")
+def retriever() -> Retriever:
+    documents = [Document(name, f"{name}.txt", "", text) for name, text in PASSAGES.items()]
+    return Retriever(base_of(documents, HashingEmbedder()), HashingEmbedder())
+
+
+def chat(retriever: Retriever, reader: FakeReader, reply: str = "云溪大桥于2011年5月通车。") -> ChatService:
+    model = FakeModel(lambda _: reply)
+    return ChatService(model, retriever, min_score=0.1, max_new_tokens=100, reader=Reader(reader, "reader"))
+
+
+def ask(service: ChatService, question: str = QUESTION, **options: object) -> Answer:
+    return Answer.of(question, service.ask(question, options=ChatOptions(**options)))  # type: ignore[arg-type]
+
+
+def test_what_is_read_decides_and_is_cited_by_its_words(retriever) -> None:
+    answer = ask(chat(retriever, FakeReader({"2011年5月": 0.97})))
+    value = answer.to_json()
+    span = value["span"]
+    assert (span["text"], value["answerable"], value["refused"]) == ("2011年5月", 0.97, False)
+    assert value["hits"][span["rank"] - 1]["text"][span["start"] : span["end"]] == span["text"]
+    assert value["hits"][span["rank"] - 1]["stages"]["read"] == 0.97
+    assert answer.quote is not None
+    assert answer.quote.text == "大桥于2011年5月通车，全长三百米。"
+    assert "2011" in answer.text
+    assert answer.timings_ms["retrieve"] <= answer.timings_ms["read"] <= answer.timings_ms["total"]
+
+
+def test_a_look_alike_is_refused_though_it_is_near(retriever) -> None:
+    reader = FakeReader({"2014年": 0.3, "2011年5月": 0.1})
+    service = chat(retriever, reader)
+    value = ask(service).to_json()
+    assert (value["refused"], value["span"], value["answerable"]) == (True, None, 0.3)
+    assert len(reader.read_texts) == len(value["hits"])  # all were looked at before it gave up
+    assert all(0 <= found["stages"]["read"] <= 0.3 for found in value["hits"])
+
+
+def test_the_threshold_is_the_readers(retriever) -> None:
+    service = chat(retriever, FakeReader({"2011年5月": 0.6}))
+    assert not ask(service).refused
+    assert ask(service, min_score=0.61).refused
+    assert not ask(chat(retriever, FakeReader({"2011年5月": 0.05})), min_score=0.0).refused
+
+
+def test_passages_are_read_best_first_and_no_more_than_needed(retriever) -> None:
+    reader = FakeReader({"2011年5月": 0.95})
+    answer = ask(chat(retriever, reader))
+    assert reader.read_texts == [PASSAGES["bridge"]]
+    assert [found.stages.read is not None for found in answer.hits] == [True] + [False] * (len(answer.hits) - 1)
+
+
+def test_an_answer_that_says_something_else_gives_way_to_the_passage(retriever) -> None:
+    service = chat(retriever, FakeReader({"2011年5月": 0.97}), "云溪大桥于2014年通车。")
+    events = list(service.ask(QUESTION))
+    assert [event.text for event in events if isinstance(event, Replaced)] == ["大桥于2011年5月通车，全长三百米。"]
+    answer = Answer.of(QUESTION, events)
+    assert "2014" not in answer.written
+    assert all(support.rank == 1 for support in answer.support)
+    same = list(chat(retriever, FakeReader({"2011年5月": 0.97}), "二〇一一年五月。").ask(QUESTION))
+    assert not any(isinstance(event, Replaced) for event in same)
+
+
+def test_what_has_no_short_answer_is_not_read(retriever) -> None:
+    reader = FakeReader({"2011年5月": 0.97})
+    answer = ask(chat(retriever, reader), "介绍一下云溪大桥")
+    assert reader.read_texts == []
+    assert (answer.answerable, answer.span, answer.refused) == (None, None, False)
+
+
+def test_waiting_is_passed_on_and_a_stop_ends_the_reading(retriever) -> None:
+    reader = FakeReader({"2011年5月": 0.2}, queued=3)
+    assert Queued(3) in list(chat(retriever, reader).ask(QUESTION))
+    caller = Caller()
+    reader.read_texts.clear()
+    reader.on_read = caller.stop.set
+    events = list(chat(retriever, reader).ask(QUESTION, caller=caller))
+    assert len(reader.read_texts) == 1
+    assert not any(isinstance(event, Read | Finished) for event in events)
+    assert isinstance(events[0], Retrieved)
+
+
+@pytest.mark.parametrize("error", [Busy, ModelError])
+def test_a_reader_that_fails_says_so(retriever, error) -> None:
+    with pytest.raises(error, match="阅读出错"):
+        list(chat(retriever, FakeReader({}, fails=error)).ask(QUESTION))
+
+
+def test_nothing_to_read_is_no_answer() -> None:
+    reading = Reader(FakeReader({}), "reader").read(QUESTION, (), ANYONE)
+    assert finished(reading) == Evidence((), None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "span", "same"),
+    [
+        ("桥在2011年通车。", "2011年", True),
+        ("桥在二〇一一年通车。", "2011年", True),
+        ("桥在2012年通车。", "2011年", False),
+        ("由张三建成。", "张三丰", False),
+        ("全长 6,300 公里", "6300公里", True),
+        ("它由工程师张三、李四和王五共同设计建成", "由工程师张三、李四、王五共同设计建成", True),
+        ("它由工程师设计", "由工程师张三、李四、王五共同设计建成", False),
+        ("", "2011年", False),
+    ],
+)
+def test_an_answer_says_the_span(answer: str, span: str, same: bool) -> None:
+    assert says(answer, Span(1, span, 0, len(span), 0.9)) is same
+
+
+def test_the_quote_is_whole_sentences_around_the_span() -> None:
+    text = "  第一句。第二句说到甲。\n第三句说到乙。"
+    found = hit(1, text)
+    one, both = text.index("甲"), text.index("乙")
+    assert quoted(Span(1, "甲", one, one + 1, 0.9), [found]).text == "第二句说到甲。"
+    quote = quoted(Span(1, text[one : both + 1], one, both + 1, 0.9), [found])
+    assert quote.text == "第二句说到甲。\n第三句说到乙。"
+    assert text[quote.start : quote.end] == quote.text
