@@ -45,7 +45,7 @@ OWNERS = {
 WHOLE = {"retrieval/checks.py", "extraction/jsonl.py", "knowledge/kinds.py"}
 # No part of an error, though they stand where one could: names and cells of tables, the name of a check, a prompt.
 OTHERS = {
-    "简历", "内容", "正文", "（空）", "还没有抽取", "{}（抽取）", "错误", "近似检索的召回率 recall@{}", SYSTEM, REBUILD,
+    "简历", "内容", "正文", "（空）", "还没有抽取", "{}（抽取）", "错误", "近似检索的召回率 recall@{}", "介绍一下{}", SYSTEM, REBUILD,
 }  # fmt: skip
 # Made of what is raised: where two values touch, and what a function is called with.
 JOINED = {"{} 等 {} 处", "{}（同名，但权重不同）", "行", "条"}
