@@ -462,8 +462,3 @@ def _bare_thing(thing: str) -> str:
 
 def _is_thing(text: str) -> bool:
     return len(text) >= 2 and not _NO_THING.search(fold(text))
-
-
-def is_read(question: str) -> bool:
-    """Whether the reader is asked: all but what is to be told or compared at length."""
-    return has_span(question)
