@@ -173,7 +173,7 @@ def evaluate(
         return Answer.of(question.text, service.ask(question.text))
 
     def without(question: Question) -> Answer:
-        return Answer.of(question.text, chat(_Without(base, evidence.of(question))).ask(question.text))
+        return Answer.of(question.text, chat(Without(base, evidence.of(question))).ask(question.text))
 
     answered: list[Answered] = []
     for method, condition, ask in ((COURSE, PRESENT, course), (OURS, PRESENT, ours), (OURS, REMOVED, without)):
@@ -363,7 +363,7 @@ class Evidence:
         return frozenset(name for chunk in chunks for key in _keys(chunk) for name in self._copies[key])
 
 
-class _Without:
+class Without:
     """A collection that lacks some chunks."""
 
     def __init__(self, collection: Collection, hidden: frozenset[str]) -> None:

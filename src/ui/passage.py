@@ -1,5 +1,6 @@
 """A passage in words, the same in the chat and in the index inspector: its relevance, and its place in the files."""
 
+from src.chat.service import MIN_ANSWERABLE
 from src.knowledge.types import Chunk
 from src.retrieval.types import Hit
 from src.runtime import MIN_SCORE
@@ -8,7 +9,7 @@ from src.ui.wording import Words
 # From these scores on a passage is called highly relevant, or relevant.
 HIGH, SOME = 0.7, MIN_SCORE
 # From these probabilities of the reader on it is said to answer, or perhaps to.
-ANSWERS, PERHAPS = 0.7, 0.3
+ANSWERS, PERHAPS = 0.7, MIN_ANSWERABLE
 
 
 def relevance(score: float, words: Words) -> str:
