@@ -1,5 +1,6 @@
 """The reader in the chat: which words of the passages found answer a question, and whether any do."""
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -14,8 +15,11 @@ from src.retrieval.types import Hit
 
 # A passage that answers with this probability ends the reading: the ones behind it are less likely to be better.
 ENOUGH = 0.9
+# A sentence of so many characters is read at a glance.
+LONG = 40
+_CLAUSE_END = re.compile(r"[，,；;。！？\n]")
 # Of the span's characters, how many an answer must have to say it.
-MIN_SAID = 0.8
+MIN_SAID = 0.7
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,16 @@ def quoted(span: Span, hits: Sequence[Hit]) -> Quote:
     bare = text[start:end]
     start += len(bare) - len(bare.lstrip())
     return Quote(span.rank, bare.strip(), start, start + len(bare.strip()))
+
+
+def brief(quote: Quote, span: Span) -> str:
+    """What a passage says in answer, word for word: its sentence, or of a long one the clauses that hold the span."""
+    if len(quote.text) <= LONG:
+        return quote.text
+    start, end = span.start - quote.start, span.end - quote.start
+    begins = max((match.end() for match in _CLAUSE_END.finditer(quote.text, 0, start)), default=0)
+    after = _CLAUSE_END.search(quote.text, end)
+    return quote.text[begins : after.start() if after else len(quote.text)].strip()
 
 
 def says(answer: str, span: Span) -> bool:

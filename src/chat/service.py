@@ -14,7 +14,7 @@ from src.chat.events import Delta, Event, Finished, Queued, Quoted, Read, Replac
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up, is_latin
 from src.chat.quote import best_sentence
-from src.chat.reader import Reader, quoted, says
+from src.chat.reader import Reader, brief, quoted, says
 from src.chat.requests import compared, has_span, is_read
 from src.chat.sides import sides
 from src.chat.support import support_of
@@ -33,7 +33,7 @@ MAX_TOP_K = 20
 # probabilities crowd together near 1.
 KEEP_ODDS = 0.1
 # Chosen on CMRC's trial questions and the dev half of our look-alikes for at most one wrong refusal in 25 (NOTES.md).
-MIN_ANSWERABLE = 0.15
+MIN_ANSWERABLE = 0.1
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
 
@@ -167,7 +167,7 @@ class ChatService:
             return
         # Words in another script cannot be compared with the passage's.
         if found.span is not None and found.quote is not None and not says(text, found.span) and not is_latin(text):
-            text = found.quote.text
+            text = brief(found.quote, found.span)
             yield Replaced(text)
         yield from self._supported(text, found, clock)
 

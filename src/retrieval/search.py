@@ -1,5 +1,6 @@
 """A question to ranked passages."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast, get_args
@@ -27,6 +28,9 @@ DENSE_WEIGHT = 0.2
 # Of meaning beside words, where sentences are compared: it decides where words do not (an English question), more
 # makes the choice worse (benchmarks/quotes.py).
 MEANING = 0.1
+# Of a passage's probability that is left where it lacks a code that the question names: it is about another model.
+OTHER_CODE = 0.4
+_CODE = re.compile(r"(?<![a-z0-9])(?=[a-z0-9-]*\d)(?=[a-z0-9-]*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 # Candidates that each side brings, at least; the other side scores them too.
 POOL = 50
 
@@ -134,8 +138,10 @@ class Retriever:
             np.array([candidate.stages.lexical for candidate in candidates], dtype=np.float64),
             np.array([candidate.stages.dense for candidate in candidates], dtype=np.float64),
         )
+        codes = _codes(query.text)
+        whole = [codes <= _codes(f"{candidate.chunk.title} {candidate.chunk.text}") for candidate in candidates]
         # At six places: what differs only by the order of additions is a tie.
-        scores = self._reranker.scores(pool).round(6)
+        scores = (self._reranker.scores(pool) * np.where(whole, 1.0, OTHER_CODE)).round(6)
         return [
             replace(candidate, stages=replace(candidate.stages, rerank=float(score)))
             for candidate, score in zip(candidates, scores, strict=True)
@@ -148,6 +154,11 @@ class Retriever:
             texts = [f"{candidate.chunk.title}\n{candidate.chunk.text}" for candidate in candidates]
             factors[0, [misread.search(fold(text)) is not None for text in texts]] = MISREAD
         return factors
+
+
+def _codes(text: str) -> set[str]:
+    """Model numbers and versions, written in one way: ZK-880B is not ZK-880."""
+    return {match.group().replace("-", "") for match in _CODE.finditer(fold(text))}
 
 
 def _both(base: Collection, extra: Collection | None) -> list[Collection]:

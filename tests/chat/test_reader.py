@@ -7,7 +7,7 @@ import pytest
 from src.caller import ANYONE, Caller
 from src.chat.answer import Answer
 from src.chat.events import Finished, Queued, Read, Replaced, Retrieved
-from src.chat.reader import Evidence, Reader, finished, quoted, says
+from src.chat.reader import Evidence, Reader, brief, finished, quoted, says
 from src.chat.service import ChatOptions, ChatService
 from src.chat.types import Span
 from src.embedding.fake import HashingEmbedder
@@ -83,12 +83,12 @@ def test_what_is_read_decides_and_is_cited_by_its_words(retriever) -> None:
 
 
 def test_a_look_alike_is_refused_though_it_is_near(retriever) -> None:
-    reader = FakeReader({"2014年": 0.3, "2011年5月": 0.1})
+    reader = FakeReader({"2014年": 0.09, "2011年5月": 0.05})
     service = chat(retriever, reader)
     value = ask(service).to_json()
-    assert (value["refused"], value["span"], value["answerable"]) == (True, None, 0.3)
+    assert (value["refused"], value["span"], value["answerable"]) == (True, None, 0.09)
     assert len(reader.read_texts) == len(value["hits"])  # all were looked at before it gave up
-    assert all(0 <= found["stages"]["read"] <= 0.3 for found in value["hits"])
+    assert all(0 <= found["stages"]["read"] <= 0.09 for found in value["hits"])
 
 
 def test_the_threshold_is_the_readers(retriever) -> None:
@@ -171,3 +171,17 @@ def test_the_quote_is_whole_sentences_around_the_span() -> None:
     quote = quoted(Span(1, text[one : both + 1], one, both + 1, 0.9), [found])
     assert quote.text == "第二句说到甲。\n第三句说到乙。"
     assert text[quote.start : quote.end] == quote.text
+
+
+def test_a_long_sentence_gives_its_clauses_only() -> None:
+    text = (
+        "主校区位于岛上的大学城，另有桂花岗等三个校区和一处实验基地，校训是“博学笃行，与时俱进”，校庆日是九月十日。"
+    )
+    start = text.index("博学")
+    span = Span(1, "博学笃行，与时俱进", start, start + 9, 0.9)
+    quote = quoted(span, [hit(1, text)])
+    assert quote.text == text
+    assert brief(quote, span) == "校训是“博学笃行，与时俱进”"
+    short = "未经批准，任何人不得入内。"
+    span = Span(1, "任何人不得入内", 5, 12, 0.9)
+    assert brief(quoted(span, [hit(1, short)]), span) == short

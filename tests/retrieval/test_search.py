@@ -163,3 +163,15 @@ def test_the_examples_with_the_real_encoder(tmp_path):
         assert retriever.search(query)[0].chunk.text.startswith(beginning), query
     english = retriever.search("tomato and egg stir-fry recipe", mode="dense", top_k=3)
     assert any("番茄" in hit.chunk.text for hit in english)
+
+
+@pytest.mark.parametrize(
+    ("question", "same"),
+    [("泵RT-70的扬程", 1), ("泵RT70的扬程", 1), ("泵RT-71的扬程", 0), ("泵RT-70B的扬程", 0), ("泵的扬程", 1)],
+)
+def test_another_model_number_counts_against_a_passage(question, same):
+    embedder = HashingEmbedder()
+    found = Retriever(build(["泵RT-70的扬程是五十米。", "泵有很多种。"], embedder), embedder).search(question)
+    plain = Retriever(build(["泵的扬程是五十米。", "泵有很多种。"], embedder), embedder).search("泵的扬程")
+    assert found[0].chunk.text.startswith("泵RT-70的扬程")
+    assert (found[0].score > 0.5 * plain[0].score) is bool(same)
