@@ -65,7 +65,7 @@ def test_a_training_leaves_an_adapter_that_reads(
     assert {path.name for path in output.iterdir()} == FILES
     for name in ("adapter_model.safetensors", HEAD_FILE):
         assert {str(value.dtype) for value in load_file(output / name).values()} == {"torch.float16"}
-    assert json.loads((output / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"] == "base0"
+    assert json.loads((output / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"] == folder.name
     manifest = read_manifest(output)
     assert manifest is not None
     assert (manifest.format, manifest.depth, manifest.fingerprint) == ("spans", 2, fingerprint(folder))

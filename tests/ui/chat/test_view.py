@@ -273,14 +273,14 @@ def test_messages_belong_to_their_turns() -> None:
 
 
 READ = tuple(
-    replace(one, stages=replace(one.stages, read=read)) for one, read in zip(HITS, (0.12, 0.04), strict=True)
+    replace(one, stages=replace(one.stages, read=read)) for one, read in zip(HITS, (0.09, 0.04), strict=True)
 )
 
 
 def test_a_refusal_by_the_reader_says_what_came_nearest() -> None:
-    refused = turn("q", Retrieved(HITS, 1), Read(READ, None, 0.12, 2), Finished(refused=True))
+    refused = turn("q", Retrieved(HITS, 1), Read(READ, None, 0.09, 2), Finished(refused=True))
     assert "[1]" in reply(refused)
-    assert "可能性是 12%" in reply(refused)
+    assert "可能性是 9%" in reply(refused)
     assert thought(refused)["metadata"]["title"] == "读了最接近的资料，没有一段回答了这个问题"
     assert thought(refused)["content"].count("没有答案") == 2
     assert "高度相关" not in view.panel([refused], CHINESE)
