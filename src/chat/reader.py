@@ -7,6 +7,7 @@ from typing import cast
 
 from src.caller import Caller
 from src.chat.numbers import canonical
+from src.chat.question import is_latin
 from src.chat.types import Quote, Span
 from src.knowledge.split import sentence_spans
 from src.language.base import Queued, Reading, ReadingModel
@@ -14,7 +15,9 @@ from src.retrieval.terms import fold
 from src.retrieval.types import Hit
 
 # A passage that answers with this probability ends the reading: the ones behind it are less likely to be better.
-ENOUGH = 0.9
+ENOUGH = 0.6
+OTHER_NAME, OTHER_CODE = 0.5, 0.05
+_NAME = re.compile(r"(?<![a-z0-9])[a-z](?:[a-z0-9.+-]*[a-z0-9+])")
 # A sentence of so many characters is read at a glance.
 LONG = 40
 _CLAUSE_END = re.compile(r"[，,；;。！？\n]")
@@ -61,8 +64,10 @@ class Reader:
             for item in self._model.read(passages, [question], self._adapter, caller):
                 if isinstance(item, Queued):
                     yield item
-                else:
-                    found |= {chosen[i].rank: readings[0] for i, readings in item.items()}
+                    continue
+                for i, (reading, *_) in item.items():
+                    share = _named(question, f"{chosen[i].chunk.title} {chosen[i].chunk.text}")
+                    found[chosen[i].rank] = replace(reading, probability=share * reading.probability)
             enough = any(reading.probability >= ENOUGH for reading in found.values())
             if caller.stopped or (enough and not every):
                 break
@@ -76,6 +81,17 @@ class Reader:
         text = next(hit.chunk.text for hit in hits if hit.rank == rank)
         span = Span(rank, text[best.start : best.end], best.start, best.end, best.probability)
         return Evidence(marked, span if span.text.strip() else None, best.probability if span.text.strip() else 0.0)
+
+
+def _named(question: str, passage: str) -> float:
+    """What is left of a passage's probability where it lacks a Latin name of a Chinese question (QLoRA is not LoRA), or a
+    model number: the one may be written in Chinese there, the other not."""
+    if is_latin(question):
+        return 1.0
+    asked, there = set(_NAME.findall(fold(question))), set(_NAME.findall(fold(passage)))
+    missing = {name for name in asked if name not in there and name.replace("-", "") not in there}
+    codes = any(any(map(str.isdigit, name)) for name in missing)
+    return OTHER_CODE if codes else OTHER_NAME if missing else 1.0
 
 
 def finished(reading: Generator[Queued, None, Evidence]) -> Evidence:

@@ -185,3 +185,17 @@ def test_a_long_sentence_gives_its_clauses_only() -> None:
     short = "未经批准，任何人不得入内。"
     span = Span(1, "任何人不得入内", 5, 12, 0.9)
     assert brief(quoted(span, [hit(1, short)]), span) == short
+
+
+def test_a_longer_name_or_another_model_gives_way() -> None:
+    both = [hit(1, "QRoad于2023年开通。"), hit(2, "Road于2021年开通。")]
+    reader = FakeReader({"2023年": 0.95, "2021年": 0.9})
+    evidence = finished(Reader(reader, "reader").read("Road是哪一年开通的", both, ANYONE))
+    assert evidence.span is not None
+    assert evidence.span.text == "2021年"
+    alone = finished(Reader(reader, "reader").read("Road是哪一年开通的", both[:1], ANYONE))
+    assert 0.4 < alone.answerable < 0.5
+    other = [hit(1, "泵RT-70于2023年上市。")]
+    assert finished(Reader(reader, "reader").read("泵RT-71哪一年上市", other, ANYONE)).answerable < 0.1
+    assert finished(Reader(reader, "reader").read("泵RT-70哪一年上市", other, ANYONE)).answerable == 0.95
+    assert finished(Reader(reader, "reader").read("When was pump B opened?", other, ANYONE)).answerable == 0.95
