@@ -16,6 +16,8 @@ from src.retrieval.types import Hit
 
 # A passage that answers with this probability ends the reading: the ones behind it are less likely to be better.
 ENOUGH = 0.6
+# What stands before an answer where questions are listed with theirs.
+_LABELS = "答案问题资料"
 OTHER_NAME, OTHER_CODE = 0.5, 0.05
 _NAME = re.compile(r"(?<![a-z0-9])[a-z](?:[a-z0-9.+-]*[a-z0-9+])")
 # A sentence of so many characters is read at a glance.
@@ -67,6 +69,8 @@ class Reader:
                     continue
                 for i, (reading, *_) in item.items():
                     share = _named(question, f"{chosen[i].chunk.title} {chosen[i].chunk.text}")
+                    if _bare(chosen[i].chunk.text[reading.start : reading.end]) in _bare(question) + _LABELS:
+                        share = 0.0  # what the question says itself is no answer
                     found[chosen[i].rank] = replace(reading, probability=share * reading.probability)
             enough = any(reading.probability >= ENOUGH for reading in found.values())
             if caller.stopped or (enough and not every):

@@ -199,3 +199,11 @@ def test_a_longer_name_or_another_model_gives_way() -> None:
     assert finished(Reader(reader, "reader").read("泵RT-71哪一年上市", other, ANYONE)).answerable < 0.1
     assert finished(Reader(reader, "reader").read("泵RT-70哪一年上市", other, ANYONE)).answerable == 0.95
     assert finished(Reader(reader, "reader").read("When was pump B opened?", other, ANYONE)).answerable == 0.95
+
+
+def test_the_questions_own_words_are_no_answer() -> None:
+    echo = [hit(1, "问题：云溪大桥什么时候通车？答案：")]
+    found = finished(
+        Reader(FakeReader({"云溪大桥什么时候通车？": 0.9}), "reader").read("云溪大桥什么时候通车", echo, ANYONE)
+    )
+    assert found.answerable == 0

@@ -58,7 +58,7 @@ def test_chat_streams_and_names_its_source(client: Client) -> None:
     assert set(hit) == {
         "rank", "doc_id", "chunk_id", "source", "title", "text", "start", "end", "score", "stages",
     }  # fmt: skip
-    assert set(hit["stages"]) == {"lexical", "dense", "fused", "rerank"}
+    assert set(hit["stages"]) == {"lexical", "dense", "fused", "rerank", "read"}
     assert "1927" in hit["text"]
     assert hit["source"] == "knowledge.txt"
     supported = [s for s in last["support"] if "1927" in s["sentence"]]
