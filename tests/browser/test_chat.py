@@ -73,7 +73,7 @@ def test_chat_answers_with_its_source(page: Page) -> None:
     first = page.locator("#sources .yz-card").first
     expect(first).to_contain_text("1927")
     expect(first).to_contain_text("knowledge.txt")
-    expect(first).to_contain_text("相关")
+    expect(first).to_contain_text("有答案")
     expect(page.locator("#sources mark").first).to_be_attached()
     citation.click()
     expect(page.locator("#sources mark:target")).to_contain_text("1927")
