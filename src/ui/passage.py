@@ -17,11 +17,12 @@ def relevance(score: float, words: Words) -> str:
     return words("高度相关") if score >= HIGH else words("有关") if score >= SOME else words("关系不大")
 
 
-def worth(hit: Hit, words: Words) -> str:
-    """A passage's worth for the question in words: the reader's judgement where it was read, else its relevance."""
+def worth(hit: Hit, words: Words, *, others_read: bool = False) -> str:
+    """A passage's worth for the question in words: the reader's judgement where it was read, else its relevance; with
+    ``others_read`` one of another passage that answered first."""
     read = hit.stages.read
     if read is None:
-        return relevance(hit.score, words)
+        return words("未读") if others_read else relevance(hit.score, words)
     return words("有答案") if read >= ANSWERS else words("可能有答案") if read >= PERHAPS else words("没有答案")
 
 

@@ -80,9 +80,12 @@ def _thought(turn: Turn, words: Words) -> Message:
     lines = [markdown.plain(words("加入了 {name}").format(name=name)) for name in turn.files]
     if answer.is_follow_up:
         lines.append(markdown.plain(words("联系上文，按“{question}”检索").format(question=_short(answer.question))))
+    read = answer.answerable is not None
     for hit in answer.hits:
         title = hit.chunk.title or hit.chunk.text[:24].replace("\n", " ")
-        lines.append(markdown.plain(f"{hit.rank}. {title} — {worth(hit, words)}, {hit.chunk.source}"))
+        lines.append(
+            markdown.plain(f"{hit.rank}. {title} — {worth(hit, words, others_read=read)}, {hit.chunk.source}")
+        )
     return {"role": "assistant", "content": "\n\n".join(lines) or " ", "metadata": metadata}
 
 
@@ -264,7 +267,7 @@ def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
     cards = [
         {
             "hit": hit,
-            "worth": worth(hit, words),
+            "worth": worth(hit, words, others_read=answer.answerable is not None),
             "title": hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else ""),
             "place": place(hit.chunk, words),
             "marks": marked(hit.chunk.text, found.get(hit.rank, [])),

@@ -295,4 +295,6 @@ def test_the_words_that_answer_are_lit_inside_the_quote() -> None:
     )
     assert f'<mark id="a1-0-w">{text[2:4]}</mark>' in view.panel([one], CHINESE)
     assert "有答案" in view.panel([one], CHINESE)
+    assert "未读" in view.panel([one], CHINESE)  # the other one, which was not needed
+    assert "高度相关" not in view.panel([one], CHINESE)
     assert "有答案" in thought(one)["content"]
