@@ -9,11 +9,12 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from src.caller import Caller
 from src.chat.clock import Clock
-from src.chat.events import Delta, Event, Finished, Queued, Retrieved, Supported
+from src.chat.events import Delta, Event, Finished, Retrieved, Supported
 from src.chat.prompt import MAX_PASSAGE_CHARS, Prompt, build_messages
 from src.chat.question import subject_of
 from src.chat.requests import Request, recognise
 from src.chat.support import Similarity, support_of
+from src.chat.writing import written
 from src.knowledge.types import Chunk
 from src.language.base import GenerationOptions, LanguageModel, Message
 from src.retrieval.inspect import rows_of
@@ -161,15 +162,7 @@ class Asides:
             messages = build_messages(self._model, aside.message, aside.hits, (), room, self._prompt)
         else:
             messages = self._conversation(aside, history)
-        text = ""
-        for piece in self._model.stream(messages, self._options, caller):
-            if isinstance(piece, Queued):
-                yield piece
-                continue
-            if piece:
-                clock.first("first_token")
-                text += piece
-            yield Delta(str(piece))
+        text = yield from written(self._model, messages, self._options, caller, clock)
         if caller.stopped:
             return
         clock.lap("total")

@@ -10,7 +10,7 @@ from src.caller import ANYONE, Caller
 from src.chat.asides import Asides
 from src.chat.clock import Clock
 from src.chat.conflicts import conflicts_of
-from src.chat.events import Delta, Event, Finished, Queued, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
+from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up, is_latin
 from src.chat.quote import best_sentence
@@ -19,6 +19,7 @@ from src.chat.requests import compared, has_span, is_read
 from src.chat.sides import sides
 from src.chat.support import support_of
 from src.chat.types import Quote, Span
+from src.chat.writing import written
 from src.errors import InputError
 from src.knowledge.clean import clean
 from src.language.base import GenerationOptions, LanguageModel, Message
@@ -120,7 +121,7 @@ class ChatService:
         if question != asked:
             yield Rewritten(question)
         if things := compared(question):
-            yield from self._compared(question, things, top_k, threshold, caller, clock, extra)
+            yield from self._compared(question, things, top_k, options, caller, clock, extra)
             return
         yield Retrieved(hits, clock.lap("retrieve"))
         found: _Found | None = None
@@ -128,8 +129,7 @@ class ChatService:
             evidence = yield from self._reader.read(question, hits, caller)
             if caller.stopped:
                 return
-            least = self._min_answerable if options.min_score is None else options.min_score
-            span = evidence.span if evidence.answerable >= least else None
+            span = evidence.span if evidence.answerable >= self._least(options) else None
             hits = evidence.hits
             yield Read(hits, span, evidence.answerable, clock.lap("read"))
             if span is not None:
@@ -154,15 +154,7 @@ class ChatService:
         self, messages: Sequence[Message], found: "_Found", caller: Caller, clock: Clock
     ) -> Generator[Event, None, None]:
         """The model's answer, put right where it does not say what was read, and its support."""
-        text = ""
-        for piece in self._model.stream(messages, self._options, caller):
-            if isinstance(piece, Queued):
-                yield piece
-                continue
-            if piece:
-                clock.first("first_token")
-                text += piece
-            yield Delta(str(piece))
+        text = yield from written(self._model, messages, self._options, caller, clock)
         if caller.stopped:
             return
         # Words in another script cannot be compared with the passage's.
@@ -184,7 +176,7 @@ class ChatService:
         question: str,
         things: Sequence[str],
         top_k: int,
-        threshold: float,
+        options: ChatOptions,
         caller: Caller,
         clock: Clock,
         extra: Collection | None,
@@ -196,7 +188,8 @@ class ChatService:
         hits, places = _merged(found)
         yield Retrieved(hits, clock.lap("retrieve"))
         if self._reader is None or any(side == thing for side, thing in zip(asked, things, strict=True)):
-            relevant = [hits[ranks[0] - 1] for ranks in places if ranks and hits[ranks[0] - 1].score >= threshold]
+            best, threshold = [hits[ranks[0] - 1] for ranks in places if ranks], self._topic_threshold(options)
+            relevant = [hit for hit in best if hit.score >= threshold]
             if not relevant:
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
@@ -212,7 +205,7 @@ class ChatService:
                 return
             hits = tuple(next((new for new in evidence.hits if new.rank == hit.rank), hit) for hit in hits)
             answerable.append(evidence.answerable)
-            if evidence.span is None or evidence.answerable < self._min_answerable:
+            if evidence.span is None or evidence.answerable < self._least(options):
                 lines.append(f"{thing}：资料里没有写。")
                 continue
             relevant.append(hits[evidence.span.rank - 1])
@@ -271,6 +264,10 @@ class ChatService:
         if options.min_score is None:
             return self._min_score
         return options.min_score if self._reader is None else min(self._min_score, options.min_score)
+
+    def _least(self, options: ChatOptions) -> float:
+        """The reader's least probability."""
+        return self._min_answerable if options.min_score is None else options.min_score
 
     def _similarity(self, claim: str, texts: Sequence[str]) -> np.ndarray:
         """Cosine similarity of ``claim`` with each text, float32 (texts,)."""

@@ -207,3 +207,16 @@ def test_the_questions_own_words_are_no_answer() -> None:
         Reader(FakeReader({"云溪大桥什么时候通车？": 0.9}), "reader").read("云溪大桥什么时候通车", echo, ANYONE)
     )
     assert found.answerable == 0
+
+
+def test_several_things_are_read_each_for_itself_at_the_askers_threshold(retriever) -> None:
+    asked = "云溪大桥和云溪隧道分别于哪一年通车？"
+    service = chat(retriever, FakeReader({"2011年5月": 0.6, "2014年": 0.55}))
+    value = ask(service, asked).to_json()
+    assert (
+        value["answer"]
+        == "云溪大桥：大桥于2011年5月通车，全长三百米。\n\n云溪隧道：云溪隧道于2014年通车，全长二百米。"
+    )
+    assert (value["answerable"], value["span"], value["refused"]) == (0.55, None, False)
+    assert "云溪隧道：资料里没有写。" in ask(service, asked, min_score=0.58).text
+    assert ask(service, asked, min_score=0.7).refused
