@@ -128,9 +128,10 @@ def brief(quote: Quote, span: Span) -> str:
 
 
 def says(answer: str, span: Span) -> bool:
-    """Whether an answer has the words that answer: all of them, nearly all, or nothing but a part of them."""
+    """Whether an answer has the words that answer, or nearly all of many; 15公里 does not say 5公里."""
     said, right = _bare(answer), _bare(span.text)
-    if right in said:
+    begins, ends = r"(?<!\d)" if right[:1].isdigit() else "", r"(?!\d)" if right[-1:].isdigit() else ""
+    if re.search(begins + re.escape(right) + ends, said):
         return True
     if len(right) < 8:  # a name or a number: nearly right is another one
         return False

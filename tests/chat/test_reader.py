@@ -157,6 +157,9 @@ def test_nothing_to_read_is_no_answer() -> None:
         ("它由工程师张三、李四和王五共同设计建成", "由工程师张三、李四、王五共同设计建成", True),
         ("它由工程师设计", "由工程师张三、李四、王五共同设计建成", False),
         ("", "2011年", False),
+        ("全长15公里。", "5公里", False),
+        ("编号1234。", "123", False),
+        ("编号是 123，见附表。", "123", True),
     ],
 )
 def test_an_answer_says_the_span(answer: str, span: str, same: bool) -> None:
