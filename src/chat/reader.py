@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from src.caller import Caller
+from src.chat.claims import CODE
 from src.chat.numbers import canonical
 from src.chat.question import is_latin
 from src.chat.types import Quote, Span
@@ -19,7 +20,6 @@ ENOUGH = 0.6
 # What stands before an answer where questions are listed with theirs.
 _LABELS = "答案问题资料"
 OTHER_NAME, OTHER_CODE = 0.5, 0.05
-_NAME = re.compile(r"(?<![a-z0-9])[a-z](?:[a-z0-9.+-]*[a-z0-9+])")
 # A sentence of so many characters is read at a glance.
 LONG = 40
 _CLAUSE_END = re.compile(r"[，,；;。！？\n]")
@@ -92,7 +92,7 @@ def _named(question: str, passage: str) -> float:
     model number: the one may be written in Chinese there, the other not."""
     if is_latin(question):
         return 1.0
-    asked, there = set(_NAME.findall(fold(question))), set(_NAME.findall(fold(passage)))
+    asked, there = set(CODE.findall(fold(question))), set(CODE.findall(fold(passage)))
     missing = {name for name in asked if name not in there and name.replace("-", "") not in there}
     codes = any(any(map(str.isdigit, name)) for name in missing)
     return OTHER_CODE if codes else OTHER_NAME if missing else 1.0
