@@ -24,7 +24,7 @@ OTHER_NAME, OTHER_CODE = 0.5, 0.05
 LONG = 40
 _CLAUSE_END = re.compile(r"[，,；;。！？\n]")
 # Of the span's characters, how many an answer must have to say it.
-MIN_SAID = 0.7
+MIN_SAID = 0.8
 
 
 @dataclass(frozen=True)
