@@ -98,6 +98,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="适配器目录")
     train.add_argument("--dev", type=Path, metavar="FILE", help="验证数据；不填从 --data 里留出 5%%")
+    train.add_argument("--start-from", type=Path, metavar="DIR", help="reader：从这个阅读适配器接着训练；不填从头")
     add_recipe_arguments(train)
     help_text = "量好坏：检索、回答、抽取"
     evaluate = commands.add_parser("evaluate", help=help_text, description=help_text)
@@ -249,6 +250,8 @@ def _train(given: argparse.Namespace, settings: Settings) -> None:
     if isinstance(recipe, ReaderRecipe):
         _train_reader(recipe, given, settings)
         return
+    if given.start_from is not None:
+        raise SettingsError("--task resume 没有这些参数：--start-from")
     if len(given.data) > 1:
         raise SettingsError(f"--task resume 只用一个数据文件，收到 {len(given.data)} 个")
     from src.runtime import Runtime  # noqa: PLC0415
@@ -266,7 +269,8 @@ def _train_reader(recipe: ReaderRecipe, given: argparse.Namespace, settings: Set
     from src.training.reader_run import train_reader  # noqa: PLC0415
 
     model = Runtime(settings).trainable_model()
-    scores = train_reader(model, recipe, given.data, given.output, dev_path=given.dev)["scores"]
+    about = train_reader(model, recipe, given.data, given.output, dev_path=given.dev, start_from=given.start_from)
+    scores = about["scores"]
     print(
         f"已存到 {given.output}；验证 EM {100 * scores['exact_match']:.1f}，字 F1 {100 * scores['f1']:.1f}，"
         f"误拒 {100 * scores['refused_wrongly']:.1f} % 时拒答 {100 * scores['refused_rightly']:.1f} %。"

@@ -4,7 +4,8 @@ whether any do.
 The passage stands first and its questions behind it; every question sees the passage and itself, none another, so that
 the passage is computed once for all of them. A small head (``PointerHead``) compares the last token of a question with
 each token of the passage, as a pointer network does (Vinyals et al. 2015, https://arxiv.org/abs/1506.03134): once for
-where the answer begins, once for where it ends. What it finds is a substring of the passage by construction. A LoRA
+where the answer begins, once for where it ends; a biaffine term (Dozat and Manning 2017,
+https://arxiv.org/abs/1611.01734) and the length say which begin and end belong together. What it finds is a substring of the passage by construction. A LoRA
 adapter and the head are trained together (``src/training/reader.py``); the layers above the adapter are not run.
 """
 
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -26,7 +26,7 @@ from src.language.base import Reading
 
 HEAD_FILE = "reader_head.safetensors"
 BEFORE, BETWEEN, BEHIND = "资料：", "\n问题：", "\n答案："
-HEAD_SIZE = 128
+HEAD_SIZE, PAIR_SIZE = 128, 64
 MAX_SPAN_TOKENS = 80
 # Longer ones are cut: a chunk has 300 characters, and a title or a question is no place for a novel.
 MAX_PASSAGE_CHARS, MAX_QUESTION_CHARS, MAX_TITLE_CHARS = 1200, 200, 60
@@ -115,7 +115,7 @@ class ReaderEncoder:
 
 
 class PointerHead(nn.Module):
-    """Scores of a passage's tokens as the begin and the end of an answer, and of the question as answerable."""
+    """Scores of a passage's tokens as the begin and the end of an answer, of spans, and of the question as answerable."""
 
     def __init__(self, hidden_size: int, size: int = HEAD_SIZE) -> None:
         super().__init__()
@@ -123,10 +123,15 @@ class PointerHead(nn.Module):
         self.begin_query, self.end_query = nn.Linear(hidden_size, size), nn.Linear(hidden_size, size)
         self.begin_key, self.end_key = nn.Linear(hidden_size, size), nn.Linear(hidden_size, size)
         self.answerable = nn.Linear(hidden_size, 1)
+        self.pair_begin, self.pair_end = nn.Linear(hidden_size, PAIR_SIZE), nn.Linear(hidden_size, PAIR_SIZE)
+        self.length = nn.Parameter(torch.zeros(MAX_SPAN_TOKENS))
         self._scale = 4 / math.sqrt(size)
         for layer in (self.begin_query, self.end_query, self.begin_key, self.end_key, self.answerable):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
+        # Spans begin as the sum of their ends.
+        nn.init.zeros_(self.pair_end.weight)
+        nn.init.zeros_(self.pair_end.bias)
 
     def forward(self, questions: Tensor, passage: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden states (N, H) and (T, H) -> float32 begin and end scores (N, T), answerable scores (N,)."""
@@ -134,6 +139,17 @@ class PointerHead(nn.Module):
         begin = self.begin_query(asked) @ self.begin_key(read).T * self._scale
         end = self.end_query(asked) @ self.end_key(read).T * self._scale
         return begin, end, self.answerable(asked)[:, 0]
+
+    def spans(self, begin: Tensor, end: Tensor, passage: Tensor) -> Tensor:
+        """Begin and end scores (N, T), hidden states (T, H) -> scores (N, T, T) of the spans from one token through
+        another, -inf where none is allowed."""
+        read = self.read(passage.float())
+        pairs = self.pair_begin(read) @ self.pair_end(read).T / math.sqrt(PAIR_SIZE)
+        places = torch.arange(len(passage), device=passage.device)
+        length = places[None, :] - places[:, None]
+        pairs = pairs + self.length[length.clamp(0, MAX_SPAN_TOKENS - 1)]
+        pairs = pairs.masked_fill((length < 0) | (length >= MAX_SPAN_TOKENS), -math.inf)
+        return begin[:, :, None] + end[:, None, :] + pairs
 
 
 def load_head(path: Path, hidden_size: int, device: Any) -> PointerHead:
@@ -145,7 +161,9 @@ def load_head(path: Path, hidden_size: int, device: Any) -> PointerHead:
     try:
         weights = load_file(path)
         head = PointerHead(hidden_size, weights["begin_query.weight"].shape[0])
-        head.load_state_dict({name: value.float() for name, value in weights.items()})
+        # Heads from before there were pairs: the ones of a new head say nothing.
+        new = {name: value for name, value in head.state_dict().items() if name.startswith(("pair_", "length"))}
+        head.load_state_dict({**new, **{name: value.float() for name, value in weights.items()}})
         if not all(bool(value.isfinite().all()) for value in weights.values()):
             raise ValueError("NaN")
     except (OSError, RuntimeError, ValueError, KeyError, IndexError, SafetensorError) as error:
@@ -209,19 +227,21 @@ def read(model: Any, head: PointerHead, rows: Sequence[Packed], depth: int) -> l
     found = []
     for number, row in enumerate(rows):
         questions = hidden[number, row.questions]
-        begin, end, answerable = head(questions, hidden[number, row.passage.start : row.passage.stop])
-        found.append([_best(row.tokens, *one) for one in zip(begin, end, answerable, strict=True)])
+        passage = hidden[number, row.passage.start : row.passage.stop]
+        begin, end, answerable = head(questions, passage)
+        if not row.tokens.ids:
+            found.append([Read(0, 0, (-100.0, -100.0))] * len(questions))
+            continue
+        spans = head.spans(begin, end, passage).flatten(1).argmax(1).tolist()
+        scores = (begin.logsumexp(1) + end.logsumexp(1)).tolist()
+        found.append(
+            [
+                Read(
+                    row.tokens.starts[span // len(passage)],
+                    row.tokens.ends[span % len(passage)],
+                    (float(one), score),
+                )
+                for span, score, one in zip(spans, scores, answerable, strict=True)
+            ]
+        )
     return found
-
-
-def _best(tokens: Tokens, begin: Tensor, end: Tensor, answerable: Tensor) -> Read:
-    if not tokens.ids:
-        return Read(0, 0, (-100.0, -100.0))
-    pairs = (begin[:, None] + end[None, :]).cpu().numpy()
-    length = len(pairs)
-    allowed = np.triu(np.ones((length, length), dtype=bool)) & ~np.triu(
-        np.ones((length, length), dtype=bool), MAX_SPAN_TOKENS
-    )
-    first, last = divmod(int(np.where(allowed, pairs, -np.inf).argmax()), length)
-    found = float(begin.logsumexp(0) + end.logsumexp(0))
-    return Read(tokens.starts[first], tokens.ends[last], (float(answerable), found))

@@ -142,7 +142,7 @@ def windows(articles: Sequence[Article], seed: int, passes: int = 1) -> list[Win
     found: list[Window] = []
     for number in range(passes):
         draw = random.Random(f"{seed}/{number}")  # noqa: S311 (no secret)
-        once = [window for window in plain if window.targets]
+        once = [window for window in (_with_alias(one, draw) for one in plain) if window.targets]
         once += [gone for window in draw.sample(once, int(WITHOUT_EVIDENCE * len(once))) if (gone := _without_evidence(window, draw))]  # fmt: skip
         once += [other for window in plain if draw.random() < RENAMED if (other := _renamed(window, titles, draw))]
         once = [_drawn(window, titles, draw) for window in once]
@@ -199,6 +199,37 @@ def _drawn(window: Window, titles: Sequence[str], draw: random.Random) -> Window
     return Window(
         title, window.text, tuple(replace(one, question=_in_script(_put(one.question, draw), draw)) for one in kept)
     )
+
+
+_ALIAS = re.compile(
+    r"(?P<kind>又[称稱名]|[别別][称稱名號]|[简簡俗古旧舊][称稱]|[旧舊原本]名|[亦也][称稱])(?:[为為作是：:])?"
+    r"[“「『《]?(?P<name>[\u4e00-\u9fff]{2,8})(?=[”」』》，。、；,）)])"
+)
+_ASKED_BY_ALIAS = (
+    "{name}是什么的{kind}？",
+    "{name}是{kind}，它指的是什么？",
+    "{name}指的是什么？",
+    "什么又叫{name}？",
+    "{name}是谁的{kind}？",
+)
+_ALIAS_KINDS = {"又": "别称", "亦": "别称", "也": "别称"}
+
+
+def _with_alias(window: Window, draw: random.Random) -> Window:
+    """The window with questions by an alias of its subject, which few annotators ask: 羊城是什么的别称？"""
+    found = []
+    for match in _ALIAS.finditer(window.text):
+        start = window.text.rfind(window.title, 0, match.start()) if window.title else -1
+        if (
+            start < 0
+            or match["name"] in window.title
+            or re.search(r"[。！？\n]", window.text[start : match.start()])
+        ):
+            continue
+        kind = _ALIAS_KINDS.get(match["kind"][0], match["kind"])
+        asked = draw.choice(_ASKED_BY_ALIAS).format(name=match["name"], kind=kind)
+        found.append(Target(asked, (start, start + len(window.title)), (window.title,)))
+    return replace(window, targets=(*window.targets, *found)) if found else window
 
 
 _ENDING = re.compile(r"(?:是|为|叫|有)?(?:什么|谁|多少|几|哪[里儿]?)?[?？]?$")

@@ -12,13 +12,22 @@ from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
-from src.errors import InputError
-from src.language.reading import HEAD_FILE, Packed, PointerHead, ReaderEncoder, hidden_states
+from src.errors import InputError, ModelError
+from src.language.reading import (
+    HEAD_FILE,
+    MAX_SPAN_TOKENS,
+    Packed,
+    PointerHead,
+    ReaderEncoder,
+    hidden_states,
+    load_head,
+)
 from src.training.lora import add_lora
 from src.training.questions import Window
 from src.training.recipe import ReaderRecipe
@@ -70,8 +79,8 @@ def batches(examples: Sequence[Example], tokens: int, seed: int) -> Iterator[lis
 
 
 def loss_of(model: Any, head: PointerHead, batch: Sequence[Example], depth: int) -> Tensor:
-    """Mean over the questions of the cross-entropy of begin and end (score 0 stands for "nowhere") and twice the
-    binary cross-entropy of being answerable."""
+    """Mean over the questions of the cross-entropies of begin and end (score 0 stands for "nowhere"), of the span where
+    there is one, and twice the binary cross-entropy of being answerable."""
     hidden = hidden_states(model, [one.row for one in batch], depth)
     total = torch.zeros((), device=hidden.device)
     count = 0
@@ -84,6 +93,12 @@ def loss_of(model: Any, head: PointerHead, batch: Sequence[Example], depth: int)
         total = total + cross_entropy(torch.cat([nowhere, end], 1), targets[:, 1], reduction="sum")
         known = (targets[:, 0] > 0).float()
         total = total + 2 * binary_cross_entropy_with_logits(answerable, known, reduction="sum")
+        first, last = (targets - 1).T
+        # Longer spans than are allowed cannot be learned.
+        spanned = (targets[:, 0] > 0) & (last - first < MAX_SPAN_TOKENS)
+        if spanned.any():
+            spans = head.spans(begin[spanned], end[spanned], passage).flatten(1)
+            total = total + cross_entropy(spans, (first * len(passage) + last)[spanned], reduction="sum")
         count += len(targets)
     return total / max(1, count)
 
@@ -128,17 +143,25 @@ def add_reader(model: Any, recipe: ReaderRecipe) -> tuple[Any, PointerHead]:
 
 
 def learn(
-    model: Any, encoder: ReaderEncoder, windows: Sequence[Window], recipe: ReaderRecipe, output: Path
+    model: Any,
+    encoder: ReaderEncoder,
+    windows: Sequence[Window],
+    recipe: ReaderRecipe,
+    output: Path,
+    start_from: Path | None = None,
 ) -> list[dict[str, float]]:
     """Train, with a checkpoint every ``SAVE_STEPS`` from which a killed run goes on. The adapter, the head and the
     curve are left in ``output``; ``model`` is as it was.
+
+    Args:
+        start_from: a reader's folder whose weights are the first ones; None: new ones.
 
     Returns:
         The curve: ``{"step", "epoch", "loss", "tokens_s"}``.
 
     Raises:
         InputError: there is nothing to learn from.
-        ModelError: the model has no such projections or layers.
+        ModelError: the model has no such projections or layers, or ``start_from`` is another kind of adapter.
     """
     kept = [window for window in windows if window.targets]
     made = list(batches([encode(encoder, window) for window in kept], recipe.batch_tokens, recipe.seed))
@@ -146,6 +169,8 @@ def learn(
     if not steps:
         raise InputError("没有可以学习的例子")
     peft, head = add_reader(model, recipe)
+    if start_from:
+        _start(start_from, peft, head)
     optimizer = MasterAdamW([p for p in peft.parameters() if p.requires_grad], list(head.parameters()), recipe)
     curve: list[dict[str, float]] = []
     first = _resume(output / CHECKPOINT, peft, head, optimizer, curve)
@@ -173,6 +198,19 @@ def learn(
     (output / CHECKPOINT).unlink(missing_ok=True)
     peft.unload()
     return curve
+
+
+def _start(folder: Path, model: Any, head: PointerHead) -> None:
+    """Raises ModelError: the adapter has other matrices than ``model``, or its head is missing or another one."""
+    try:
+        weights = load_file(folder / "adapter_model.safetensors")
+        own = get_peft_model_state_dict(model)
+        if {name: value.shape for name, value in weights.items()} != {n: v.shape for n, v in own.items()}:
+            raise ValueError("层或秩不同")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"不能从 {folder} 接着训练：{' '.join(str(error).split())[:200]}") from error
+    set_peft_model_state_dict(model, weights)
+    head.load_state_dict(load_head(folder / HEAD_FILE, model.config.hidden_size, model.device).state_dict())
 
 
 def learned(output: Path) -> list[dict[str, float]] | None:

@@ -1,5 +1,6 @@
 """One training of a reader: articles in, a calibrated adapter folder out."""
 
+import json
 import logging
 import random
 from collections.abc import Sequence
@@ -9,11 +10,11 @@ from typing import Any
 
 from src.errors import InputError, ModelError, SettingsError
 from src.evaluation.reading import Judged, check_both, fit_calibration, score
-from src.language.adapters import AdapterManifest, fingerprint
+from src.language.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
 from src.language.local import LocalModel
 from src.language.reading import HEAD_FILE, Read, load_head, read
 from src.language.tagging import batches
-from src.training.folder import claim, finish, processes, sha256
+from src.training.folder import WEIGHTS_FILE, claim, finish, processes, sha256
 from src.training.questions import NEAR, Article, Target, Window, read_articles, windows, with_near
 from src.training.reader import learn, learned
 from src.training.recipe import ReaderRecipe, command_of
@@ -52,6 +53,7 @@ def train_reader(
     output: Path,
     *,
     dev_path: Path | None,
+    start_from: Path | None = None,
     learned_in: Path | None = None,
 ) -> dict[str, Any]:
     """Train a reader of ``local``, which must be dense, calibrate it on one half of the held-out articles, score it on
@@ -59,6 +61,7 @@ def train_reader(
     started again in the same way.
 
     Args:
+        start_from: a reader of the same base and layers, whose training goes on.
         learned_in: a folder in which ``learn`` has finished with just this data and recipe; it is left as it is.
 
     Returns:
@@ -73,6 +76,7 @@ def train_reader(
     if learned_in and learned(learned_in) is None:
         raise InputError(f"{learned_in} 里没有训练完的阅读适配器")
     assert local.path is not None
+    before = _before(start_from, local, recipe) if start_from else None
     files = [(path, read_articles(path)) for path in data_paths]
     articles, dev = _split([one for _, some in files for one in some], dev_path, recipe)
     halves = [_held(half) for half in _halves(dev, recipe.seed)]
@@ -88,15 +92,16 @@ def train_reader(
         },
         "learned": _count(articles),
         "recipe": asdict(recipe),
-        "command": command_of(recipe, data_paths, dev_path, output),
-        "licences": [known for name, known in LICENCES.items() if any(path.name.lower().startswith(name) for path in data_paths)],
+        "started_from": before,
+        "command": command_of(recipe, data_paths, dev_path, output, start_from),
+        "licences": [known for name, known in LICENCES.items() if _is_used(name, known, data_paths, before)],
     }  # fmt: skip
     manifest = AdapterManifest(local.name, fingerprint(local.path), "spans", depth=recipe.depth)
     claim(
         output,
         {
             "task": recipe.task,
-            **{name: about[name] for name in ("data", "dev", "recipe")},
+            **{name: about[name] for name in ("data", "dev", "recipe", "started_from")},
             "base": manifest.fingerprint,
             "dtype": str(local.model.dtype),
         },
@@ -106,7 +111,7 @@ def train_reader(
     if curve is None:
         folder.mkdir(parents=True, exist_ok=True)
         made = windows(articles, recipe.seed, recipe.epochs)
-        curve = learn(local.model, local.reader_encoder, made, recipe, folder)
+        curve = learn(local.model, local.reader_encoder, made, recipe, folder, start_from)
     local.add_adapter(ADAPTER, folder)
     first, second = halves
     log.info("在 %d 篇文章的 %d 个问题上校准", first.articles, len(first.targets))
@@ -131,6 +136,35 @@ def train_reader(
     about["scores"] = asdict(scores) | {"steps": int(curve[-1]["step"]), "loss": curve[-1]["loss"]}
     finish(folder, output, manifest, about, curve)
     return about
+
+
+def _before(folder: Path, local: LocalModel, recipe: ReaderRecipe) -> dict[str, Any]:
+    """What the manifest tells of the reader that training starts from.
+
+    Raises:
+        ModelError: it is no reader, or one of another base or of other layers.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.format != "spans":
+        raise ModelError(f"{folder} 里没有阅读适配器（缺少 {MANIFEST_FILE}，或是别的任务的），不能从它接着训练")
+    assert local.path is not None
+    if (manifest.fingerprint, manifest.depth) != (fingerprint(local.path), recipe.depth):
+        raise ModelError(
+            f"{folder} 是在 {manifest.base} 的前 {manifest.depth} 层上训练的，不能用在 {local.name} 的前 {recipe.depth} 层上"
+        )
+    told = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    return {
+        "name": folder.resolve().name,
+        "sha256": sha256(folder / WEIGHTS_FILE),
+        **{name: told.get(name) for name in ("data", "recipe", "licences", "started_from")},
+        "steps": told.get("scores", {}).get("steps"),
+    }
+
+
+def _is_used(name: str, known: dict[str, str], data_paths: Sequence[Path], before: dict[str, Any] | None) -> bool:
+    """Whether data of that licence is in the adapter, now or from before."""
+    now = any(path.name.lower().startswith(name) for path in data_paths)
+    return now or known in ((before or {}).get("licences") or [])
 
 
 def check_base(local: LocalModel, recipe: ReaderRecipe) -> None:

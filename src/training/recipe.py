@@ -148,12 +148,19 @@ def recipe_of(given: argparse.Namespace) -> Recipe | ReaderRecipe:
     return recipe(**values)
 
 
-def command_of(recipe: Recipe | ReaderRecipe, data: Sequence[Path], dev: Path | None, output: Path) -> str:
+def command_of(
+    recipe: Recipe | ReaderRecipe,
+    data: Sequence[Path],
+    dev: Path | None,
+    output: Path,
+    start_from: Path | None = None,
+) -> str:
     """The command that makes the same adapter. Not what was typed: that may hold keys and paths of one machine."""
     words = ["python -m src train"]
     words += [f"--task {recipe.task}"] if recipe.task != DEFAULT_TASK else []
     words += ["--data", *(path.name for path in data)]
     words += ["--dev", dev.name] if dev else []
+    words += ["--start-from", start_from.resolve().name] if start_from else []
     words += ["--output", output.name]
     for one in fields(recipe):
         value = getattr(recipe, one.name)

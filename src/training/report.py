@@ -85,7 +85,7 @@ def _resume(manifest: AdapterManifest, about: dict[str, Any]) -> tuple[str, str,
 
 
 def _reader(manifest: AdapterManifest, about: dict[str, Any]) -> tuple[str, str, dict[str, str], str]:
-    data, dev, scores = about["data"], about["dev"], about["scores"]
+    data, dev, scores, before = about["data"], about["dev"], about["scores"], about["started_from"]
     front = "pipeline_tag: question-answering\nlanguage: zh\ntags: [lora, extractive-question-answering]"
     if about["licences"]:
         front = f"license: {SHARE_ALIKE}\n{front}"
@@ -95,6 +95,7 @@ def _reader(manifest: AdapterManifest, about: dict[str, Any]) -> tuple[str, str,
             f"{one['file']}，{one['articles']} 篇 {one['questions']} 个问题，{one['answered']} 个有答案（sha256 `{one['sha256'][:16]}…`）"
             for one in data
         ) + f"；其中 {about['learned']['articles']} 篇用来学习，另有程序编造的新闻（`src/training/lookalikes.py`）和由它们改成的不能回答的问题",
+        **({"接着": f"从 {before['name']}（sha256 `{before['sha256'][:16]}…`，{before['steps']} 步）训练下去"} if before else {}),
         "许可": _licence(about["licences"]),
         "校准": f"{dev['file'] or '留出的数据'} 的一半文章（{dev['calibrated_on']['articles']} 篇，{dev['calibrated_on']['questions']} 个问题），逻辑回归；"
         "下面的分数在另一半文章上量，校准没有用过它们",

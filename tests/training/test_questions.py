@@ -282,3 +282,30 @@ def test_traditional_passages_are_asked_in_simplified_characters_too() -> None:
     assert {fold(question) for question in asked} & {"广州塔的高度"}
     assert any("廣" in question for question in asked)
     assert any("广" in question for question in asked)
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "name", "kind"),
+    [
+        ("广州", "广州，别称羊城，是广东省省会。", "羊城", "别称"),
+        ("雷鱼", "雷鱼是一种淡水鱼，俗称“生鱼”，性凶猛。", "生鱼", "俗称"),
+        ("總督府", "總督府又稱督署。", "督署", "别称"),
+    ],
+)
+def test_a_subject_is_asked_for_by_its_alias(title: str, text: str, name: str, kind: str) -> None:
+    (made,) = windows([Article(title, text, [])], seed=3)
+    (target,) = [one for one in made.targets if name in one.question]
+    assert target.span == (0, len(title))
+    assert kind in target.question or target.question.startswith(("什么又叫", name))
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("", "广州，别称羊城，是广东省省会。"),
+        ("广州", "广州是省会。深圳，别称鹏城，在它旁边。"),
+        ("广州", "广州市，简称广州，是省会。"),
+    ],
+)
+def test_an_alias_of_something_else_is_not_asked_for(title: str, text: str) -> None:
+    assert windows([Article(title, text, [])], seed=3) == []

@@ -1,6 +1,7 @@
 """The reader's training on a tiny random model: what a question sees, what is learned, going on after a kill."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,16 @@ def test_the_layers_are_run_as_the_model_runs_them(model: Any, encoder: ReaderEn
 
 
 def test_the_loss_is_that_of_the_places(model: Any, encoder: ReaderEncoder) -> None:
-    """A head that scores everything alike: a uniform choice among the tokens and "nowhere", and even odds."""
+    """A head that scores everything alike: a uniform choice among the tokens and "nowhere", among the spans where there
+    is one, and even odds."""
     head = PointerHead(model.config.hidden_size)
     for parameter in head.parameters():
         torch.nn.init.zeros_(parameter)
     window = Window("", "王明", (Target("谁？", (0, 1)), Target("哪？", None)))
     made = encode(encoder, window)
-    choices = torch.tensor(float(len(made.row.tokens.ids) + 1))
-    expected = 2 * choices.log() + 2 * torch.tensor(2.0).log()
+    length = len(made.row.tokens.ids)
+    choices, spans = torch.tensor(float(length + 1)), torch.tensor(length * (length + 1) / 2)
+    expected = 2 * choices.log() + 2 * torch.tensor(2.0).log() + spans.log() / 2  # one of two questions has a span
     torch.testing.assert_close(loss_of(model, head, [made, made], 2), expected)
 
 
@@ -215,3 +218,30 @@ def test_what_cannot_be_learned_is_said(model: Any, encoder: ReaderEncoder, tmp_
         learn(model, encoder, [Window("", "没有问题。", ())], RECIPE, tmp_path)
     with pytest.raises(ModelError, match="q_proj"):
         learn(model, encoder, made_up(2), ReaderRecipe(first_layer=5, depth=6), tmp_path)
+
+
+def test_a_training_goes_on_from_a_reader(folder: Path, encoder: ReaderEncoder, tmp_path: Path) -> None:
+    windows = made_up(4) * 30
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    for path in (first, second, other):
+        path.mkdir()
+    before = learn(Qwen2ForCausalLM.from_pretrained(folder), encoder, windows, RECIPE, first)
+    after = learn(Qwen2ForCausalLM.from_pretrained(folder), encoder, windows, RECIPE, second, start_from=first)
+    assert after[0]["loss"] < 0.7 * before[0]["loss"]
+    assert after[-1]["loss"] < before[-1]["loss"]
+    recipe = replace(RECIPE, rank=3)
+    with pytest.raises(ModelError, match="接着训练：层或秩不同"):
+        learn(Qwen2ForCausalLM.from_pretrained(folder), encoder, windows, recipe, other, start_from=first)
+
+
+def test_pairs_decide_which_ends_belong_together() -> None:
+    """Two places answer alike well; the sum of begin and end would run from one into the other."""
+    head = PointerHead(32)
+    begin, end = torch.zeros(1, 9), torch.zeros(1, 9)
+    begin[0, 1], end[0, 7], begin[0, 6], end[0, 2] = 5.0, 5.0, 4.9, 4.9
+    passage = torch.randn(9, 32)
+    assert divmod(int(head.spans(begin, end, passage).flatten().argmax()), 9) == (1, 7)
+    with torch.no_grad():
+        head.length[5:] = -3.0
+    assert divmod(int(head.spans(begin, end, passage).flatten().argmax()), 9) in ((1, 2), (6, 7))
+    assert not head.spans(begin, end, passage)[0].tril(-1).isfinite().tril(-1).any()

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,21 @@ def test_a_training_leaves_an_adapter_that_reads(
     ((found,),) = [one.values() for one in fresh.read([("", article.text)], [article.asked[0].question], "reader")]
     assert 0 <= found[0].start < found[0].end <= len(article.text)
     assert 0 < found[0].probability < 1
+
+
+def test_a_training_that_goes_on_says_from_what(folder: Path, data: Path, dev: Path, tmp_path: Path) -> None:
+    first, own = tmp_path / "first", write(tmp_path / "own.jsonl", 45, seed=9)
+    train_reader(load(folder), RECIPE, [data], first, dev_path=dev)
+    about = train_reader(load(folder), RECIPE, [own], tmp_path / "second", dev_path=dev, start_from=first)
+    assert about["started_from"]["name"] == "first"
+    assert about["started_from"]["data"][0]["file"] == data.name
+    assert "--start-from first" in about["command"]
+    card = (tmp_path / "second" / "README.md").read_text("utf-8")
+    assert "从 first（" in card
+    assert "CC BY-SA 4.0" in card  # of the data that it started from
+    for recipe, start in ((RECIPE, tmp_path), (replace(RECIPE, depth=1), first)):
+        with pytest.raises(ModelError, match="不能"):
+            train_reader(load(folder), recipe, [own], tmp_path / "third", dev_path=dev, start_from=start)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +256,8 @@ def test_the_command_line_trains_a_reader(
         ),
         (["--data", "a", "--max-steps", "3"], 2, "--task resume 没有这些参数：--max-steps"),
         (["--data", "a", "b"], 2, "只用一个数据文件"),
+        (["--data", "a", "--start-from", "b"], 2, "--task resume 没有这些参数：--start-from"),
+        (["--task", "reader", "--data", "a", "--start-from", "nowhere"], 1, "nowhere"),
         (["--task", "reader", "--data", "a", "--epochs", "0.5"], 2, "--epochs 应为不小于 1 的整数，收到 0.5"),
         (["--task", "reader", "--data", "a", "--epochs", "many"], 2, "应为数"),
         (["--task", "poet", "--data", "a"], 2, "--task"),
@@ -250,7 +268,7 @@ def test_the_command_line_trains_a_reader(
 def test_a_mistake_is_one_line_and_its_code(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
 ) -> None:
-    small = ["--first-layer", "0", "--depth", "2"] if "nowhere.jsonl" in arguments else []
+    small = ["--first-layer", "0", "--depth", "2"] if {"nowhere", "nowhere.jsonl"} & {*arguments} else []
     common = ["--llm", str(folder), "--dtype", "float32", "--threads", "1", "--output", str(tmp_path / "o"), *small]
     assert main(["train", *common, *arguments]) == code
     captured = capsys.readouterr()
