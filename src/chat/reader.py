@@ -12,6 +12,7 @@ from src.chat.question import is_latin
 from src.chat.types import Quote, Span
 from src.knowledge.split import sentence_spans
 from src.language.base import Queued, Reading, ReadingModel
+from src.retrieval.dates import Dated, dated
 from src.retrieval.terms import fold
 from src.retrieval.types import Hit
 
@@ -62,12 +63,16 @@ class Reader:
         found: dict[int, Reading] = {}
         for start in range(0, len(hits), self._at_once):
             chosen = hits[start : start + self._at_once]
-            passages = [(hit.chunk.title, hit.chunk.text) for hit in chosen]
-            for item in self._model.read(passages, [question], self._adapter, caller):
+            # 1987年9月1日 and 一九八七年九月一日 are read as one day.
+            texts = [Dated(hit.chunk.text) for hit in chosen]
+            passages = [(hit.chunk.title, text.text) for hit, text in zip(chosen, texts, strict=True)]
+            for item in self._model.read(passages, [dated(question)], self._adapter, caller):
                 if isinstance(item, Queued):
                     yield item
                     continue
-                for i, (reading, *_) in item.items():
+                for i, (read, *_) in item.items():
+                    begin, end = texts[i].there(read.start, read.end)
+                    reading = replace(read, start=begin, end=end)
                     share = _named(question, f"{chosen[i].chunk.title} {chosen[i].chunk.text}")
                     if _bare(chosen[i].chunk.text[reading.start : reading.end]) in _bare(question) + _LABELS:
                         share = 0.0  # what the question says itself is no answer
@@ -137,6 +142,11 @@ def says(answer: str, span: Span) -> bool:
         return False
     pairs = {right[i : i + 2] for i in range(len(right) - 1)}
     return sum(pair in said for pair in pairs) >= MIN_SAID * len(pairs)
+
+
+def repeats(answer: str, question: str) -> bool:
+    """Whether an answer is but the question, or words of it."""
+    return _bare(answer) in _bare(question)
 
 
 def _bare(text: str) -> str:

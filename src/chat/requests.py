@@ -230,12 +230,19 @@ _CONVERSATION = _whole(
         r"(?:you|as you) (?:just |previously |earlier )?(?:said|mentioned|told me|wrote)\b.*|what did (?:you|i|we) (?:just |first )?(?:say|ask|talk about|discuss|mention)\b.*|what was my (?:last|first|previous) question",
     ]
 )
+# Whatever is to be done with it, where nothing is asked: 把上面的回答缩短成一句话, 刚才的内容再通俗一些.
+_NOTHING_ASKED = "(?:(?!什么|谁|哪|怎么|多少|几|吗|如何|为何|何时|为什么).)*"
+_DONE_WITH_IT = (
+    rf"{_NOTHING_ASKED}"
+    r"(?:上面|以上|上述|上文|前面|刚才|刚刚|上一?[个条次]|你)(?:的|所|说|讲|写|给出?|回答|过)*(?:这|那)?[一两段句个条]*(?:回答|答案|内容|回复|对话|文字|话|总结)"
+    rf"{_NOTHING_ASKED}"
+)
 # In this order: 你刚才说的文件有哪些 is about the conversation.
 _ABOUT: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("assistant", _ASSISTANT),
     ("base", _BASE),
     ("own", _OWN),
-    ("conversation", _CONVERSATION),
+    ("conversation", (*_CONVERSATION, _DONE_WITH_IT)),
 )
 
 # A document: by its file's name, by a name in title marks, as this one; a bare name may be a document's or not.
@@ -412,7 +419,9 @@ _COMPARED = (
 )
 _SPLIT = re.compile(_AND)
 # What comes with the last of the things, or behind them.
-_TOGETHER = re.compile(r"(?:(?:这|那)?[两二三四几][个种座条所家本位款者类]?\w{0,3}|等)$")
+_TOGETHER = re.compile(
+    r"(?:(?<![第十百千\d一二三四五六七八九])(?:这|那)?[两二三四几][个种座条所家本位款者类]?\w{0,3}|等)$"
+)
 _HOW_MUCH = re.compile(rf"(?:的?{ATTRIBUTE})?(?:{_MORE})*(?:成立|创办|建成|多少.*)?$")
 _NO_THING = re.compile(f"{_ASKED}|甚么|[是被把了着因]|来自|属于")
 

@@ -14,7 +14,7 @@ from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retr
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up, is_latin
 from src.chat.quote import best_sentence
-from src.chat.reader import Reader, brief, quoted, says
+from src.chat.reader import Reader, brief, quoted, repeats, says
 from src.chat.requests import compared, has_span, is_read
 from src.chat.sides import sides
 from src.chat.support import support_of
@@ -157,6 +157,9 @@ class ChatService:
         text = yield from written(self._model, messages, self._options, caller, clock)
         if caller.stopped:
             return
+        if found.span is None and found.quote is not None and repeats(text, found.question):
+            text = found.quote.text
+            yield Replaced(text)
         # Words in another script cannot be compared with the passage's.
         if found.span is not None and found.quote is not None and not says(text, found.span) and not is_latin(text):
             text = brief(found.quote, found.span)

@@ -149,7 +149,8 @@ class PointerHead(nn.Module):
         length = places[None, :] - places[:, None]
         pairs = pairs + self.length[length.clamp(0, MAX_SPAN_TOKENS - 1)]
         pairs = pairs.masked_fill((length < 0) | (length >= MAX_SPAN_TOKENS), -math.inf)
-        return begin[:, :, None] + end[:, None, :] + pairs
+        scores: Tensor = begin[:, :, None] + end[:, None, :] + pairs
+        return scores
 
 
 def load_head(path: Path, hidden_size: int, device: Any) -> PointerHead:

@@ -33,11 +33,35 @@ DAY = re.compile(r"(?<!\d)\d{1,2}月\d{1,2}日")
 
 def dated(text: str) -> str:
     """The text with every date in the same writing."""
-    pieces, position = [], 0
-    for start, end, instead in rewritten(text):
-        pieces += [text[position:start], instead]
-        position = end
-    return "".join([*pieces, text[position:]])
+    return Dated(text).text
+
+
+class Dated:
+    """A text with every date in the same writing, and where its parts stand in the text as it was."""
+
+    def __init__(self, text: str) -> None:
+        pieces, position, length = [], 0, 0
+        self._edits: list[tuple[int, int, int, int]] = []  # start and end here, start and end there
+        for start, end, instead in rewritten(text):
+            length += start - position
+            pieces += [text[position:start], instead]
+            self._edits.append((length, length + len(instead), start, end))
+            position, length = end, length + len(instead)
+        self.text = "".join([*pieces, text[position:]])
+
+    def there(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original for ``text[start:end]``; what was rewritten is in it as a whole."""
+        return self._place(start, 0), self._place(end, 1)
+
+    def _place(self, at: int, side: int) -> int:
+        shift = 0
+        for begin, stop, start, end in self._edits:
+            if at <= begin:
+                break
+            if at < stop:
+                return (start, end)[side]
+            shift = end - stop
+        return at + shift
 
 
 def rewritten(text: str) -> Iterator[tuple[int, int, str]]:

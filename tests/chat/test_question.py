@@ -346,3 +346,20 @@ def test_a_follow_up_of_another_kind(before: str, message: str, question: str) -
 )
 def test_what_has_its_subject_or_is_small_talk_is_left_alone(message: str) -> None:
     assert follow_up(message, asked("介绍一下广州大学")) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "message", "question"),
+    [
+        ("南京古称什么？", "西安呢？", "西安古称什么？"),
+        ("京剧形成于哪个朝代？", "它形成于哪里？", "京剧形成于哪里？"),
+        ("鲁迅生于哪年", "他在哪里上学", "鲁迅在哪里上学"),
+        ("《红楼梦》是谁写的？", "成书于什么时候？", "《红楼梦》成书于什么时候？"),
+        ("武汉大学有多少学生", "那老师呢", "武汉大学有多少老师"),
+        ("泰山有多高？", "比华山高吗？", "泰山比华山高吗？"),
+    ],
+)
+def test_the_predicate_is_not_part_of_the_subject(before: str, message: str, question: str) -> None:
+    found = follow_up(message, [Message("user", before), Message("assistant", "好的。")])
+    assert found is not None
+    assert (found.question, found.certain) == (question, True)

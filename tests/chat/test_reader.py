@@ -224,3 +224,12 @@ def test_several_things_are_read_each_for_itself_at_the_askers_threshold(retriev
     assert (value["answerable"], value["span"], value["refused"]) == (0.55, None, False)
     assert "云溪隧道：资料里没有写。" in ask(service, asked, min_score=0.58).text
     assert ask(service, asked, min_score=0.7).refused
+
+
+def test_dates_are_read_in_one_writing_and_cited_as_written() -> None:
+    text = "一九八七年九月一日，东沙小学开学。"
+    reader = FakeReader({"1987年9月1日": 0.9})
+    found = finished(Reader(reader, "reader").read("东沙小学哪天开学", [hit(1, text)], ANYONE))
+    assert reader.read_texts == ["1987年9月1日，东沙小学开学。"]
+    assert found.span is not None
+    assert text[found.span.start : found.span.end] == found.span.text == "一九八七年九月一日"

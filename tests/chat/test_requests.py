@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.chat.requests import compared, has_span, is_aside, is_name, name_of, recognise
+from src.chat.sides import sides
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "qa"
 
@@ -36,7 +37,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "qa"
         (
             "conversation",
             "翻译成日语|请把上面的回答翻译成英文|用法语再说一遍|总结一下上面的内容|用一句话概括|我们刚才聊了什么？|你刚才说的是哪一年|不对吧|你说错了|"
-            "不对，应该是1935年|再说一遍|换个说法|整理成表格|用列表列出来|说得简单一点|太长了，短一点|你确定吗？|Translate that into French|"
+            "不对，应该是1935年|再说一遍|换个说法|把上面的回答缩短成一句话|刚才的内容再通俗一些|请将上述回答改成小学生能看懂的|整理成表格|用列表列出来|说得简单一点|太长了，短一点|你确定吗？|Translate that into French|"
             "in English please|make it shorter|Say that again.|Are you sure?",
         ),
     ],
@@ -149,6 +150,8 @@ def test_which_questions_a_span_answers(span: bool, questions: str) -> None:
         ("比较一下LoRA和QLoRA", ("LoRA", "QLoRA")),
         ("What is the difference between RAG and fine-tuning?", ("RAG", "fine-tuning")),
         ("Is Mount Tai higher than Mount Hua?", ("Mount Tai", "Mount Hua")),
+        ("远山县第一中学和第三中学分别创建于哪一年？", ("远山县第一中学", "第三中学")),
+        ("杭州和苏州两座城市哪个大", ("杭州", "苏州")),
         ("比较文学是什么", None),
         ("和平饭店在哪里", None),
         ("《战争与和平》的作者是谁", None),
@@ -181,3 +184,18 @@ def test_what_is_set_side_by_side(question: str, things: tuple[str, ...] | None)
 def test_what_is_but_a_name(question: str, name: str | None) -> None:
     assert name_of(question) == name
     assert is_name(question) == (name is not None and len(question) == len(name))
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("洱海与滇池哪个更大", ["洱海有多大", "滇池有多大"]),
+        ("北京、上海两地哪个人口多", ["北京人口有多少", "上海人口有多少"]),
+        ("第一中学和第三中学分别创建于哪一年？", ["第一中学创建于哪一年", "第三中学创建于哪一年"]),
+        ("LoRA和QLoRA有什么区别", ["LoRA", "QLoRA"]),
+    ],
+)
+def test_each_of_several_things_is_asked_for_by_itself(question: str, asked: list[str]) -> None:
+    things = compared(question)
+    assert things is not None
+    assert sides(question, things) == asked

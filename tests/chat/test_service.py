@@ -105,6 +105,12 @@ def test_the_best_sentence_is_quoted_and_pointed_out_to_a_model_that_reads_bette
     assert ask(service(retriever, FakeModel()), question, use_knowledge=False).quote is None
 
 
+def test_an_answer_that_is_but_the_question_gives_way_to_the_best_sentence(retriever) -> None:
+    answer = ask(service(retriever, FakeModel(lambda _: "广东省省会别称是什么？")), "广东省省会别称是什么？")
+    assert answer.quote is not None
+    assert answer.text == answer.quote.text == TEXTS["gz"]
+
+
 def test_nothing_relevant_does_not_ask_the_model(retriever) -> None:
     model = FakeModel()
     retrieved, finished = service(retriever, model).ask("怎样更换自行车的内胎")

@@ -2,7 +2,7 @@ import pytest
 
 from src.embedding.fake import HashingEmbedder
 from src.knowledge.types import Document
-from src.retrieval.dates import dated
+from src.retrieval.dates import Dated, dated
 from src.retrieval.indexing import base_of
 from src.retrieval.search import Retriever
 from src.retrieval.terms import matched_terms, query_terms, text_terms
@@ -58,3 +58,21 @@ def test_a_day_is_found_in_any_writing(asked: str) -> None:
     hits = Retriever(base, HashingEmbedder()).search(f"{asked}发生了什么？")
     assert hits[0].chunk.text == texts[0]
     assert hits[0].score > hits[1].score + 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "original"),
+    [
+        ("一九八七年九月一日，东沙小学开学。", "1987年9月1日", "一九八七年九月一日"),
+        ("一九八七年九月一日，东沙小学开学。", "东沙小学", "东沙小学"),
+        ("馆藏：2015-11-30 完工；2019/7/16 贯通。", "2019年7月16日", "2019/7/16"),
+        ("馆藏：2015-11-30 完工；2019/7/16 贯通。", "贯通", "贯通"),
+        ("馆藏：2015-11-30 完工；2019/7/16 贯通。", "完工；2019", "完工；2019"),
+        ("没有日期。", "日期", "日期"),
+    ],
+)
+def test_what_is_found_in_one_writing_stands_in_the_other(text: str, part: str, original: str) -> None:
+    made = Dated(text)
+    start = made.text.index(part)
+    assert text[slice(*made.there(start, start + len(part)))] == original
+    assert made.there(0, len(made.text)) == (0, len(text))
