@@ -84,7 +84,10 @@ class Runtime:
         model = load_local(
             path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
         )
-        self._add_adapter(model)
+        if settings.adapter:
+            model.add_adapter(RESUME_ADAPTER, Path(settings.adapter).expanduser())
+        elif self._is_small:
+            self._add_shipped_adapter(model)
         if self._is_small:
             self._add_reader(model)
         model.pack()
@@ -92,21 +95,17 @@ class Runtime:
             model.run_on(_gpu_decorator())
         return model
 
-    def _add_adapter(self, model: "LocalModel") -> None:
-        if self.settings.adapter:
-            path = Path(self.settings.adapter).expanduser()
-            model.add_adapter(RESUME_ADAPTER, path)
-            return
+    def _add_shipped_adapter(self, model: "LocalModel") -> None:
         try:
-            if self.profile == "embedded" and SHIPPED_ADAPTER.is_dir():
+            if SHIPPED_ADAPTER.is_dir():
                 model.add_adapter(RESUME_ADAPTER, SHIPPED_ADAPTER)
         except ModelError as error:
-            # Another --llm, or another build of the same model: everything else works all the same.
+            # Another build of the same model: everything else works all the same.
             log.warning("自带的简历适配器没有载入：%s", error)
 
     @property
     def _is_small(self) -> bool:
-        """Whether the chat model is the small one that the reader was trained on."""
+        """Whether the chat model is the small one that the adapters that come with us were trained on."""
         return self.profile == "embedded" and not self.settings.llm and not self.settings.llm_url
 
     def _add_reader(self, model: "LocalModel") -> None:
@@ -125,10 +124,11 @@ class Runtime:
 
     @cached_property
     def small_model(self) -> "LocalModel | None":
-        """The small model with its reader: the chat model itself, or one beside it; None where it cannot be had."""
+        """The small model with its adapters: the chat model itself, or one beside it; None where it cannot be had or is
+        not needed."""
         if self._is_small:
             return cast("LocalModel", self.model)
-        if self.settings.reader == "off":
+        if self.settings.reader == "off" and self.settings.adapter:
             return None
         from src.language.gguf import dense_checkpoint  # noqa: PLC0415 (only beside another chat model)
         from src.language.local import load_local  # noqa: PLC0415
@@ -137,11 +137,13 @@ class Runtime:
         try:
             path = dense_checkpoint(self.weights.find(EMBEDDED_LLM, EMBEDDED_LLM_WHEELS), settings.cache_dir)
             model = load_local(path, dtype="auto", threads=settings.threads, context_tokens=settings.context_tokens)
+            if not settings.adapter:
+                self._add_shipped_adapter(model)
             self._add_reader(model)
         except (ModelError, WeightsError) as error:
-            if settings.reader is not None:
+            if settings.reader not in (None, "off"):
                 raise
-            log.warning("阅读用的小模型没有载入：%s", error)
+            log.warning("阅读和抽取用的小模型没有载入：%s", error)
             return None
         if os.environ.get("SPACES_ZERO_GPU"):
             model.run_on(_gpu_decorator())
@@ -305,9 +307,15 @@ class Runtime:
 
     @cached_property
     def extraction(self) -> ExtractionService:
-        adapter = RESUME_ADAPTER if RESUME_ADAPTER in self.model.adapters else None
-        manifests: Mapping[str, AdapterManifest] = getattr(self.model, "manifests", {})  # a server has none
-        return ExtractionService(self.model, adapter, manifests.get(RESUME_ADAPTER))
+        """By the resume adapter: one given for the chat model, else that of the small model; without one the chat model
+        writes the answer."""
+        model = self.model
+        if RESUME_ADAPTER not in model.adapters and self.small_model is not None:
+            model = self.small_model
+        if RESUME_ADAPTER not in model.adapters:
+            return ExtractionService(self.model)
+        manifests: Mapping[str, AdapterManifest] = getattr(model, "manifests", {})  # a server has none
+        return ExtractionService(model, RESUME_ADAPTER, manifests.get(RESUME_ADAPTER), writer=self.model)
 
 
 def has_gpu() -> bool:

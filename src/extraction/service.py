@@ -8,7 +8,9 @@ from src.caller import ANYONE, Caller
 from src.errors import InputError, ModelError
 from src.extraction.align import align_output
 from src.extraction.events import Event, Finished, Found
+from src.extraction.fields import settled
 from src.extraction.grammar import build_grammar
+from src.extraction.layout import View
 from src.extraction.prompt import SHORT, Template, instruction_messages
 from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
 from src.extraction.tagging import TAGS, decode_spans
@@ -28,9 +30,10 @@ _MANY = 64
 
 
 class ExtractionService:
-    """Extracts the eight labels with one language model, with or without its resume adapter.
+    """Extracts the eight labels with a language model, with or without its resume adapter.
 
     Args:
+        writer: the model that answers without the adapter; None: ``model`` itself.
         adapter: the name among ``model.adapters`` of the adapter trained for this; None: there is none.
         manifest: how that adapter writes; None: JSON, asked with the short prompt.
         max_chars: longest text taken, in characters.
@@ -45,9 +48,11 @@ class ExtractionService:
         manifest: AdapterManifest | None = None,
         max_chars: int = 5000,
         window_chars: int = MAX_WINDOW_CHARS,
+        writer: LanguageModel | None = None,
     ) -> None:
         assert 0 < window_chars <= MAX_WINDOW_CHARS, window_chars
         self._model = model
+        self._writer = model if writer is None else writer
         self._adapter = adapter
         self._marker: MarkingModel | None = None
         if adapter and manifest and manifest.format == "labels":
@@ -61,6 +66,10 @@ class ExtractionService:
     @property
     def has_adapter(self) -> bool:
         return self._adapter is not None
+
+    def base_of(self, *, adapter: bool) -> str:
+        """The name of the model that answers."""
+        return (self._model if adapter and self.has_adapter else self._writer).name
 
     def extract(self, text: str, use_adapter: bool = True, caller: Caller = ANYONE) -> Extraction:
         """The whole result at once.
@@ -105,7 +114,10 @@ class ExtractionService:
                 except InputError as error:
                     runs.append(error)
             todo = [
-                (run, window) for run in runs if isinstance(run, _Run) for window in self._windows(run.text, True)
+                (run, window)
+                for run in runs
+                if isinstance(run, _Run)
+                for window in self._windows(run.view.text, True)
             ]
             for _ in self._mark(todo, caller):
                 pass
@@ -121,7 +133,7 @@ class ExtractionService:
         return self._stream(_Run(self._checked(text)), use_adapter, caller)
 
     def _stream(self, run: "_Run", use_adapter: bool, caller: Caller) -> Iterator[Event]:
-        windows = self._windows(run.text, use_adapter)
+        windows = self._windows(run.view.text, use_adapter)
         total = len(windows)
         yield Found(run.result(), 0, total)
         if use_adapter and self._marker:
@@ -183,13 +195,14 @@ class ExtractionService:
     def _write(self, window: Window, run: "_Run", use_adapter: bool, caller: Caller) -> Iterator[Queued | None]:
         """Let the model write about ``window`` into ``run.raw``; yields None after each piece."""
         adapter = self._adapter if use_adapter else None
+        model = self._model if adapter else self._writer
         messages = self._template.messages(window.text) if adapter else instruction_messages(window.text)
-        room = self._model.context_tokens - self._model.count_tokens(messages)
+        room = model.context_tokens - model.count_tokens(messages)
         budget = min(_TOKENS_BASE + _TOKENS_PER_CHAR * len(window.text), _TOKENS_CAP, max(room, 1))
-        grammar = build_grammar(window.text) if self._model.supports_grammar else None
+        grammar = build_grammar(window.text) if model.supports_grammar else None
         options = GenerationOptions(max_new_tokens=budget, adapter=adapter, grammar=grammar)
         caller.check()
-        pieces = self._model.stream(messages, options, caller)
+        pieces = model.stream(messages, options, caller)
         started = time.perf_counter()
         try:
             for piece in pieces:
@@ -208,10 +221,13 @@ class ExtractionService:
 
 
 class _Run:
-    """What one extraction has gathered: spans of finished windows, the raw answer about the current one."""
+    """What one extraction has gathered: spans of finished windows, the raw answer about the current one.
+
+    Windows and spans are those of ``view.text``; results are of the text as it was given.
+    """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.view = View.of(text)
         self.raw = ""
         # Of each piece of ``raw``: where it ends, and its log-probability.
         self._pieces: list[tuple[int, float]] = []
@@ -251,7 +267,8 @@ class _Run:
             spans += [span.moved(current.start) for span in found]
         total_s = time.perf_counter() - self._started
         timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
-        return Extraction.of(self.text, spans, timings_ms)
+        found = [self.view.original(span) for span in settled(self.view.text, spans)]
+        return Extraction.of(self.view.source, found, timings_ms)
 
 
 def _is_likely(span: Span) -> bool:

@@ -66,7 +66,7 @@ class BatchTab:
         self.upload = gr.File(label=label, height=140, elem_id="batch-upload")
         with gr.Accordion(words("文件格式和选项"), open=False):
             gr.HTML(views.status(words(_FORMATS).format(line='{"id": …, "text": "…"}'), words))
-            self.use_adapter = views.adapter_box(self._service.has_adapter, words, "batch-adapter")
+            self.use_adapter = views.adapter_box(self._service, words, "batch-adapter")
 
     def open(self, path: str, use_adapter: bool, request: gr.Request) -> Views:
         """Take an uploaded file as the session's batch; the same file again keeps what is done of it."""

@@ -82,7 +82,7 @@ class SingleTab:
         words, has_adapter = self._words, self._service.has_adapter
         if not has_adapter:
             gr.HTML(views.status(words(_TRAIN), words))
-        self.use_adapter = views.adapter_box(has_adapter, words, "extract-adapter")
+        self.use_adapter = views.adapter_box(self._service, words, "extract-adapter")
         with gr.Row(equal_height=False):
             headers = words("类别"), words("文字"), words("起"), words("止"), words("概率")
             label, widths = words("每一处的位置（从 0 数起，不含止）和概率"), ["22%", "32%", "13%", "13%", "20%"]

@@ -10,6 +10,7 @@ import gradio as gr
 from src.errors import InputError, Stopped
 from src.extraction.events import Event, Finished, Queued
 from src.extraction.schema import LABELS, Extraction, Span, replace_surrogates
+from src.extraction.service import ExtractionService
 from src.files import csv_text, defused
 from src.ui.templating import render
 from src.ui.wording import CHINESE, Words
@@ -60,8 +61,14 @@ def table(label: str, headers: Sequence[str], elem_id: str, widths: list[Any], *
     )  # fmt: skip
 
 
-def adapter_box(has_adapter: bool, words: Words, elem_id: str) -> gr.Checkbox:
-    info = words("不用时由基座模型按课程提示词抽取，慢得多。")
+def adapter_box(service: ExtractionService, words: Words, elem_id: str) -> gr.Checkbox:
+    """Whether the adapter answers, and on which model; without it, which model does."""
+    has_adapter = service.has_adapter
+    if has_adapter:
+        info = words("适配器的基座是 {base}；不用它时由 {writer} 按课程提示词抽取，慢得多。")
+    else:
+        info = words("没有适配器：由 {writer} 按课程提示词抽取，慢得多。")
+    info = info.format(base=service.base_of(adapter=True), writer=service.base_of(adapter=False))
     return gr.Checkbox(
         has_adapter, label=words("使用简历适配器"), info=info, interactive=has_adapter, elem_id=elem_id
     )

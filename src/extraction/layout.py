@@ -1,0 +1,50 @@
+"""Resumes as people lay them out: words whose characters are set apart by spaces, read as the words they are."""
+
+import re
+from dataclasses import dataclass, replace
+
+from src.extraction.schema import Span
+
+_CHINESE = "\u3400-\u4dbf\u4e00-\u9fff"
+_GAP = re.compile(r"[ \t\u3000\xa0]+")
+_MARKS = "，。；：、！？）】》”"
+
+
+@dataclass(frozen=True)
+class View:
+    """A text without the spaces that only spread its characters: ``source[places[i]] == text[i]``."""
+
+    source: str
+    text: str
+    places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, source: str) -> "View":
+        """姓　名：钱　多多 -> 姓名：钱多多, but 张三　男　汉族 stays: of two words one must be a lone character, which stands
+        for itself where it says a sex."""
+        gaps = [gap.span() for gap in _GAP.finditer(source) if _spreads(source, *gap.span())]
+        inside = {place for start, end in gaps for place in range(start, end)}
+        places = tuple(place for place in range(len(source)) if place not in inside)
+        return cls(source, "".join(source[place] for place in places), places)
+
+    def original(self, span: Span) -> Span:
+        """A span of ``text`` as one of ``source``, with the spaces that stand in it."""
+        start, end = self.places[span.start], self.places[span.end - 1] + 1
+        return replace(span, text=self.source[start:end], start=start, end=end)
+
+
+def _spreads(text: str, start: int, end: int) -> bool:
+    before, after = text[:start], text[end:]
+    if not before or not after or not _is_chinese(before[-1]):
+        return False
+    if after[0] in _MARKS:
+        return True
+    if not _is_chinese(after[0]):
+        return False
+    lone_before = len(before) < 2 or not _is_chinese(before[-2])
+    lone_after = len(after) < 2 or not _is_chinese(after[1])
+    return (lone_before and before[-1] not in "男女") or (lone_after and after[0] not in "男女")
+
+
+def _is_chinese(character: str) -> bool:
+    return re.match(f"[{_CHINESE}]", character) is not None
