@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,6 +85,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         ".csv、.xlsx 先记在旁边的 OUT.partial.jsonl，全部做完才写出，然后删掉它",
     )
     extract.add_argument("--no-adapter", action="store_true", help="只用基座模型")
+    extract.add_argument(
+        "--fields",
+        metavar="甲方,乙方",
+        help="自定的字段，用逗号隔开，最多 30 个；不填抽取八类实体（文字不必是简历）",
+    )
     index = command("index", _index, "建立或更新知识库索引，打印统计")
     index.add_argument("--rebuild", action="store_true", help="不用缓存，重新计算")
     train = command("train", _train, "训练 LoRA 适配器；中断后同样再运行一次会接着做")
@@ -214,12 +220,14 @@ def _search(given: argparse.Namespace, settings: Settings) -> None:
 
 def _extract(given: argparse.Namespace, settings: Settings) -> None:
     from src.extraction.batch import extract_file  # noqa: PLC0415
+    from src.extraction.own_fields import check_fields  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
     if (given.text is None) == (given.input is None):
         raise SettingsError("extract 要么给一段文字，要么给 --input 文件")
+    fields = check_fields(re.split("[,，、]", given.fields)) if given.fields else ()
     if given.text is not None:
-        result = Runtime(settings).extraction.extract(given.text, use_adapter=not given.no_adapter)
+        result = Runtime(settings).extraction.extract(given.text, not given.no_adapter, fields=fields)
         _print_json(result.to_json())
         return
     if given.output is None:
@@ -235,7 +243,7 @@ def _extract(given: argparse.Namespace, settings: Settings) -> None:
             bar.update(done - bar.n)
 
         service = Runtime(settings).extraction
-        extract_file(service, given.input, given.output, use_adapter=not given.no_adapter, progress=progress)
+        extract_file(service, given.input, given.output, not given.no_adapter, progress, fields)
 
 
 def _index(given: argparse.Namespace, settings: Settings) -> None:

@@ -16,6 +16,7 @@ from src.chat.reader import Reader
 from src.chat.service import MIN_ANSWERABLE, ChatService
 from src.embedding.base import Embedder
 from src.errors import ModelError, SettingsError, WeightsError
+from src.extraction.own_fields import FieldReader
 from src.extraction.service import ExtractionService
 from src.knowledge.worker import ParserPool
 from src.language.adapters import AdapterManifest
@@ -309,13 +310,16 @@ class Runtime:
     def extraction(self) -> ExtractionService:
         """By the resume adapter: one given for the chat model, else that of the small model; without one the chat model
         writes the answer."""
-        model = self.model
-        if RESUME_ADAPTER not in model.adapters and self.small_model is not None:
-            model = self.small_model
-        if RESUME_ADAPTER not in model.adapters:
-            return ExtractionService(self.model)
+        model, small = self.model, self.small_model
+        if RESUME_ADAPTER not in model.adapters and small is not None:
+            model = small
+        adapter = RESUME_ADAPTER if RESUME_ADAPTER in model.adapters else None
         manifests: Mapping[str, AdapterManifest] = getattr(model, "manifests", {})  # a server has none
-        return ExtractionService(model, RESUME_ADAPTER, manifests.get(RESUME_ADAPTER), writer=self.model)
+        reads = small is not None and READER_ADAPTER in small.adapters
+        fields = FieldReader(cast("LocalModel", small), READER_ADAPTER) if reads else None
+        return ExtractionService(
+            model, adapter, manifests.get(RESUME_ADAPTER), writer=self.model, field_reader=fields
+        )
 
 
 def has_gpu() -> bool:

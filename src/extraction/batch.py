@@ -9,7 +9,7 @@ from pathlib import Path
 from src.caller import ANYONE, Caller
 from src.errors import InputError
 from src.extraction.jsonl import Line, Record, append, key_of, open_output, read_lines, record_of, unwritable
-from src.extraction.schema import Extraction, replace_surrogates
+from src.extraction.schema import LABELS, Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.extraction.tables import KINDS, Table, table_bytes, table_of
 from src.knowledge.parse import read_table
@@ -40,6 +40,7 @@ def extract_file(
     output_path: str | Path,
     use_adapter: bool = True,
     progress: Progress | None = None,
+    fields: Sequence[str] = (),
 ) -> BatchCounts:
     """``.csv`` to ``.csv``, ``.xlsx`` to ``.xlsx``; files of other names are JSON lines, see ``extract_jsonl``.
 
@@ -50,10 +51,10 @@ def extract_file(
     source, target = Path(input_path), Path(output_path)
     kinds = source.suffix.lower(), target.suffix.lower()
     if not set(kinds) & set(KINDS):
-        return extract_jsonl(service, source, target, use_adapter, progress)
+        return extract_jsonl(service, source, target, use_adapter, progress, fields)
     if kinds[0] != kinds[1]:
         raise InputError(f"输入和输出要用同一种格式，收到的是 {source.name} 和 {target.name}")
-    return _extract_table(service, source, target, use_adapter, progress)
+    return _extract_table(service, source, target, use_adapter, progress, fields)
 
 
 def extract_jsonl(
@@ -62,6 +63,7 @@ def extract_jsonl(
     output_path: str | Path,
     use_adapter: bool = True,
     progress: Progress | None = None,
+    fields: Sequence[str] = (),
 ) -> BatchCounts:
     """Lines ``{"id"?, "text"}`` to lines ``{"id", "text", "entities", "spans"}``, in UTF-8, same order.
 
@@ -76,7 +78,7 @@ def extract_jsonl(
     source, target = Path(input_path), Path(output_path)
     if _same_file(source, target):
         raise InputError(f"输出文件不能就是输入文件：{source}")
-    return _extract_lines(service, read_lines(source), target, use_adapter, progress)
+    return _extract_lines(service, read_lines(source), target, use_adapter, progress, fields)
 
 
 def in_chunks(
@@ -85,10 +87,11 @@ def in_chunks(
     use_adapter: bool = True,
     caller: Caller = ANYONE,
     chunk: int = CHUNK,
+    fields: Sequence[str] = (),
 ) -> Iterator[Extraction | InputError]:
     """``service.extract_many`` over ``chunk`` texts at a time."""
     for start in range(0, len(texts), chunk):
-        yield from service.extract_many(texts[start : start + chunk], use_adapter, caller)
+        yield from service.extract_many(texts[start : start + chunk], use_adapter, caller, fields)
 
 
 def working_file(target: Path) -> Path:
@@ -97,7 +100,12 @@ def working_file(target: Path) -> Path:
 
 
 def _extract_lines(
-    service: ExtractionService, lines: Sequence[Line], target: Path, use_adapter: bool, progress: Progress | None
+    service: ExtractionService,
+    lines: Sequence[Line],
+    target: Path,
+    use_adapter: bool,
+    progress: Progress | None,
+    fields: Sequence[str],
 ) -> BatchCounts:
     failed = 0
     with open_output(target) as (output, done):
@@ -105,9 +113,9 @@ def _extract_lines(
         skipped = len(lines) - len(todo)
         if progress:
             progress(skipped, len(lines))
-        results = in_chunks(service, [line.text for line in todo], use_adapter)
+        results = in_chunks(service, [line.text for line in todo], use_adapter, fields=fields)
         for number, (line, result) in enumerate(zip(todo, results, strict=True), start=skipped + 1):
-            append(output, record_of(line, result))
+            append(output, record_of(line, result, fields or LABELS))
             failed += isinstance(result, InputError)
             if progress:
                 progress(number, len(lines))
@@ -115,7 +123,12 @@ def _extract_lines(
 
 
 def _extract_table(
-    service: ExtractionService, source: Path, target: Path, use_adapter: bool, progress: Progress | None
+    service: ExtractionService,
+    source: Path,
+    target: Path,
+    use_adapter: bool,
+    progress: Progress | None,
+    fields: Sequence[str],
 ) -> BatchCounts:
     """Results go to ``working_file`` as they come; the table is written whole at the end, and that file removed."""
     if target.exists():
@@ -124,8 +137,8 @@ def _extract_table(
     working = working_file(target)
     if working.exists():
         _check_same(table, working)
-    counts = _extract_lines(service, table.lines(), working, use_adapter, progress)
-    _write_table(table, _records(working), target)
+    counts = _extract_lines(service, table.lines(), working, use_adapter, progress, fields)
+    _write_table(table, _records(working), target, fields or LABELS)
     working.unlink()
     return counts
 
@@ -151,10 +164,10 @@ def _records(working: Path) -> list[Record]:
     return records
 
 
-def _write_table(table: Table, records: Sequence[Record], target: Path) -> None:
+def _write_table(table: Table, records: Sequence[Record], target: Path, labels: Sequence[str]) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        partial.write_bytes(table_bytes(table, {record["id"]: record for record in records}))
+        partial.write_bytes(table_bytes(table, {record["id"]: record for record in records}, labels))
         os.replace(partial, target)
     except OSError as error:
         raise unwritable(target, error) from error

@@ -82,10 +82,10 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
     added: list[Span] = []
     for field in fields:
         value = text[field.start : field.end]
-        whole = list(_whole(field, value))
-        if whole or field.label is None or _NOTHING.fullmatch(value):
+        values = list(_whole(field, value))
+        if values or field.label is None or _NOTHING.fullmatch(value):
             taken.append((field.start, field.end))
-            added += whole
+            added += values
     kept = [whole for span in spans if (whole := _whole_words(text, span)) and not _overlaps(whole, taken)]
     kept += added
     known = [(span.start, span.end) for span in kept]

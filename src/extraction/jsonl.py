@@ -2,14 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from src.errors import InputError
-from src.extraction.schema import Extraction, replace_surrogates
+from src.extraction.schema import LABELS, Extraction, replace_surrogates
 
 Record = dict[str, Any]
 _SHOWN_PROBLEMS = 5
@@ -62,10 +62,11 @@ def refuse(problems: list[str], name: str, cure: str) -> None:
         raise InputError(f"{name} 有不能用的行：{'；'.join(problems[:_SHOWN_PROBLEMS])}{more}。{cure}")
 
 
-def record_of(line: Line, result: Extraction | InputError) -> Record:
+def record_of(line: Line, result: Extraction | InputError, labels: Sequence[str] = LABELS) -> Record:
     """The line of the output; a text that could not be used has nothing in it, and ``error`` says why."""
     if isinstance(result, InputError):
-        return record_of(line, Extraction.of(replace_surrogates(line.text))) | {"error": str(result)}
+        nothing = Extraction.of(replace_surrogates(line.text), labels=labels)
+        return record_of(line, nothing) | {"error": str(result)}
     found = result.to_json()
     return {"id": line.id, **{name: found[name] for name in ("text", "entities", "spans")}}
 

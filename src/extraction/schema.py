@@ -43,7 +43,7 @@ class Extraction:
 
     Attributes:
         text: the text that offsets refer to.
-        entities: all eight labels in order, each with its spans' texts in order of appearance.
+        entities: all labels in order, the eight or the user's own, each with its spans' texts in order of appearance.
         spans: ordered by start.
         timings_ms: milliseconds; ``total`` and ``model`` (time spent waiting for the language model).
     """
@@ -54,15 +54,21 @@ class Extraction:
     timings_ms: Mapping[str, float]
 
     @classmethod
-    def of(cls, text: str, spans: Iterable[Span] = (), timings_ms: Mapping[str, float] | None = None) -> Self:
-        ordered = tuple(sorted(spans, key=lambda span: (span.start, span.end, LABELS.index(span.label))))
-        entities = {label: [span.text for span in ordered if span.label == label] for label in LABELS}
+    def of(
+        cls,
+        text: str,
+        spans: Iterable[Span] = (),
+        timings_ms: Mapping[str, float] | None = None,
+        labels: Sequence[str] = LABELS,
+    ) -> Self:
+        ordered = tuple(sorted(spans, key=lambda span: (span.start, span.end, labels.index(span.label))))
+        entities = {label: [span.text for span in ordered if span.label == label] for label in labels}
         return cls(text, entities, ordered, timings_ms or {})
 
     def to_json(self) -> dict[str, Any]:
         return {
             "text": self.text,
-            "entities": {label: list(self.entities[label]) for label in LABELS},
+            "entities": {label: list(values) for label, values in self.entities.items()},
             "spans": [span.to_json() for span in self.spans],
             "timings_ms": dict(self.timings_ms),
         }

@@ -11,6 +11,7 @@ from src.extraction.events import Event, Finished, Found
 from src.extraction.fields import settled
 from src.extraction.grammar import build_grammar
 from src.extraction.layout import View
+from src.extraction.own_fields import FieldReader, check_fields
 from src.extraction.prompt import SHORT, Template, instruction_messages
 from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
 from src.extraction.tagging import TAGS, decode_spans
@@ -34,6 +35,7 @@ class ExtractionService:
 
     Args:
         writer: the model that answers without the adapter; None: ``model`` itself.
+        field_reader: finds fields of one's own; None: there are none.
         adapter: the name among ``model.adapters`` of the adapter trained for this; None: there is none.
         manifest: how that adapter writes; None: JSON, asked with the short prompt.
         max_chars: longest text taken, in characters.
@@ -49,10 +51,12 @@ class ExtractionService:
         max_chars: int = 5000,
         window_chars: int = MAX_WINDOW_CHARS,
         writer: LanguageModel | None = None,
+        field_reader: FieldReader | None = None,
     ) -> None:
         assert 0 < window_chars <= MAX_WINDOW_CHARS, window_chars
         self._model = model
         self._writer = model if writer is None else writer
+        self._fields = field_reader
         self._adapter = adapter
         self._marker: MarkingModel | None = None
         if adapter and manifest and manifest.format == "labels":
@@ -67,24 +71,38 @@ class ExtractionService:
     def has_adapter(self) -> bool:
         return self._adapter is not None
 
+    @property
+    def has_fields(self) -> bool:
+        """Whether it can be asked for fields of one's own."""
+        return self._fields is not None
+
     def base_of(self, *, adapter: bool) -> str:
         """The name of the model that answers."""
         return (self._model if adapter and self.has_adapter else self._writer).name
 
-    def extract(self, text: str, use_adapter: bool = True, caller: Caller = ANYONE) -> Extraction:
+    def extract(
+        self, text: str, use_adapter: bool = True, caller: Caller = ANYONE, fields: Sequence[str] | None = None
+    ) -> Extraction:
         """The whole result at once.
 
+        Args:
+            fields: names of one's own that are looked for instead of the eight labels, one span each.
+
         Raises:
-            InputError: ``text`` is not a text, is empty or too long.
+            InputError: ``text`` is not a text, is empty or too long, or the fields cannot be used.
             ModelError: the model cannot answer.
             Stopped: ``caller.stop`` was set.
         """
-        *_, last = self.extract_stream(text, use_adapter, caller)
+        *_, last = self.extract_stream(text, use_adapter, caller, fields)
         assert isinstance(last, Finished)
         return last.extraction
 
     def extract_many(
-        self, texts: Sequence[str], use_adapter: bool = True, caller: Caller = ANYONE
+        self,
+        texts: Sequence[str],
+        use_adapter: bool = True,
+        caller: Caller = ANYONE,
+        fields: Sequence[str] | None = None,
     ) -> Iterator[Extraction | InputError]:
         """One item for each text, in order: its result, or why that text cannot be used.
 
@@ -95,12 +113,12 @@ class ExtractionService:
             ModelError: the model cannot answer.
             Stopped: ``caller.stop`` was set.
         """
-        if use_adapter and self._marker:
+        if use_adapter and self._marker and not fields:
             yield from self._mark_many(texts, caller)
             return
         for text in texts:
             try:
-                yield self.extract(text, use_adapter, caller)
+                yield self.extract(text, use_adapter, caller, fields)
             except InputError as error:
                 yield error
 
@@ -124,13 +142,39 @@ class ExtractionService:
             for done in runs:
                 yield done.result() if isinstance(done, _Run) else done
 
-    def extract_stream(self, text: str, use_adapter: bool = True, caller: Caller = ANYONE) -> Iterator[Event]:
+    def extract_stream(
+        self, text: str, use_adapter: bool = True, caller: Caller = ANYONE, fields: Sequence[str] | None = None
+    ) -> Iterator[Event]:
         """Events of one extraction, ``Finished`` last. Closing the iterator frees the model.
 
         Raises:
             as ``extract``; an unusable text raises at the call, before the first item is asked for.
         """
+        if names := check_fields(fields):
+            if self._fields is None:
+                raise InputError("这里没有阅读模型，不能抽取自定的字段；请去掉 --reader off，或不填字段")
+            return self._read(self._fields, self._checked(text), names, caller)
         return self._stream(_Run(self._checked(text)), use_adapter, caller)
+
+    def _read(self, reader: FieldReader, text: str, fields: Sequence[str], caller: Caller) -> Iterator[Event]:
+        """Fields of one's own."""
+        started = time.perf_counter()
+        view = View.of(text)
+
+        def result(spans: Iterable[Span]) -> Extraction:
+            took = round(1000 * (time.perf_counter() - started), 1)
+            return Extraction.of(text, map(view.original, spans), {"total": took, "model": took}, fields)
+
+        caller.check()
+        found: list[Span] = []
+        for item in reader.read(view.text, fields, caller):
+            if isinstance(item, Queued):
+                yield item
+                continue
+            done, total, found = item
+            yield Found(result(found), done, total)
+        caller.check()
+        yield Finished(result(found))
 
     def _stream(self, run: "_Run", use_adapter: bool, caller: Caller) -> Iterator[Event]:
         windows = self._windows(run.view.text, use_adapter)
@@ -263,8 +307,8 @@ class _Run:
         """Everything so far; of ``current``, the window worked on, the values that are closed."""
         spans = list(self._spans)
         if current:
-            found = align_output(self.raw, current.text, self._confidence).spans
-            spans += [span.moved(current.start) for span in found]
+            written = align_output(self.raw, current.text, self._confidence).spans
+            spans += [span.moved(current.start) for span in written]
         total_s = time.perf_counter() - self._started
         timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
         found = [self.view.original(span) for span in settled(self.view.text, spans)]

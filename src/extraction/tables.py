@@ -95,14 +95,15 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
     return Table(kind, _filled(header, width), rows_below, text_column, _first_of(ID_COLUMNS, columns))
 
 
-def table_bytes(table: Table, records: Mapping[Any, Record]) -> bytes:
+def table_bytes(table: Table, records: Mapping[Any, Record], labels: Sequence[str] = LABELS) -> bytes:
     """The file of ``table.kind``: the columns that were there, unchanged, one for each label and one for errors.
 
     Args:
         records: by number of the row from 1; a row that is not there is said to be not done.
+        labels: the eight, or fields of one's own.
     """
-    header = [*table.header, *_new_columns(table.header)]
-    found = [_found(records.get(number)) for number in range(1, len(table.rows) + 1)]
+    header = [*table.header, *_new_columns(table.header, labels)]
+    found = [_found(records.get(number), labels) for number in range(1, len(table.rows) + 1)]
     if table.kind == ".csv":
         # What was there stays as it was, formulas too: only our own columns would bring new ones.
         rows = [[*row, *map(defused, cells)] for row, cells in zip(table.rows, found, strict=True)]
@@ -115,9 +116,9 @@ def shown(cell: Cell) -> str:
     return "" if cell is None else str(cell)
 
 
-def joined(record: Record) -> list[str]:
+def joined(record: Record, labels: Sequence[str] = LABELS) -> list[str]:
     """The values of each label in one text."""
-    return [SEPARATOR.join(record["entities"].get(label, ())) for label in LABELS]
+    return [SEPARATOR.join(record["entities"].get(label, ())) for label in labels]
 
 
 def _first_of(wanted: Sequence[str], columns: Sequence[str]) -> int | None:
@@ -125,15 +126,15 @@ def _first_of(wanted: Sequence[str], columns: Sequence[str]) -> int | None:
     return next((columns.index(name) for name in wanted if name in columns), None)
 
 
-def _found(record: Record | None) -> list[str]:
+def _found(record: Record | None, labels: Sequence[str]) -> list[str]:
     if record is None:
-        return [""] * len(LABELS) + [NOT_DONE]
-    return [*joined(record), record.get("error", "")]
+        return [""] * len(labels) + [NOT_DONE]
+    return [*joined(record, labels), record.get("error", "")]
 
 
-def _new_columns(header: Row) -> list[str]:
+def _new_columns(header: Row, labels: Sequence[str]) -> list[str]:
     taken = {shown(cell) for cell in header}
-    return [f"{name}（抽取）" if name in taken else name for name in (*LABELS, ERROR_COLUMN)]
+    return [f"{name}（抽取）" if name in taken else name for name in (*labels, ERROR_COLUMN)]
 
 
 def _filled(row: Row, width: int) -> Row:

@@ -69,18 +69,21 @@ def build(context: Context) -> None:
             call.gave([answer.written for answer in answers.values()], len(answers["with"].hits))
 
     @raising
-    def extract(text: str, use_adapter: bool = True, request: gr.Request | None = None) -> Iterator[dict[str, Any]]:
-        """从一段中文简历抽取八类实体（姓名、国籍、种族、职位、教育背景、专业、组织名、地名）；每个实体都是原文的一段。
-        Extract eight kinds of entities from a Chinese resume, each verbatim with its place.
+    def extract(
+        text: str, use_adapter: bool = True, fields: list[str] | None = None, request: gr.Request | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """从一段中文简历抽取八类实体（姓名、国籍、种族、职位、教育背景、专业、组织名、地名），或从任何文字抽取自定的字段；每个值都是原文的一段。
+        Extract eight kinds of entities from a Chinese resume, or fields of one's own from any text, each verbatim with its place.
 
         Args:
-            text: 简历文字，最多 5000 字。The resume.
+            text: 简历或别的文字，最多 5000 字。The text.
             use_adapter: 是否用简历适配器；false 只用基座模型。Whether to use the resume adapter.
+            fields: 自定的字段，如 ["甲方", "合同金额"]，最多 30 个；不填抽取八类实体。Fields of one's own.
         """
         with calls.open("extract", request, text) as call:
             flag = _flag(use_adapter, "use_adapter")
             value: dict[str, Any] = {}
-            for event in call.follow(runtime.extraction.extract_stream(text, flag, call.caller)):
+            for event in call.follow(runtime.extraction.extract_stream(text, flag, call.caller, fields)):
                 # A call that waits says so by repeating what it has: a client that is gone is noticed only then.
                 value = value if isinstance(event, Queued) else event.extraction.to_json()
                 yield value

@@ -235,9 +235,9 @@ def test_the_model_gets_chunks_of_texts() -> None:
     sizes: list[int] = []
 
     class Service(ExtractionService):
-        def extract_many(self, texts, use_adapter=True, caller=ANYONE):
+        def extract_many(self, texts, use_adapter=True, caller=ANYONE, fields=None):
             sizes.append(len(texts))
-            return super().extract_many(texts, use_adapter, caller)
+            return super().extract_many(texts, use_adapter, caller, fields)
 
     results = list(in_chunks(Service(ScriptedModel()), [RESUME, "", RESUME, RESUME, RESUME], chunk=2))
     assert sizes == [2, 2, 1]

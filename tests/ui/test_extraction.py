@@ -145,13 +145,29 @@ def test_confidence_is_shown_in_per_cent_and_marked_where_low() -> None:
     spans = spans_with(0.987, 0.6, 0.599, 0.0, 1.0, None)
     rows = views.span_rows(spans, CHINESE)
     assert [row[4] for row in rows] == ["99%", "60%", "⚠ 60%", "⚠ 0%", "100%", "—"]
-    assert [bool(row[2]) for row in views.value_rows(spans, CHINESE)] == [False, False, True, True, False, False]
+    assert [bool(row[2]) for row in views.value_rows(Extraction.of("", spans), CHINESE)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert "⚠ 有 2 处" in views.event_text(Finished(Extraction.of("王" * 20, spans)), CHINESE)
+
+
+def test_fields_of_ones_own_that_are_not_there_are_said_to_be_missing() -> None:
+    found = Extraction.of("乙方：西岭", [Span("乙方", "西岭", 3, 5)], labels=["甲方", "乙方"])
+    assert views.value_rows(found, CHINESE) == [["甲方", "—", "没有找到"], ["乙方", "西岭", ""]]
+    assert [label for _, label in views.highlight(found, CHINESE)] == [None, "乙方"]
 
 
 def test_a_value_that_repeats_is_one_row_with_its_worst_mark() -> None:
     spans = [Span("职位", "经理", 4, 6, 0.9), Span("姓名", "王五", 2, 4, 0.9), Span("职位", "经理", 8, 10, 0.5)]
-    assert views.value_rows(spans, CHINESE) == [["姓名", "王五", ""], ["职位", "经理", "⚠ 请核对"]]
+    assert views.value_rows(Extraction.of("", spans), CHINESE) == [
+        ["姓名", "王五", ""],
+        ["职位", "经理", "⚠ 请核对"],
+    ]
 
 
 def test_every_label_has_a_colour_and_an_english_name_beside_it() -> None:
@@ -199,7 +215,7 @@ def test_highlighted_pieces_add_up_to_the_text(spans: Any) -> None:
 def streamed(tab: SingleTab, *events: Event) -> list[Any]:
     """What the page is sent for these events, before the end."""
     tab._service = SimpleNamespace(extract_stream=lambda *_: iter(events))
-    return list(tab.extract("王五经理", True, visitor()))[: len(events)]
+    return list(tab.extract("王五经理", True, [], visitor()))[: len(events)]
 
 
 def test_the_page_is_sent_only_what_is_new(parser: ParserPool) -> None:
@@ -251,7 +267,7 @@ def test_events_are_drawn_one_by_one(parser: ParserPool) -> None:
 def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     tab = tab_of(parser).single
-    items = list(tab.extract(RESUME, True, visitor()))
+    items = list(tab.extract(RESUME, True, [], visitor()))
     assert not is_drawn(items[-1])  # gradio sends it once more
     page = merged(items)
     assert "用时" in page[tab.status]
@@ -282,7 +298,7 @@ def test_without_a_result_nothing_is_downloaded(parser: ParserPool) -> None:
 
 def test_a_stop_keeps_what_is_there(parser: ParserPool) -> None:
     tab = tab_of(parser, model := Pair()).single
-    items = stopped_after(tab.extract(RESUME, True, visitor()), lambda: halt(tab.work), drawn=3)
+    items = stopped_after(tab.extract(RESUME, True, [], visitor()), lambda: halt(tab.work), drawn=3)
     page = merged(items)
     assert "已停止，下面是到这里找到的" in page[tab.status]
     assert page[tab.status] == page[tab.result].status(RESUME, CHINESE)
@@ -298,7 +314,7 @@ def test_a_stop_keeps_what_is_there(parser: ParserPool) -> None:
 
 def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
     tab = tab_of(parser, Ghost()).single
-    page = merged(failed(tab.extract(RESUME, True, visitor()), ModelError))
+    page = merged(failed(tab.extract(RESUME, True, [], visitor()), ModelError))
     assert "没有做完" in page[tab.status]
     assert page[tab.result].extraction.entities["姓名"] == ["王小明"]
     assert page[tab.work.start]["visible"] is True
@@ -307,7 +323,7 @@ def test_a_failure_keeps_what_is_there_too(parser: ParserPool) -> None:
 def test_after_everything_was_deleted_nothing_is_drawn_again(parser: ParserPool) -> None:
     tab = tab_of(parser).single
     sessions = tab._context.sessions
-    items = stopped_after(tab.extract(RESUME, True, visitor()), lambda: sessions.forget(visitor()), drawn=2)
+    items = stopped_after(tab.extract(RESUME, True, [], visitor()), lambda: sessions.forget(visitor()), drawn=2)
     page = merged(items)
     assert page[tab.result] is None
     assert page[tab.text] == views.sample(CHINESE)
@@ -317,7 +333,7 @@ def test_an_unusable_text_is_said_before_anything_is_drawn(parser: ParserPool) -
     tab = tab_of(parser, Pair(), max_chars=10).single
     for text, said in ((" ", "空"), (RESUME, "上限 10"), (None, "NoneType")):
         for run in (
-            lambda text: tab.extract(text, True, visitor()),
+            lambda text: tab.extract(text, True, [], visitor()),
             lambda text: tab.comparison.run(text, visitor()),
         ):
             with pytest.raises(InputError, match=said):
@@ -539,7 +555,7 @@ def test_the_page_names_the_command_that_trains_an_adapter(parser: ParserPool, l
 
 def test_who_asks_is_passed_on(tmp_path: Path, parser: ParserPool) -> None:
     tab = tab_of(parser, model := ScriptedModel())
-    list(tab.single.extract(RESUME, True, visitor("甲")))
+    list(tab.single.extract(RESUME, True, [], visitor("甲")))
     opened(tab, written(tmp_path, 1), "乙")
     list(tab.batch.run(True, visitor("乙")))
     assert model.users == ["甲", "乙"]

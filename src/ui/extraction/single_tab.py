@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from src.errors import YuanZhiError
 from src.extraction.document import read_resume
 from src.extraction.events import Queued
+from src.extraction.own_fields import MAX_FIELDS, SETS
 from src.extraction.schema import Extraction
 from src.settings import ROOT
 from src.ui.calls import Call
@@ -23,6 +25,13 @@ _TRAIN = CHINESE(
     "还没有载入简历适配器（LoRA）：现在是基座模型用课程提示词抽取。训练一个：python -m src train --data 数据.json "
     "--output 适配器目录，再用 --adapter 适配器目录 启动。"
 )
+
+_SETS = {
+    "合同": CHINESE("合同"),
+    "发票": CHINESE("发票"),
+    "新闻": CHINESE("新闻"),
+    "课程大纲": CHINESE("课程大纲"),
+}
 
 
 class SingleTab:
@@ -51,6 +60,8 @@ class SingleTab:
             # Every kind is taken, so that the reader can say in Chinese which ones it reads.
             self.upload = gr.UploadButton(words("上传文件"), min_width=120, elem_id="resume-upload")
         self.uploaded = gr.HTML(elem_id="resume-uploaded")
+        with gr.Accordion(words("自定字段"), open=False, visible=self._service.has_fields, elem_id="extract-own"):
+            self._draw_fields()
         examples = example_resumes()
         texts = [[text] for text in examples.values()]
         gr.Examples(
@@ -60,6 +71,21 @@ class SingleTab:
             example_labels=list(examples),
             api_visibility="private",
         )
+
+    def _draw_fields(self) -> None:
+        words = self._words
+        known = list(dict.fromkeys(field for some in SETS.values() for field in some))
+        self.fields = gr.Dropdown(
+            known,
+            multiselect=True,
+            allow_custom_value=True,
+            max_choices=MAX_FIELDS,
+            label=words("要找的字段"),
+            info=words("输入名字后按回车，如 甲方；合同、通知、新闻等文字都可以。不填就抽取简历的八类内容。"),
+            elem_id="extract-fields",
+        )
+        names = [(words(shown), name) for name, shown in _SETS.items()]
+        self.sets = gr.Radio(names, label=words("现成的一套"), elem_id="extract-sets")
 
     def _draw_result(self) -> None:
         words = self._words
@@ -92,7 +118,8 @@ class SingleTab:
 
     def _listen(self) -> None:
         listen, compared = self._context.listen, self.comparison
-        self.work.listen(self.extract, [self.box, self.use_adapter], list(self._empty()), MODEL)
+        self.work.listen(self.extract, [self.box, self.use_adapter, self.fields], list(self._empty()), MODEL)
+        listen(self.sets.input, self.choose, self.sets, self.fields, **QUICK)
         listen(self.upload.upload, self.read, self.upload, self.cleared, show_progress="hidden", **UPLOAD)
         changes = [self.box.change, self.result.change, compared.result.change]
         inputs = [self.box, self.result, compared.result]
@@ -102,19 +129,23 @@ class SingleTab:
         outputs = [self.downloads, self.spans, self.json]
         listen([self.result.change, self.details.expand], self.technical, self.result, outputs, **QUICK)
 
-    def extract(self, text: str, use_adapter: bool, request: gr.Request) -> Views:
+    def choose(self, name: str) -> Any:
+        """The fields of a ready set."""
+        return gr.update(value=list(SETS[name]))
+
+    def extract(self, text: str, use_adapter: bool, fields: list[str], request: gr.Request) -> Views:
         """Extract, drawing what is found as it comes; after a stop or an error what is there stays."""
         words = self._words
         found, said = Extraction.of(""), ""
 
         def drawn(call: Call) -> Iterator[Outputs]:
             nonlocal found, said
-            for event in call.follow(self._service.extract_stream(text, use_adapter, call.caller)):
+            for event in call.follow(self._service.extract_stream(text, use_adapter, call.caller, fields)):
                 said = views.event_text(event, words)
                 view: Outputs = {self.status: views.status(said, words)}
                 if not isinstance(event, Queued):
                     found = event.extraction
-                    rows = views.value_rows(found.spans, words)
+                    rows = views.value_rows(found, words)
                     table = gr.update(value=rows, visible=bool(rows))
                     view |= {self.text: views.highlight(found, words), self.table: table, self.result: None}
                 yield view
@@ -166,12 +197,14 @@ class SingleTab:
                 "{file} 有 {count} 个字符，超过上限 {most}：只放入了前 {most} 个，其余 {rest} 个请另外抽取。"
             )
         said = about.format(file=file.name, count=characters, most=most, rest=characters - most)
-        yield self.clear() | {self.box: text, self.uploaded: views.status(said, words)}
+        kept: Outputs = {self.fields: gr.skip(), self.sets: gr.skip()}
+        yield self.clear() | kept | {self.box: text, self.uploaded: views.status(said, words)}
         yield skips(self.cleared)
 
     def clear(self) -> Outputs:
         """Nothing of a visitor's: no text either."""
-        return {self.box: "", self.upload: None, self.uploaded: "", **self._empty(), **self.comparison.empty()}
+        blank: Outputs = {self.box: "", self.upload: None, self.uploaded: "", self.fields: [], self.sets: None}
+        return {**blank, **self._empty(), **self.comparison.empty()}
 
     def _empty(self) -> Outputs:
         """No result."""

@@ -1,0 +1,127 @@
+"""Fields of one's own (甲方, 合同金额): each is a question to the reader, or a line that begins with its name."""
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import cast
+
+from src.caller import Caller
+from src.errors import InputError
+from src.extraction.schema import Span, has_words
+from src.extraction.windows import split_windows
+from src.language.base import Queued, Reading, ReadingModel
+
+MAX_FIELDS, MAX_FIELD_CHARS = 30, 30
+# What is found with less is left out.
+LEAST = 0.5
+# About what the reader was trained on.
+WINDOW_CHARS = 300
+# Ready sets, for those who would rather choose than type.
+SETS: dict[str, tuple[str, ...]] = {
+    "合同": ("甲方", "乙方", "合同编号", "合同金额", "签订日期", "履行期限", "违约金"),
+    "发票": ("发票号码", "开票日期", "购买方", "销售方", "金额", "税额", "价税合计"),
+    "新闻": ("时间", "地点", "人物", "机构", "事件", "原因"),
+    "课程大纲": ("课程名称", "课程代码", "学分", "学时", "任课教师", "教材", "考核方式"),
+}
+_NOTHING = re.compile(r"[\s_/\\.。·…—-]*|无|空|略|待定")
+_ENDS = re.compile(r"[\n；;|｜]|[ \t\u3000]{2,}|[，,。 \t\u3000](?=[\u4e00-\u9fffA-Za-z（）()]{1,12}[:：])|。")
+
+
+def check_fields(fields: object) -> tuple[str, ...]:
+    """The names, each once, without spaces around them and on one line.
+
+    Raises:
+        InputError: not a list of texts, too many or too long ones, or one without a letter or digit.
+    """
+    if fields is None:
+        return ()
+    if not isinstance(fields, list | tuple) or not all(isinstance(field, str) for field in fields):
+        raise InputError('字段应为文字的列表，例如 ["甲方", "合同金额"]')
+    names = tuple(dict.fromkeys(" ".join(field.split()) for field in fields))
+    if len(names) > MAX_FIELDS:
+        raise InputError(f"字段最多 {MAX_FIELDS} 个，收到 {len(names)} 个；请分几次抽取")
+    for name in names:
+        if not has_words(name):
+            raise InputError("字段的名字是空的，或没有文字；请删掉或改正")
+        if len(name) > MAX_FIELD_CHARS:
+            raise InputError(f"字段“{name[:MAX_FIELD_CHARS]}…”有 {len(name)} 个字，最多 {MAX_FIELD_CHARS} 个")
+    return names
+
+
+class FieldReader:
+    """Finds the value of each field in a text, verbatim, or that it is not there.
+
+    Args:
+        model: with an adapter that reads.
+    """
+
+    def __init__(self, model: ReadingModel, adapter: str) -> None:
+        self._model = model
+        self._adapter = adapter
+
+    def read(
+        self, text: str, fields: Sequence[str], caller: Caller
+    ) -> Iterator[Queued | tuple[int, int, list[Span]]]:
+        """(windows done, windows in all, the spans so far) after every pass; one span a field, labelled with its name.
+
+        Raises:
+            ModelError: the model cannot read.
+        """
+        named = {field: span for field in fields if (span := named_value(text, field))}
+        asked = [field for field in fields if field not in named]
+        windows = (
+            [window for window in split_windows(text, WINDOW_CHARS) if has_words(window.text)] if asked else []
+        )
+        best: dict[str, Span] = {}
+        done = 0
+        yield done, len(windows), list(named.values())
+        if not windows:
+            return
+        passes = self._model.read(
+            [("", window.text) for window in windows],
+            [question_of(field) for field in asked],
+            self._adapter,
+            caller,
+        )
+        with closing(cast("Generator[dict[int, list[Reading]] | Queued, None, None]", passes)):
+            for found in passes:
+                if isinstance(found, Queued):
+                    yield found
+                    continue
+                for index, readings in found.items():
+                    for field, reading in zip(asked, readings, strict=True):
+                        span = _span(field, windows[index].text, reading)
+                        if span and (field not in best or (span.confidence or 0) > (best[field].confidence or 0)):
+                            best[field] = span.moved(windows[index].start)
+                done += len(found)
+                yield done, len(windows), [*named.values(), *best.values()]
+
+
+def question_of(field: str) -> str:
+    """How the reader is asked for a field."""
+    return f"{field}是什么？"
+
+
+def named_value(text: str, field: str) -> Span | None:
+    """What stands behind the field's name and a colon, as forms and tables have it; None where it does not."""
+    for match in re.finditer(
+        rf"(?:^|(?<=[\s；;，,|｜。（(]))(?:[一二三四五六七八九十\d]+[、.．]\s*)?{re.escape(field)}(?:[（(][^（）()\n]{{0,12}}[）)])?[ \t\u3000]*[:：][ \t\u3000]*",
+        text,
+        re.MULTILINE,
+    ):
+        end = found.start() if (found := _ENDS.search(text, match.end())) else len(text)
+        value = text[match.end() : end].strip()
+        if value and not _NOTHING.fullmatch(value):
+            start = text.index(value, match.end())
+            return Span(field, value, start, start + len(value))
+    return None
+
+
+def _span(field: str, text: str, reading: Reading) -> Span | None:
+    piece = text[reading.start : reading.end]
+    bare = piece.strip(" \t\n\u3000，。；：、,.;:")
+    if reading.probability < LEAST or not has_words(bare) or bare == field:
+        return None
+    start = reading.start + piece.index(bare)
+    return replace(Span(field, bare, start, start + len(bare)), confidence=reading.probability)
