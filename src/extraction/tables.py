@@ -25,6 +25,10 @@ NOT_DONE = "还没有抽取"
 MAX_COLUMNS = 200
 MAX_CELLS = 1_000_000
 _SHOWN_COLUMNS = 8
+# A title may stand above the names of the columns.
+_HEADER_WITHIN = 5
+# Shorter on average, a column holds no resumes.
+_LONG_CHARS = 30
 _SHOWN_CHARS = 20
 
 
@@ -49,6 +53,11 @@ class Table:
         """Of all cells."""
         return sum(len(shown(cell)) for row in self.rows for cell in row)
 
+    @property
+    def text_name(self) -> str:
+        """What the table calls the column of the resumes."""
+        return shown(self.header[self.text_column]).strip()
+
     def lines(self) -> list[Line]:
         """The texts in order, known by their place from 1: the names of a table may repeat."""
         return [Line(number, shown(row[self.text_column])) for number, row in enumerate(self.rows, 1)]
@@ -59,18 +68,21 @@ class Table:
 
 
 def table_of(rows: Sequence[Row], name: str) -> Table:
-    """The first row is the header.
+    """The header is the first row that has a column with a known name; where none has, the first row that may be one, and
+    the texts are in the column of the longest.
 
     Raises:
         InputError: there is no column of texts, no row, too many columns or cells, or rows of a CSV have more
             cells than the header.
     """
+    found = _known_header(rows) or _likely_header(rows)
+    top, text_column = found or (0, 0)
+    rows = rows[top:]
     header = list(rows[0])
     while header and not shown(header[-1]).strip():
         header.pop()
     columns = [shown(cell).strip().lower() for cell in header]
-    text_column = _first_of(TEXT_COLUMNS, columns)
-    if text_column is None:
+    if found is None:
         listed = "、".join(column[:_SHOWN_CHARS] or "（空）" for column in columns[:_SHOWN_COLUMNS])
         raise InputError(
             f"{name} 没有放简历文字的列：第一行应当是列名，其中一列叫 {'、'.join(TEXT_COLUMNS)}；收到的列有 {listed}"
@@ -93,6 +105,31 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
         )
     rows_below = [_filled(row, width) for row in rows[1:]]
     return Table(kind, _filled(header, width), rows_below, text_column, _first_of(ID_COLUMNS, columns))
+
+
+def _known_header(rows: Sequence[Row]) -> tuple[int, int] | None:
+    """(row, column) of the first known name in the first rows."""
+    for number, row in enumerate(rows[:_HEADER_WITHIN]):
+        column = _first_of(TEXT_COLUMNS, [shown(cell).strip().lower() for cell in row])
+        if column is not None:
+            return number, column
+    return None
+
+
+def _likely_header(rows: Sequence[Row]) -> tuple[int, int] | None:
+    """(row, column) of the names above a column of long texts; None where no column has them."""
+    top = next(
+        (n for n, row in enumerate(rows[:_HEADER_WITHIN]) if sum(bool(shown(c).strip()) for c in row) > 1), 0
+    )
+    if any(len(shown(cell)) >= _LONG_CHARS for cell in rows[top]):
+        return None  # no names
+    below = rows[top + 1 :]
+    means = [
+        sum(len(shown(row[column])) for row in below if column < len(row)) / len(below) if below else 0
+        for column in range(len(rows[top]))
+    ]
+    longest = max(range(len(means)), key=means.__getitem__, default=0)
+    return (top, longest) if means and means[longest] >= _LONG_CHARS else None
 
 
 def table_bytes(table: Table, records: Mapping[Any, Record], labels: Sequence[str] = LABELS) -> bytes:

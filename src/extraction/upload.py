@@ -1,21 +1,31 @@
 """A visitor's batch: an uploaded file of many resumes and the results so far, in memory only."""
 
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from src.caller import Caller
-from src.errors import InputError
+from src.errors import InputError, KnowledgeError
+from src.extraction.document import read_resume
 from src.extraction.jsonl import Line, Record, dump, read_lines, record_of
 from src.extraction.schema import Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.extraction.tables import KINDS, Table, table_bytes, table_of
+from src.knowledge.limits import UPLOAD_LIMITS
+from src.knowledge.types import Row
 from src.knowledge.worker import ParserPool
 
 JSONL = ".jsonl"
 UPLOAD_KINDS = (JSONL, *KINDS)
 MAX_ROWS = 2_000
+MAX_FILES = 200
 MAX_CHARACTERS = 1_000_000
 # JSON takes up to six bytes for a character.
 _MAX_FILE_BYTES = 6 * MAX_CHARACTERS
@@ -37,6 +47,7 @@ class Batch:
         table: None for JSON lines.
         results: of ``lines[: len(results)]``; a row that cannot be used has the reason.
         use_adapter: what the results were made with.
+        unread: why a file that is a row could not be read, by index.
     """
 
     file_name: str
@@ -45,6 +56,7 @@ class Batch:
     table: Table | None
     results: list[Extraction | InputError] = field(default_factory=list)
     use_adapter: bool | None = None
+    unread: dict[int, str] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -70,10 +82,10 @@ class Batch:
     def file(self) -> tuple[str, bytes]:
         """(name, content) of a file of the same kind as the upload, rows that are not done marked or left out."""
         path = Path(self.file_name)
-        name = f"{path.stem}_抽取{path.suffix.lower()}"
+        given_back = f"{path.stem}_抽取{path.suffix.lower()}"
         if self.table is None:
-            return name, b"".join(map(dump, self.records()))
-        return name, table_bytes(self.table, {record["id"]: record for record in self.records()})
+            return given_back, b"".join(map(dump, self.records()))
+        return given_back, table_bytes(self.table, {record["id"]: record for record in self.records()})
 
     def run(self, service: ExtractionService, use_adapter: bool, caller: Caller) -> Iterator[None]:
         """Work on from where it was left; an item at the start and after each group of rows.
@@ -91,9 +103,11 @@ class Batch:
         size = 1
         while self.done < self.total:
             started = time.perf_counter()
-            texts = [line.text for line in self.lines[self.done : self.done + size]]
-            for result in service.extract_many(texts, use_adapter, caller):
-                self.results.append(result)
+            chosen = range(self.done, min(self.done + size, self.total))
+            texts = [self.lines[number].text for number in chosen if number not in self.unread]
+            found = service.extract_many(texts, use_adapter, caller)
+            for number in chosen:
+                self.results.append(InputError(self.unread[number]) if number in self.unread else next(found))
             took_s = time.perf_counter() - started
             yield
             if took_s < _GROUP_S / 2:
@@ -105,6 +119,95 @@ class Batch:
     def is_of(self, other: "Batch") -> bool:
         """Whether both come from the same content."""
         return (self.file_name, self.lines, self.table) == (other.file_name, other.lines, other.table)
+
+
+def read_resumes(parser: ParserPool, paths: Sequence[Path]) -> Generator[tuple[int, int], None, Batch]:
+    """Files of any readable kind, or zips of them, as a batch of one row a file; (files read, files in all) meanwhile.
+
+    A file that cannot be read is a row that says why.
+
+    Raises:
+        InputError: too many files or too much text, or a zip that cannot be unpacked.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = [file for path in paths for file in _unpacked(path, Path(folder))]
+        if not files:
+            raise InputError("没有收到文件；请再选一次")
+        if len(files) > MAX_FILES:
+            raise InputError(f"收到 {len(files)} 个文件，网页上一次最多 {MAX_FILES} 个；请分几次上传")
+        texts: list[str] = []
+        unread: dict[int, str] = {}
+        for number, (name, path) in enumerate(files):
+            yield number, len(files)
+            try:
+                texts.append(read_resume(parser, path, MAX_CHARACTERS).text)
+            except KnowledgeError as error:
+                texts.append("")
+                unread[number] = str(error).replace(path.name, name)
+    rows: list[Row] = [[name, text] for (name, _), text in zip(files, texts, strict=True)]
+    table = Table(".xlsx", ["文件", "简历"], rows, text_column=1, id_column=0)
+    title = paths[0].stem if len(paths) == 1 else "简历"
+    batch = Batch(f"{title}.xlsx", table.lines(), table.names(), table, unread=unread)
+    if batch.characters > MAX_CHARACTERS:
+        raise InputError(f"这些文件共有 {batch.characters} 个字，网页上一次最多 {MAX_CHARACTERS} 个；请分几次上传")
+    return batch
+
+
+def _unpacked(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """(name to show, file) of a file, or of each in a zip; what office programs and systems leave there is not taken.
+
+    Raises:
+        InputError: the zip is damaged, locked, or too much of it.
+    """
+    if path.suffix.lower() != ".zip":
+        yield path.name, path
+        return
+    try:
+        with zipfile.ZipFile(path) as package:
+            inside = [
+                entry for entry in package.infolist() if not entry.is_dir() and not _is_left_over(_name_of(entry))
+            ]
+            if len(inside) > MAX_FILES:
+                raise InputError(
+                    f"{path.name} 里有 {len(inside)} 个文件，网页上一次最多 {MAX_FILES} 个；请分几次上传"
+                )
+            if sum(entry.file_size for entry in inside) > UPLOAD_LIMITS.max_unpacked_bytes:
+                raise InputError(f"{path.name} 解压后太大；请分几次上传")
+            for number, entry in enumerate(inside):
+                name = _name_of(entry)
+                # Under a name of our own: the entry's may lead out of the folder.
+                target = folder / f"{path.stem[:40]}-{number}{Path(name).suffix.lower()[:10]}"
+                with package.open(entry) as source, target.open("wb") as copy:
+                    # What an entry says of its size may be wrong.
+                    shutil.copyfileobj(_Bounded(source, entry.file_size), copy)
+                yield name, target
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path.name} 解不开：已损坏、加了密码，或不是 zip；请重新打包") from error
+
+
+def _name_of(entry: zipfile.ZipInfo) -> str:
+    """The file's name; old Chinese Windows writes GBK without saying so, which is read as code page 437."""
+    name = entry.filename
+    if not entry.flag_bits & 0x800:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("gb18030")
+    return replace_surrogates(name.replace("\\", "/").rpartition("/")[2])
+
+
+def _is_left_over(name: str) -> bool:
+    return not name or name.startswith((".", "~$")) or name == "Thumbs.db"
+
+
+class _Bounded:
+    """Reads at most so many bytes."""
+
+    def __init__(self, source: IO[bytes], most: int) -> None:
+        self._source, self._left = source, most
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._source.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(piece)
+        return piece
 
 
 def read_batch(parser: ParserPool, path: Path) -> Batch:
@@ -124,7 +227,7 @@ def read_batch(parser: ParserPool, path: Path) -> Batch:
         table = table_of(parser.read_table(path), path.name)
         lines, names = table.lines(), [replace_surrogates(name) for name in table.names()]
     else:
-        raise InputError(f"{path.name}：批量抽取读 {' '.join(UPLOAD_KINDS)}，收到的是 {suffix or '没有后缀的文件'}")
+        raise InputError(f"{path.name} 不是表格；请把它作为简历文件上传")
     if not lines:
         raise InputError(f"{path.name} 里没有一行简历")
     if len(lines) > MAX_ROWS:

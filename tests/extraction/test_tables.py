@@ -95,3 +95,26 @@ def test_a_workbook_keeps_kinds_and_texts_stay_texts() -> None:
     assert read[3][-1] == NOT_DONE
     assert [sheet.cell(2, column).data_type for column in (1, 2, 3, 4, 5)] == ["n", "s", "d", "s", "s"]
     assert sheet.cell(2, 2).quotePrefix
+
+
+def test_a_title_may_stand_above_the_names() -> None:
+    table = table_of([["2024年应聘者", None], ["姓名", "简历"], ["石某", "长" * 50]], "表.xlsx")
+    assert (table.header, table.text_column, table.id_column) == (["姓名", "简历"], 1, 0)
+    assert table.rows == [["石某", "长" * 50]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "column"),
+    [
+        ([["姓名", "个人经历"], ["石某", "长" * 50], ["周某", "长" * 80]], ["姓名", "个人经历"], 1),
+        ([["应聘者", ""], ["自述", "姓名"], ["长" * 40, "石某"]], ["自述", "姓名"], 0),
+    ],
+)
+def test_without_a_known_name_the_longest_texts_are_the_resumes(rows, header, column) -> None:
+    table = table_of(rows, "表.xlsx")
+    assert (table.header, table.text_column, table.text_name) == (header, column, header[column])
+
+
+def test_a_table_without_names_is_not_taken_for_one_with_them() -> None:
+    with pytest.raises(InputError, match="没有放简历文字的列"):
+        table_of([["石某", "长" * 50], ["周某", "长" * 80]], "表.xlsx")

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from src.errors import InputError, KnowledgeError, ModelError, Stopped
 from src.extraction import upload as module
 from src.extraction.service import ExtractionService
 from src.extraction.tables import NOT_DONE
-from src.extraction.upload import Batch, read_batch
+from src.extraction.upload import Batch, read_batch, read_resumes
 from src.files import csv_text
 from src.knowledge.worker import ParserPool
 from tests.extraction.fakes import RESUME, ScriptedModel
@@ -144,8 +145,7 @@ def test_what_is_done_stays_done_when_the_model_fails(tmp_path: Path, parser: Pa
         ("改名.xlsx", b"text\na\n", "后缀是 .xlsx"),
         ("炸弹.xlsx", replaced(samples.workbook({"一": [["text"], ["a"]]}),
                              {"xl/worksheets/sheet1.xml": bytes(150_000_000)}), "炸弹"),
-        ("名单.txt", b"text\na\n", "批量抽取读 .jsonl .csv .xlsx"),
-        ("名单", b"text\na\n", "没有后缀"),
+        ("名单.txt", b"text\na\n", "不是表格"),
     ],
     ids=lambda value: value if isinstance(value, str) and "." in value[-6:] else "",
 )  # fmt: skip
@@ -167,3 +167,84 @@ def test_hostile_cells_cost_only_their_row(tmp_path: Path, parser: ParserPool) -
     assert [row[:2] for row in read[1:]] == rows
     assert ["6000" in row[-1] for row in read[1:]] == [False, False, True, False]
     assert batch.failed == 1
+
+
+def read_all(parser: ParserPool, *paths: Path) -> tuple[Batch, list[tuple[int, int]]]:
+    """The batch of some files, and what was said meanwhile."""
+    reader = read_resumes(parser, paths)
+    said = []
+    while True:
+        try:
+            said.append(next(reader))
+        except StopIteration as end:
+            return end.value, said
+
+
+def test_files_of_any_kind_are_a_row_each(tmp_path: Path, parser: ParserPool) -> None:
+    (tmp_path / "王小明.txt").write_text(RESUME, "utf-8")
+    (tmp_path / "表.docx").write_bytes(samples.word(lambda document: document.add_paragraph(RESUME)))
+    (tmp_path / "坏.pdf").write_bytes(b"%PDF-1.4 broken")
+    (tmp_path / "歌.mp3").write_bytes(b"ID3")
+    names = ["王小明.txt", "表.docx", "坏.pdf", "歌.mp3"]
+    batch, said = read_all(parser, *[tmp_path / name for name in names])
+    assert said == [(number, 4) for number in range(4)]
+    assert batch.names == names
+    assert set(batch.unread) == {2, 3}
+    work(batch, service_of())
+    assert [isinstance(result, InputError) for result in batch.results] == [False, False, True, True]
+    name, content = batch.file()
+    assert name == "简历_抽取.xlsx"
+    (tmp_path / name).write_bytes(content)
+    rows = parser.read_table(tmp_path / name)
+    assert rows[0][:3] == ["文件", "简历", "姓名"]
+    assert [row[0] for row in rows[1:]] == names
+    assert "坏.pdf" in str(rows[3][-1])
+    assert str(tmp_path) not in str(rows)
+
+
+def test_a_zip_is_the_files_in_it(tmp_path: Path, parser: ParserPool) -> None:
+    path = tmp_path / "简历.zip"
+    with zipfile.ZipFile(path, "w") as package:
+        for name in (
+            "甲/王小明.txt",
+            "../../逃.txt",
+            "/etc/passwd.txt",
+            "__MACOSX/._王小明.txt",
+            "~$打开.docx",
+            "内.zip",
+        ):
+            package.writestr(name, RESUME)
+    batch, _ = read_all(parser, path)
+    assert batch.names == ["王小明.txt", "逃.txt", "passwd.txt", "内.zip"]
+    assert list(batch.unread) == [3]
+    assert not (tmp_path.parent / "逃.txt").exists()
+    assert batch.file()[0] == "简历_抽取.xlsx"
+
+
+def test_old_windows_names_in_a_zip_are_chinese(tmp_path: Path, parser: ParserPool) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("xxxx.txt", RESUME)
+    path.write_bytes(path.read_bytes().replace(b"xxxx", "李红".encode("gbk")))
+    assert read_all(parser, path)[0].names == ["李红.txt"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"PK\x03\x04 broken", "解不开"), (b"", "解不开"), (None, "最多 200 个"), (300, "解压后太大")],
+)
+def test_zips_that_cannot_be_used(tmp_path: Path, parser: ParserPool, data: bytes | int | None, said: str) -> None:
+    path = tmp_path / "a.zip"
+    if isinstance(data, bytes):
+        path.write_bytes(data)
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+            for number in range(3 if data else 201):
+                package.writestr(f"{number}.txt", bytes((data or 0) * 250_000) or "x")
+    with pytest.raises(InputError, match=said):
+        read_all(parser, path)
+
+
+def test_too_many_files_are_refused_before_any_is_read(tmp_path: Path, parser: ParserPool) -> None:
+    with pytest.raises(InputError, match="收到 201 个文件"):
+        read_all(parser, *[tmp_path / f"{number}.txt" for number in range(201)])

@@ -424,7 +424,7 @@ def written(folder: Path, rows: int, name: str = "a") -> Path:
 
 
 def opened(tab: ExtractionTab, path: Path, name: str = "s1") -> dict[Any, Any]:
-    return merged(tab.batch.open(str(path), True, visitor(name)))
+    return merged(tab.batch.open([str(path)], True, visitor(name)))
 
 
 def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: ParserPool) -> None:
@@ -493,7 +493,7 @@ def test_a_refused_file_leaves_the_batch_before_and_an_empty_upload(tmp_path: Pa
     opened(tab, written(tmp_path, 2))
     refused = tmp_path / "名单.csv"
     refused.write_text(csv_text([["姓名", "电话"], ["王建国", "1"]]), encoding="utf-8")
-    page = merged(failed(tab.batch.open(str(refused), True, visitor()), InputError, "没有放简历文字的列"))
+    page = merged(failed(tab.batch.open([str(refused)], True, visitor()), InputError, "没有放简历文字的列"))
     assert page[tab.batch.upload] is None
     assert "2 行，可以开始了" in page[tab.batch.status]
 

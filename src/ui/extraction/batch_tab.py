@@ -11,7 +11,7 @@ from src.errors import InputError, YuanZhiError
 from src.extraction.jsonl import record_of
 from src.extraction.schema import LABELS
 from src.extraction.tables import TEXT_COLUMNS, joined
-from src.extraction.upload import MAX_ROWS, UPLOAD_KINDS, Batch, read_batch
+from src.extraction.upload import MAX_FILES, MAX_ROWS, UPLOAD_KINDS, Batch, read_batch, read_resumes
 from src.ui.calls import Call
 from src.ui.context import BATCH, QUICK, UPLOAD, Context, Views, skips
 from src.ui.download import download
@@ -24,8 +24,9 @@ _MAX_NAME_CHARS = 40
 # Fewer rows say nothing about the rest.
 _ROWS_FOR_ESTIMATE = 3
 _FORMATS = CHINESE(
-    "表格的第一行是列名；叫 id、编号、工号、序号、姓名等的列用来称呼每一行，可有可无。jsonl 每行是 {line}。"
-    "结果用同样的格式下载：原来的列不变，后面加上八类内容和“错误”。"
+    "表格（csv、xlsx）要有一行列名，上面可以有标题；简历在叫 {columns} 的列里，没有这样的列就取文字最长的一列。"
+    "叫 id、编号、工号、序号、姓名等的列用来称呼每一行，可有可无。jsonl 每行是 {line}。"
+    "结果用同样的格式下载：原来的列不变，后面加上八类内容和“错误”；简历文件的结果是一个 xlsx，一个文件一行。"
 )
 
 
@@ -58,26 +59,49 @@ class BatchTab:
 
     def _draw_input(self) -> None:
         words = self._words
-        about = words("一行一份简历，最多 {rows} 行；简历放在叫 {columns} 的列里。")
-        about = about.format(rows=MAX_ROWS, columns=words("、").join(TEXT_COLUMNS))
-        gr.HTML(views.status(about, words))
+        about = words(
+            "一次放进许多份简历：Word、PDF、图片等，最多 {files} 个文件，也可以打成一个 zip；或一个表格，一行一份，最多 {rows} 行。"
+        )
+        gr.HTML(views.status(about.format(rows=MAX_ROWS, files=MAX_FILES), words))
         # Every kind is taken, so that the reader can say in Chinese which ones it reads.
-        label = words("上传 {kinds}").format(kinds=" ".join(UPLOAD_KINDS))
-        self.upload = gr.File(label=label, height=140, elem_id="batch-upload")
+        self.upload = gr.File(
+            label=words("上传简历文件、zip 或表格"), file_count="multiple", height=140, elem_id="batch-upload"
+        )
         with gr.Accordion(words("文件格式和选项"), open=False):
-            gr.HTML(views.status(words(_FORMATS).format(line='{"id": …, "text": "…"}'), words))
+            gr.HTML(
+                views.status(
+                    words(_FORMATS).format(line='{"id": …, "text": "…"}', columns=words("、").join(TEXT_COLUMNS)),
+                    words,
+                )
+            )
             self.use_adapter = views.adapter_box(self._service, words, "batch-adapter")
 
-    def open(self, path: str, use_adapter: bool, request: gr.Request) -> Views:
-        """Take an uploaded file as the session's batch; the same file again keeps what is done of it."""
-        file, session = Path(path), self._context.sessions.of(request)
+    def open(self, paths: list[str], use_adapter: bool, request: gr.Request) -> Views:
+        """Take what was uploaded as the session's batch; the same again keeps what is done of it."""
+        files, session, words = (
+            [Path(path) for path in paths or []],
+            self._context.sessions.of(request),
+            self._words,
+        )
         session.stop(self.work.name)
-        reading = self._words("正在读取 {file}……").format(file=file.name)
+        reading = words("正在读取 {file}……").format(file=files[0].name if files else "")
         # The upload is emptied, so that another file can be dropped there at once, also where this one is refused.
-        yield {self.upload: None, self.status: views.status(reading, self._words)}
+        yield {self.upload: None, self.status: views.status(reading, words)}
+        parser = self._context.runtime.parser
         try:
             with self._context.calls.open("upload", request, kind="upload"):
-                batch = read_batch(self._context.runtime.parser, file)
+                if len(files) == 1 and files[0].suffix.lower() in UPLOAD_KINDS:
+                    batch = read_batch(parser, files[0])
+                else:
+                    reader = read_resumes(parser, files)
+                    while True:
+                        try:
+                            done, total = next(reader)
+                        except StopIteration as end:
+                            batch = end.value
+                            break
+                        said = words("正在读取第 {now} 个文件，共 {total} 个……").format(now=done + 1, total=total)
+                        yield {self.status: views.status(said, words, share=done / total)}
         except YuanZhiError:
             yield self.idle(session.batch, use_adapter)
             raise
@@ -146,6 +170,10 @@ def status(batch: Batch | None, words: Words, going_on: str = "") -> str:
         return views.status(words("上传一个文件，这里会列出每一行的结果。"), words)
     if batch.use_adapter is None:
         text = words("{file}：{total} 行，可以开始了。").format(file=batch.file_name, total=batch.total)
+        if batch.table and batch.table.text_name:
+            text += words("简历取自“{column}”一列。").format(column=batch.table.text_name[:_MAX_NAME_CHARS])
+        if batch.unread:
+            text += words("其中 {count} 个文件没有读出来，原因会列在结果里。").format(count=len(batch.unread))
         return views.status(text, words)
     text = words("{file}：已完成 {done} / {total} 行")
     text = text.format(file=batch.file_name, done=batch.done, total=batch.total)
