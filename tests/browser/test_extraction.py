@@ -193,6 +193,53 @@ def test_a_table_is_stopped_gone_on_with_and_saved(page: Page, tmp_path: Path, k
     assert page.title() == "源知 YuanZhi"
 
 
+def test_fields_of_ones_own_are_chosen_typed_and_found(page: Page) -> None:
+    fill(page, "设备采购合同\n甲方：东山电子有限公司\n双方于2023年6月1日签订本合同，总价为三十八万元。")
+    page.get_by_role("button", name="自定字段").click()
+    page.locator("#extract-sets").get_by_text("合同", exact=True).click()
+    expect(page.locator("#extract-fields")).to_contain_text("违约金")
+    box = page.locator("#extract-fields input")
+    box.fill("见证人")
+    box.press("Enter")
+    expect(page.locator("#extract-fields")).to_contain_text("见证人")
+    extracted(page)
+    table = page.locator("#extract-table")
+    for text in ("东山电子有限公司", "三十八万元", "见证人"):
+        expect(table).to_contain_text(text)
+    expect(table).to_contain_text("没有找到")
+    expect(page.locator("#extract-text")).not_to_contain_text("教育背景")
+    keep(page, "own-fields")
+    fill(page, RESUME)
+    page.locator("#extract-fields").get_by_role("button", name="Clear").or_(
+        page.locator("#extract-fields .remove-all")
+    ).first.click()
+    extracted(page)
+    expect(table).to_contain_text("王建国")
+    expect(page.locator("#extract-text")).to_contain_text("教育背景")
+
+
+def test_resume_files_are_a_row_each(page: Page, tmp_path: Path) -> None:
+    choose_batch(page)
+    (tmp_path / "王建国.docx").write_bytes(samples.word(lambda document: document.add_paragraph(RESUME)))
+    (tmp_path / "李雷.txt").write_text("姓名：李雷\n学历：本科", "utf-8")
+    (tmp_path / "坏.pdf").write_bytes(b"%PDF-1.4 broken")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#batch-upload button").first.click()
+    chooser.value.set_files([tmp_path / name for name in ("王建国.docx", "李雷.txt", "坏.pdf")])
+    status = page.locator("#batch-status")
+    expect(status).to_contain_text("3 行，可以开始了", timeout=PATIENCE_MS)
+    expect(status).to_contain_text("其中 1 个文件没有读出来")
+    page.locator("#batch-start").click()
+    expect(status).to_contain_text("已完成 3 / 3 行", timeout=PATIENCE_MS)
+    expect(page.locator("#batch-preview")).to_contain_text("李雷")
+    keep(page, "batch-files")
+    name, data = saved(page, "batch-download")
+    assert name == "简历_抽取.xlsx"
+    rows = list(openpyxl.load_workbook(io.BytesIO(data)).active.iter_rows(values_only=True))
+    assert [row[0] for row in rows] == ["文件", "王建国.docx", "李雷.txt", "坏.pdf"]
+    assert rows[2][rows[0].index("教育背景")] == "本科"
+
+
 def test_a_batch_is_of_its_visitor_only(page: Page, browser: Browser, address: str, tmp_path: Path) -> None:
     choose_batch(page)
     upload(page, "batch-upload", written(tmp_path / "名单.csv", TABLE))

@@ -258,7 +258,7 @@ def test_events_are_drawn_one_by_one(parser: ParserPool) -> None:
     assert [looks(waiting[button])["visible"] for button in (tab.work.start, tab.work.stop)] == [False, True]
     assert tab.text not in waiting
     assert "第 2 段，共 2 段，已找到 1 处" in running[tab.status]
-    assert running[tab.text] == [("王五", "姓名"), ("经理", None)]
+    assert running[tab.text]["value"] == [("王五", "姓名"), ("经理", None)]
     assert running[tab.result] is None
     assert looks(tab.technical(None)[tab.downloads])["visible"] is False
     assert looks(tab.technical(Result(one, ""))[tab.downloads])["visible"] is True
@@ -271,7 +271,7 @@ def test_a_result_and_its_files_agree(parser: ParserPool, caplog: pytest.LogCapt
     assert not is_drawn(items[-1])  # gradio sends it once more
     page = merged(items)
     assert "用时" in page[tab.status]
-    assert "".join(piece for piece, _ in page[tab.text]) == RESUME
+    assert "".join(piece for piece, _ in page[tab.text]["value"]) == RESUME
     result = page[tab.result]
     assert [page[button]["visible"] for button in (tab.work.start, tab.work.stop)] == [True, False]
     page = tab.technical(result)
@@ -326,7 +326,7 @@ def test_after_everything_was_deleted_nothing_is_drawn_again(parser: ParserPool)
     items = stopped_after(tab.extract(RESUME, True, [], visitor()), lambda: sessions.forget(visitor()), drawn=2)
     page = merged(items)
     assert page[tab.result] is None
-    assert page[tab.text] == views.sample(CHINESE)
+    assert page[tab.text]["value"] == views.sample(CHINESE)
 
 
 def test_an_unusable_text_is_said_before_anything_is_drawn(parser: ParserPool) -> None:

@@ -147,7 +147,11 @@ class SingleTab:
                     found = event.extraction
                     rows = views.value_rows(found, words)
                     table = gr.update(value=rows, visible=bool(rows))
-                    view |= {self.text: views.highlight(found, words), self.table: table, self.result: None}
+                    # The legend names what is looked for.
+                    marked = gr.update(
+                        value=views.highlight(found, words), color_map=views.colours(words, own=bool(fields))
+                    )
+                    view |= {self.text: marked, self.table: table, self.result: None}
                 yield view
             call.gave(found.to_json())
 
@@ -208,7 +212,8 @@ class SingleTab:
 
     def _empty(self) -> Outputs:
         """No result."""
-        text, table = views.sample(self._words), gr.update(value=[], visible=False)
+        table = gr.update(value=[], visible=False)
+        text = gr.update(value=views.sample(self._words), color_map=views.colours(self._words))
         return {self.status: self._about, self.text: text, self.table: table, self.result: None}
 
 

@@ -47,10 +47,14 @@ class Result:
 
 def highlighted(label: str, elem_id: str, words: Words, **options: Any) -> gr.HighlightedText:
     """A text with its entities in colours."""
-    colours = {words(label): colour for label, colour in COLOURS.items()}
     return gr.HighlightedText(
-        label=label, color_map=colours, show_legend=True, combine_adjacent=False, elem_id=elem_id, **options
+        label=label, color_map=colours(words), show_legend=True, combine_adjacent=False, elem_id=elem_id, **options
     )
+
+
+def colours(words: Words, own: bool = False) -> dict[str, str]:
+    """By label; those of one's ``own`` get some of gradio's."""
+    return {} if own else {words(label): colour for label, colour in COLOURS.items()}
 
 
 def table(label: str, headers: Sequence[str], elem_id: str, widths: list[Any], **options: Any) -> gr.Dataframe:
