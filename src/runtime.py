@@ -53,6 +53,11 @@ class Runtime:
     def load(self) -> None:
         """Load models and index now, so that the first visitor does not wait for them."""
         started = time.perf_counter()
+        # What is missing is said before an index is built, which may take an hour.
+        if self.settings.llm_url:
+            _ = self.model
+        else:
+            self.llm_path()
         with ThreadPoolExecutor(1) as pool:
             # A first search loads the embedder's weights, on the core that loading the language model leaves free.
             searching = pool.submit(lambda: self.retriever.search("源知", top_k=1))

@@ -156,7 +156,8 @@ def load_settings(namespace: argparse.Namespace | None = None, **overrides: Any)
         problem = _PROBLEMS.get(first["type"], first["msg"]).format(**first.get("ctx", {}))
         name = str(first["loc"][0]) if first["loc"] else "max_new_tokens"
         # A secret must not reach a log through an error message.
-        secret = "key" in name or "token" in name or (name == "vector_store" and "@" in str(first["input"]))
+        hidden = name in Settings.model_fields and "SecretStr" in str(Settings.model_fields[name].annotation)
+        secret = hidden or (name == "vector_store" and "@" in str(first["input"]))
         came = "" if secret or not first["loc"] else f"（收到 {first['input']!r}）"
         flag = f"--{name.replace('_', '-')} / {ENV_PREFIX}{name.upper()}"
         raise SettingsError(f"设置 {flag} 的值不对{came}：{problem}") from error

@@ -90,3 +90,8 @@ def test_a_token_in_the_address_is_refused_and_not_repeated() -> None:
 @pytest.mark.parametrize("value", ["faiss", "milvus:a b/m.db", "milvus:C:\\m.db#k", "milvus:https://h:1/#d/k"])
 def test_a_vector_store_is_a_name_or_an_address(value: str) -> None:
     assert load_settings(parse("--vector-store", value)).vector_store == value
+
+
+def test_a_wrong_number_of_tokens_is_shown() -> None:
+    with pytest.raises(SettingsError, match=r"max-new-tokens .*收到 'many'"):
+        load_settings(max_new_tokens="many")

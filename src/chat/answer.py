@@ -1,7 +1,7 @@
 """The fold of a question's events: what page, ``/chat``, command line and evaluation show of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
@@ -96,6 +96,7 @@ class Answer:
             "question": self.question,
             "hits": [hit.to_json() for hit in self.hits],
             "support": [support.to_json() for support in self.support],
+            "conflicts": [asdict(conflict) for conflict in self.conflicts],
             "refused": self.refused,
             "span": self.span.to_json() if self.span else None,
             "answerable": None if self.answerable is None else round(self.answerable, 4),

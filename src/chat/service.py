@@ -355,9 +355,19 @@ def parse_history(history: object) -> list[Message]:
     return [_turn(turn) for turn in history[-MAX_HISTORY_TURNS:]]
 
 
+def _text_of(content: Any) -> Any:
+    """The text of a message as gradio 6 keeps it, a list of parts; files and other components are left out."""
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list) or not all(isinstance(part, str | dict) for part in content):
+        return content
+    parts = (part if isinstance(part, str) else part.get("text") for part in content)
+    return "\n".join(part for part in parts if isinstance(part, str))
+
+
 def _turn(turn: Any) -> Message:
     role = turn.get("role") if isinstance(turn, dict) else None
-    content = turn.get("content") if isinstance(turn, dict) else None
+    content = _text_of(turn.get("content")) if isinstance(turn, dict) else None
     if role not in ("user", "assistant") or not isinstance(content, str):
         raise InputError('history 的每一项应为 {"role": "user" 或 "assistant", "content": "文字"}')
     return Message(role, clean(content[:MAX_MESSAGE_CHARS]))

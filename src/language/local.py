@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from src.caller import ANYONE, Caller
 from src.errors import ModelError
-from src.language.adapters import AdapterManifest, fingerprint, read_manifest
+from src.language.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
 from src.language.base import GenerationOptions, Message, Piece, Queued, Reading
 from src.language.decode import Step, decode
 from src.language.detokenize import TextStream
@@ -245,12 +245,20 @@ class LocalModel:
         head = None
         if manifest and manifest.format == "spans":
             head = load_head(path / HEAD_FILE, self.model.config.hidden_size, self.model.device)
+        if manifest is None:
+            log.warning(
+                "适配器 %s 没有 %s：核对不了它的基座（%s）和写法，当作会写 JSON",
+                path,
+                MANIFEST_FILE,
+                _base_named(path),
+            )
+        model = self.model
         try:
             if self.adapters:
-                self.model.load_adapter(str(path), adapter_name=name)
+                model.load_adapter(str(path), adapter_name=name)
             else:
-                self.model = PeftModel.from_pretrained(self.model, str(path), adapter_name=name)
-            _check_weights(self.model, path, name)
+                model = PeftModel.from_pretrained(model, str(path), adapter_name=name)
+            _check_weights(model, path, name)
         except (
             ValueError,
             RuntimeError,
@@ -260,9 +268,15 @@ class LocalModel:
             AttributeError,
             SafetensorError,
         ) as error:
+            # What was half loaded must not answer.
+            if self.adapters:
+                with suppress(ValueError, KeyError):
+                    model.delete_adapter(name)
+            elif isinstance(model, PeftModel):
+                self.model = model.unload()
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"适配器 {path} 读不懂，或与模型 {self.name} 不匹配：{reason}") from error
-        self.model.eval()
+        self.model = model.eval()
         self.adapters = (*self.adapters, name)
         if manifest:
             self.describe_adapter(name, manifest)
@@ -274,6 +288,15 @@ class LocalModel:
         self.manifests[name] = manifest
         if manifest.format == "labels":
             self._encoders[name] = EchoEncoder(self.prompt_format.encode, manifest.labels)
+
+
+def _base_named(path: Path) -> str:
+    """The base that PEFT's configuration names."""
+    try:
+        config = json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))
+        return str(config.get("base_model_name_or_path") or "没有写")
+    except (OSError, ValueError, AttributeError):
+        return "没有写"
 
 
 def _check_weights(model: Any, path: Path, name: str) -> None:

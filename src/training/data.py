@@ -48,6 +48,7 @@ def read_data(path: Path, template: Template | None = None) -> Data:
     log.info("课程格式：提示词里简历之前有 %d 字，之后有 %d 字", len(template.before), len(template.after))
     data = Data(template, [], [])
     unlike: list[str] = []
+    values = placed = 0
     for number, row in enumerate(rows, 1):
         if isinstance(row, Labelled):  # asked with the same template
             text, answer = row, _answer(row)
@@ -55,7 +56,10 @@ def read_data(path: Path, template: Template | None = None) -> Data:
             unlike.append(f"第 {number} 条")
             continue
         else:
-            text = Labelled(resume, _without_overlap(align_values(read_values(row[1]), resume).spans))
+            found = align_values(read_values(row[1]), resume)
+            values += len(found.spans) + found.not_verbatim + found.surplus
+            placed += len(found.spans)
+            text = Labelled(resume, _without_overlap(found.spans))
             answer = row[1]
         data.texts.append(text)
         data.answers.append(answer)
@@ -64,6 +68,12 @@ def read_data(path: Path, template: Template | None = None) -> Data:
             f"{path} 里有 {len(unlike)} 条的 input 与其余的提示词不同，或其中没有简历：{'、'.join(unlike[:10])}。"
             f"提示词应以“{template.before[-30:]}”接简历，再接“{template.after[:30]}”"
         )
+    if values and not placed:
+        raise InputError(
+            f"{path} 的 {values} 个答案没有一个原样出现在它的简历里：学不到东西；请检查 input 和 output 是否对得上"
+        )
+    if placed < values:
+        log.warning("%s 的 %d 个答案里有 %d 个没有原样出现在简历里，标注用不上它们", path, values, values - placed)
     return data
 
 
@@ -132,4 +142,8 @@ def _parse(row: Any) -> Labelled | tuple[str, str]:
             raise ValueError(f"没有 {name}，或 {name} 是空的")
     if not read_values(row["output"]):
         raise ValueError("的 output 里没有 JSON 对象，或其中没有一个认识的类别")
-    return row["input"], row["output"]
+    # Alpaca's form has the prompt's beginning apart.
+    instruction = row.get("instruction") or ""
+    if not isinstance(instruction, str):
+        raise ValueError("的 instruction 不是文字")
+    return f"{instruction}\n{row['input']}" if instruction.strip() else row["input"], row["output"]

@@ -37,7 +37,8 @@ def claim(output: Path, run: dict[str, Any]) -> None:
             if json.loads(stamp.read_text(encoding="utf-8")) != run:
                 raise InputError(f"{output} 里是另一次训练（数据、参数或模型不同）；请换一个 --output，或先移走它")
             return
-        if output.exists() and any(output.iterdir()):
+        # Another process of the same torchrun may be writing its stamp just now.
+        if output.exists() and any(not path.name.startswith(f".{RUN_FILE}.") for path in output.iterdir()):
             raise InputError(f"{output} 不是空目录；请换一个 --output")
         output.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: under torchrun several processes come here at once.

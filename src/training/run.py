@@ -104,14 +104,17 @@ def train(
         measure=measure,
         model=local.model,
         tokens_at_once=room,
-        args=_arguments(local, recipe, output, checkpointing),
+        args=_arguments(local, recipe, output, checkpointing, len(kept)),
         train_dataset=[{"input_ids": row.ids, "positions": row.positions, "targets": row.targets} for row in kept],
         eval_dataset=[{}],  # measured by ``measure``
         data_collator=collate,
     )
     trainer.add_callback(MeasureMissed(trainer))
     started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=last_checkpoint(output))
+    checkpoint = last_checkpoint(output)
+    if checkpoint:
+        log.info("从 %s 接着训练", Path(checkpoint).name)
+    trainer.train(resume_from_checkpoint=checkpoint)
     trainer.measure_missed()
     history = trainer.state.log_history
     about["scores"] = {
@@ -192,7 +195,9 @@ def measure_f1(local: LocalModel, manifest: AdapterManifest, dev: Sequence[Label
     return score(dev, results).micro.f1
 
 
-def _arguments(local: LocalModel, recipe: Recipe, output: Path, checkpointing: bool) -> TrainingArguments:
+def _arguments(
+    local: LocalModel, recipe: Recipe, output: Path, checkpointing: bool, examples: int
+) -> TrainingArguments:
     dtype, on_cpu = local.model.dtype, local.model.device.type == "cpu"
     return TrainingArguments(
         output_dir=str(output),
@@ -208,7 +213,8 @@ def _arguments(local: LocalModel, recipe: Recipe, output: Path, checkpointing: b
         logging_steps=10,
         eval_strategy="epoch",
         save_strategy="steps",
-        save_steps=_SAVE_STEPS,
+        # With little data an epoch is shorter than that.
+        save_steps=min(_SAVE_STEPS, max(1, examples // (recipe.batch_size * recipe.accumulate * processes()))),
         save_total_limit=1,
         remove_unused_columns=False,
         dataloader_pin_memory=not on_cpu,

@@ -30,7 +30,7 @@ def test_nothing_has_come_yet() -> None:
     assert (answer.asked, answer.question, answer.text, answer.done) == (ASKED, ASKED, "", False)
     assert not answer.is_follow_up
     assert answer.to_json() == {
-        "answer": "", "done": False, "question": ASKED, "hits": [], "support": [], "refused": False,
+        "answer": "", "done": False, "question": ASKED, "hits": [], "support": [], "conflicts": [], "refused": False,
         "span": None, "answerable": None, "timings_ms": {},
     }  # fmt: skip
 

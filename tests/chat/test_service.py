@@ -172,7 +172,7 @@ def test_passages_that_disagree_are_named() -> None:
     last = ask(chat, "云岭大学创办于哪一年？")
     assert [{c.value, c.other_value} for c in last.conflicts] == [{"1927年", "1928年"}]
     assert set(last.to_json()) == {
-        "answer", "done", "question", "hits", "support", "refused", "span", "answerable", "timings_ms",
+        "answer", "done", "question", "hits", "support", "conflicts", "refused", "span", "answerable", "timings_ms",
     }  # fmt: skip
     assert set(last.to_json()["support"][0]) == {"sentence", "rank", "score"}
 
@@ -268,9 +268,22 @@ def test_a_failing_model_is_passed_on(retriever) -> None:
 
 def test_history_as_clients_send_it() -> None:
     assert parse_history([{"role": "user", "content": "a"}]) == [Message("user", "a")]
+    parts = [
+        {"type": "text", "text": "a"},
+        {"type": "file", "file": {"path": "b.png"}},
+        {"type": "text", "text": "c"},
+    ]
+    assert parse_history([{"role": "user", "content": parts}]) == [Message("user", "a\nc")]
     assert parse_history(None) == parse_history([]) == []
     assert len(parse_history([{"role": "user", "content": "a"}] * 5000)) == 100
     assert len(parse_history([{"role": "user", "content": "a" * 10**6}])[0].content) == 2000
-    for wrong in ("x", {"role": "user"}, [["user", "a"]], [{"role": "system", "content": "a"}], [{"role": "user"}]):
+    for wrong in (
+        "x",
+        {"role": "user"},
+        [["user", "a"]],
+        [{"role": "system", "content": "a"}],
+        [{"role": "user"}],
+        [{"role": "user", "content": [3]}],
+    ):
         with pytest.raises(InputError):
             parse_history(wrong)

@@ -292,3 +292,32 @@ def test_int8_stays_close_to_dense_and_takes_adapters(folder: Path, tmp_path: Pa
     with torch.inference_mode():
         expected, found = dense.model(ids).logits, small.model(ids).logits
     assert relative_error(found, expected) < 0.1
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_damaged_adapter_leaves_everything_as_it_was(folder: Path, tmp_path: Path, others: int) -> None:
+    model = load_local(folder, dtype="float32", threads=1, context_tokens=512)
+    before = text(model)
+    if others:
+        model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+        with_one = text(model, adapter="one")
+    damaged = random_adapter(folder, tmp_path / "damaged", 2)
+    weights = load_file(damaged / "adapter_model.safetensors")
+    weights.pop(next(iter(weights)))
+    save_file(weights, damaged / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="读不懂，或与模型"):
+        model.add_adapter("damaged", damaged)
+    assert model.adapters == ("one",) * others
+    assert text(model) == before
+    if others:
+        assert text(model, adapter="one") == with_one
+    model.add_adapter("damaged", random_adapter(folder, tmp_path / "whole", 2))
+    assert text(model) == before
+
+
+def test_an_adapter_without_a_manifest_is_taken_with_a_warning(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = load_local(folder, dtype="float32", threads=1, context_tokens=512)
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    assert "没有 yuanzhi.json：核对不了它的基座" in caplog.text

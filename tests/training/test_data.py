@@ -119,3 +119,32 @@ def test_what_all_resumes_begin_with_stays_in_them(tmp_path: Path) -> None:
         write(tmp_path / "d.json", [course(f"姓名：{name}", 姓名=[name]) for name in ("王明", "李四")])
     )
     assert [text.text for text in data.texts] == ["姓名：王明", "姓名：李四"]
+
+
+def alpaca(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
+    return path
+
+
+def test_an_instruction_is_the_beginning_of_the_prompt(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "抽取下面简历里的实体：", "input": f"{name}任经理。", "output": json.dumps({"姓名": [name]}, ensure_ascii=False)}
+        for name in ("王明", "李红", "赵强")
+    ]  # fmt: skip
+    data = read_data(alpaca(tmp_path / "a.json", rows))
+    assert data.template.before == "抽取下面简历里的实体：\n"
+    assert [text.text for text in data.texts] == ["王明任经理。", "李红任经理。", "赵强任经理。"]
+    with pytest.raises(InputError, match="instruction 不是文字"):
+        read_data(alpaca(tmp_path / "b.json", [rows[0] | {"instruction": 3}]))
+
+
+def test_answers_that_are_not_in_their_texts_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[dict[str, object]] = [
+        {"input": "简历：王明任经理。", "output": '{"姓名": ["王明", "不在"]}'},
+        {"input": "简历：李红任教师。", "output": '{"姓名": ["李红"]}'},
+    ]
+    read_data(alpaca(tmp_path / "a.json", rows))
+    assert "3 个答案里有 1 个没有原样出现" in caplog.text
+    nowhere: list[dict[str, object]] = [row | {"output": '{"姓名": ["不在原文"]}'} for row in rows]
+    with pytest.raises(InputError, match="2 个答案没有一个原样出现"):
+        read_data(alpaca(tmp_path / "b.json", nowhere))
