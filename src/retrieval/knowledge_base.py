@@ -211,7 +211,7 @@ class KnowledgeBase:
 
         Call it inside ``exclusive``.
         """
-        self.store.commit(entries, dropped, self._made(chunks, progress))
+        self.store.commit(entries, self._made(chunks, progress), dropped)
 
     def compact(self, share: float = TAIL_SHARE) -> None:
         """Build and publish a new main index where the tail or what is gone has grown; call it inside ``exclusive``.

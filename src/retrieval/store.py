@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,39 +43,48 @@ BUSY_S = 60.0
 _PAGE = 1000
 # Full, read-only, failing, or with no such folder.
 _DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-T = TypeVar("T")
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE files (
     file_id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, path TEXT, size INTEGER, mtime_ns INTEGER,
     sha256 TEXT, documents INTEGER, chunks INTEGER, duplicates INTEGER, near_duplicates INTEGER, copies_of TEXT,
     complete INTEGER, problem TEXT, added INTEGER
 );
+
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, file_id INTEGER NOT NULL REFERENCES files, position INTEGER NOT NULL,
     chunk_id TEXT NOT NULL, doc_id TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, lead TEXT NOT NULL, terms INTEGER NOT NULL,
     exact INTEGER UNIQUE, near INTEGER UNIQUE, enabled INTEGER NOT NULL DEFAULT 1
 );
+
 CREATE INDEX chunks_place ON chunks (file_id, position, enabled);
+
 CREATE INDEX chunks_document ON chunks (doc_id);
+
 CREATE TABLE indexed (id INTEGER PRIMARY KEY, tokens BLOB NOT NULL, windows BLOB NOT NULL);
+
 CREATE TABLE terms (number INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
+
 CREATE TABLE gone (id INTEGER PRIMARY KEY);
+
 CREATE TRIGGER chunk_deleted AFTER DELETE ON chunks BEGIN
     DELETE FROM indexed WHERE id = old.id;
     INSERT OR IGNORE INTO gone VALUES (old.id);
 END;
+
 CREATE TRIGGER chunk_off AFTER UPDATE OF enabled ON chunks WHEN old.enabled AND NOT new.enabled BEGIN
     INSERT OR IGNORE INTO gone VALUES (old.id);
-END;
+END
 """
 _FIELDS = 'chunk_id, doc_id, source, title, text, start, "end"'
 _CHUNK = (
     f"SELECT c.id, c.{_FIELDS.replace(', ', ', c.')}, f.name, c.lead, c.terms, c.enabled, c.file_id, c.position"
+    " FROM chunks c JOIN files f USING (file_id) "
 )
-_FROM = " FROM chunks c JOIN files f USING (file_id) "
+_LISTED = "(SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -184,20 +193,22 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection for SELECTs that see one generation."""
-        with self._reading, self._problems():
-            if self._reader.in_transaction:  # in memory, in the middle of a change
-                yield self._reader
-                return
-            self._reader.execute("BEGIN")
+        with self._reading:
             try:
-                yield self._reader
-            finally:
-                self._reader.execute("COMMIT")
+                if self._reader.in_transaction:  # of a caller, or in memory in the middle of a change
+                    yield self._reader
+                    return
+                self._reader.execute("BEGIN")
+                try:
+                    yield self._reader
+                finally:
+                    self._reader.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise damaged(self.path, str(error)) from error
 
     def generation(self) -> int:
         """Grows with every change, whichever process made it."""
-        with self._reading, self._problems():
-            return int(self._reader.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+        return int(self.meta("generation"))
 
     def meta(self, key: str) -> str:
         """A value of ``meta``; empty if there is none."""
@@ -206,40 +217,31 @@ class Store:
 
     def files(self) -> dict[str, FileEntry]:
         """What became of every knowledge file, by name, in the order of indexing."""
-        with self.read() as db:
-            rows = db.execute(f"SELECT {', '.join(_ENTRY)} FROM files ORDER BY file_id").fetchall()
+        rows = self._rows(f"SELECT {', '.join(_ENTRY)} FROM files ORDER BY file_id")
         return {entry.name: entry for entry in map(_entry, rows)}
 
     def count(self, file: str | None = None) -> int:
         """Chunks that can be found; of one file, if given."""
-        with self.read() as db:
-            return int(_one(db, f"SELECT count(*) FROM chunks WHERE enabled AND {_of(file)}", _named(file)))
+        return int(self._rows(f"SELECT count(*) FROM chunks WHERE enabled AND {_of(file)}", *_named(file))[0][0])
 
     def page(self, start: int, limit: int, file: str | None = None) -> list[StoredChunk]:
         """Chunks ``start`` to ``start + limit`` in reading order, file by file."""
-        query = f"{_CHUNK}{_FROM}WHERE enabled AND {_of(file)} ORDER BY c.file_id, c.position LIMIT ? OFFSET ?"
-        with self.read() as db:
-            return list(map(_stored, db.execute(query, (*_named(file), limit, start))))
+        where = f"WHERE enabled AND {_of(file)} ORDER BY c.file_id, c.position LIMIT ? OFFSET ?"
+        return list(map(_stored, self._rows(_CHUNK + where, *_named(file), limit, start)))
 
     def chunks(self, file: str | None = None) -> Iterator[StoredChunk]:
         """Every chunk that can be found, in reading order."""
+        where = f"WHERE (c.file_id, c.position) > (?, ?) AND enabled AND {_of(file)}"
+        order = f" ORDER BY c.file_id, c.position LIMIT {_PAGE}"
         after = (-1, -1)
-        query = f"{_CHUNK}{_FROM}WHERE (c.file_id, c.position) > (?, ?) AND enabled AND {_of(file)} "
-        while True:
-            with self.read() as db:
-                rows = db.execute(
-                    f"{query} ORDER BY c.file_id, c.position LIMIT {_PAGE}", (*after, *_named(file))
-                ).fetchall()
+        while rows := self._rows(_CHUNK + where + order, *after, *_named(file)):
             yield from map(_stored, rows)
-            if len(rows) < _PAGE:
-                return
             after = rows[-1][-2:]
 
     def sample(self, limit: int, file: str | None = None) -> list[StoredChunk]:
         """Chunks at even distances over all that can be found, at most ``limit``."""
         query = f"SELECT id FROM chunks WHERE enabled AND {_of(file)} ORDER BY file_id, position"
-        with self.read() as db:
-            ids = [row[0] for row in db.execute(query, _named(file))]
+        ids = [number for (number,) in self._rows(query, *_named(file))]
         if len(ids) > limit:
             ids = [ids[number * len(ids) // limit] for number in range(limit)]
         found = self.get(ids)
@@ -247,15 +249,13 @@ class Store:
 
     def get(self, ids: Iterable[int]) -> dict[int, StoredChunk]:
         """Chunks by id; those that can no longer be found are missing."""
-        query = f"{_CHUNK}{_FROM}WHERE c.id IN (SELECT value FROM json_each(?)) AND enabled"
-        with self.read() as db:
-            return {row[0]: _stored(row) for row in db.execute(query, (json.dumps(list(ids)),))}
+        rows = self._rows(f"{_CHUNK}WHERE c.id IN {_LISTED} AND enabled", json.dumps(list(ids)))
+        return {row[0]: _stored(row) for row in rows}
 
     def document(self, doc_id: str) -> list[StoredChunk]:
         """A document's chunks in reading order, those switched off too."""
-        query = f'{_CHUNK}{_FROM}WHERE c.doc_id = CAST(? AS TEXT) ORDER BY c.start, c."end"'
-        with self.read() as db:
-            return list(map(_stored, db.execute(query, (_bytes(doc_id),))))
+        where = 'WHERE c.doc_id = CAST(? AS TEXT) ORDER BY c.start, c."end"'
+        return list(map(_stored, self._rows(_CHUNK + where, _bytes(doc_id))))
 
     def find(self, chunk_id: str) -> StoredChunk | None:
         """A chunk by its own id, also where it is switched off."""
@@ -274,53 +274,40 @@ class Store:
 
     def holders(self, column: str, values: Sequence[int | str]) -> dict[int | str, str]:
         """value -> the file of a chunk that has it in ``column`` ("exact", "near", "doc_id"); stale ones have none."""
-        query = (
-            f"SELECT c.{column}, f.name {_FROM} WHERE c.{column} IN (SELECT value FROM json_each(?))"
-            " AND exact IS NOT NULL"
+        query = f"SELECT c.{column}, f.name FROM chunks c JOIN files f USING (file_id)"
+        return dict(
+            self._rows(f"{query} WHERE c.{column} IN {_LISTED} AND exact NOT NULL", json.dumps(list(values)))
         )
-        with self.read() as db:
-            return dict(db.execute(query, (json.dumps(list(values)),)))
 
     def windows(self, ids: Sequence[int]) -> dict[int, np.ndarray]:
         """id -> the vectors of a chunk's windows, float32 (windows, dimension)."""
-        query = "SELECT id, windows FROM indexed WHERE id IN (SELECT value FROM json_each(?))"
-        with self.read() as db:
-            return {row[0]: self._vectors(row[1]) for row in db.execute(query, (json.dumps(list(ids)),))}
+        rows = self._rows(f"SELECT id, windows FROM indexed WHERE id IN {_LISTED}", json.dumps(list(ids)))
+        return {number: self._vectors(blob).astype(np.float32) for number, blob in rows}
 
     def indexable(self, after: int, limit: int) -> list[Indexable]:
         """What an index is made of: the chunks that can be found with ids above ``after``, ascending."""
-        query = (
-            "SELECT id, tokens, windows FROM chunks JOIN indexed USING (id) WHERE id > ? AND enabled"
-            " ORDER BY id LIMIT ?"
-        )
-        with self.read() as db:
-            rows = db.execute(query, (after, limit)).fetchall()
-        shape = (-1, self.dimension)
+        query = "SELECT id, tokens, windows FROM chunks JOIN indexed USING (id) WHERE id > ? AND enabled"
         return [
-            Indexable(i, np.frombuffer(tokens, np.int32), np.frombuffer(windows, np.float16).reshape(shape))
-            for i, tokens, windows in rows
+            Indexable(number, np.frombuffer(tokens, np.int32), self._vectors(windows))
+            for number, tokens, windows in self._rows(f"{query} ORDER BY id LIMIT ?", after, limit)
         ]
 
     def count_after(self, after: int) -> int:
         """Number of chunks that can be found with ids above ``after``."""
-        with self.read() as db:
-            return int(_one(db, "SELECT count(*) FROM chunks WHERE id > ? AND enabled", (after,)))
+        return int(self._rows("SELECT count(*) FROM chunks WHERE id > ? AND enabled", after)[0][0])
 
     def last_id(self) -> int:
         """The greatest id that was ever given."""
-        with self.read() as db:
-            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").fetchone()
-        return int(row[0]) if row else 0
+        return int(self._rows("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'chunks'")[0][0])
 
     def gone(self) -> np.ndarray:
         """The ids, int64, that indexes may still hold and must not propose."""
-        with self.read() as db:
-            return np.array([row[0] for row in db.execute("SELECT id FROM gone")], dtype=np.int64)
+        return np.array(self._rows("SELECT id FROM gone"), dtype=np.int64).ravel()
 
     def numbers(self, terms: Iterable[str]) -> dict[str, int]:
         """Number of each term that some chunk had."""
         with self.read() as db:
-            return _numbers(db, terms)
+            return _numbers(db, list(terms))
 
     def verify(self) -> None:
         """Read every page.
@@ -328,63 +315,54 @@ class Store:
         Raises:
             KnowledgeError: something is damaged, or a text is not the one that was stored.
         """
-        with self.read() as db:
-            if (said := _one(db, "PRAGMA integrity_check")) != "ok":
-                raise damaged(self.path, said.splitlines()[0])
-        query = f"SELECT id, title, text, exact FROM chunks WHERE exact IS NOT NULL AND id > ? ORDER BY id LIMIT {_PAGE}"
+        if (said := self._rows("PRAGMA integrity_check")[0][0]) != "ok":
+            raise damaged(self.path, said.splitlines()[0])
+        query = "SELECT id, title, text, exact FROM chunks WHERE exact NOT NULL AND id > ? ORDER BY id LIMIT ?"
         after = 0
-        while True:
-            with self.read() as db:
-                rows = db.execute(query, (after,)).fetchall()
-            for _, title, text, exact in rows:
-                if signed(copy_keys(title, text)[0]) != exact:
-                    raise damaged(self.path, "有段落的文字与存入时不同")
-            if len(rows) < _PAGE:
-                return
+        while rows := self._rows(query, after, _PAGE):
+            if any(signed(copy_keys(title, text)[0]) != exact for _, title, text, exact in rows):
+                raise damaged(self.path, "有段落的文字与存入时不同")
             after = rows[-1][0]
 
     @property
     def nbytes(self) -> int:
         """Size of the database."""
-        with self.read() as db:
-            return int(_one(db, "PRAGMA page_count")) * int(_one(db, "PRAGMA page_size"))
+        return int(self._rows("PRAGMA page_count")[0][0] * self._rows("PRAGMA page_size")[0][0])
 
     # Changing
 
-    def write(self, change: Callable[[sqlite3.Connection], T], *, new: bool = True) -> T:
+    def write(self, change: Callable[[sqlite3.Connection], None], *, new: bool = True) -> None:
         """Make a change, whole or not at all; where the disk takes no more, in memory from then on.
 
         Args:
             new: it changes what can be found, which dates the store.
         """
         try:
-            with self._problems():
-                return self._write(change, new)
-        except sqlite3.OperationalError as error:
-            if self.path is None:
-                raise
+            self._write(change, new)
+        except sqlite3.Error as error:
+            if self.path is None or error.sqlite_errorcode & 0xFF not in _DISK:
+                raise damaged(self.path, str(error)) from error
             self._leave_disk(error)
-            return self._write(change, new)
+            self._write(change, new)
 
     def commit(
         self,
-        entries: Mapping[str, FileEntry | None] = {},
-        dropped: Iterable[str] = (),
+        entries: Mapping[str, FileEntry | None],
         chunks: Sequence[NewChunk] = (),
+        dropped: Sequence[str] = (),
     ) -> None:
-        """Drop files' chunks, add others, note what became of files (None: forget it)."""
-        dropped = list(dropped)
+        """Add chunks, drop those of files and the stale ones of ``entries``, note what became of files (None: forget
+        it, and drop its chunks)."""
 
         def change(db: sqlite3.Connection) -> None:
             for name in dropped:
                 db.execute(f"DELETE FROM chunks WHERE {_of(name)}", _named(name))
             for name, entry in entries.items():
+                stale = "1" if entry is None else "exact IS NULL"
+                db.execute(f"DELETE FROM chunks WHERE {stale} AND {_of(name)}", _named(name))
                 if entry is None:
-                    db.execute(f"DELETE FROM chunks WHERE {_of(name)}", _named(name))
                     db.execute("DELETE FROM files WHERE name = CAST(? AS TEXT)", _named(name))
                 else:
-                    # A stale chunk's file has been read again.
-                    db.execute(f"DELETE FROM chunks WHERE exact IS NULL AND {_of(name)}", _named(name))
                     _put_entry(db, entry)
             _add(db, chunks)
 
@@ -393,22 +371,23 @@ class Store:
     def mark_stale(self, names: Iterable[str]) -> None:
         """Files that are about to be read again: what they hold is found until then, but is nobody's original."""
         entries = self.files()
-        names = [name for name in names if name in entries]
+        known = [entries[name] for name in names if name in entries]
 
         def change(db: sqlite3.Connection) -> None:
-            for name in names:
-                db.execute(f"UPDATE chunks SET exact = NULL, near = NULL WHERE {_of(name)}", _named(name))
-                _put_entry(db, replace(entries[name], mtime_ns=0, sha256="", copies_of=()))
+            for entry in known:
+                db.execute(
+                    f"UPDATE chunks SET exact = NULL, near = NULL WHERE {_of(entry.name)}", _named(entry.name)
+                )
+                _put_entry(db, replace(entry, mtime_ns=0, sha256="", copies_of=()))
 
-        if names:
+        if known:
             self.write(change)
 
     def publish(self, name: str, background: str) -> None:
         """Note which index holds all chunks, and what was measured of them."""
 
         def change(db: sqlite3.Connection) -> None:
-            _put_meta(db, "index", name)
-            _put_meta(db, "background", background)
+            _put_meta(db, index=name, background=background)
             db.execute("DELETE FROM gone")
 
         self.write(change, new=False)
@@ -443,12 +422,11 @@ class Store:
 
         def change(db: sqlite3.Connection) -> None:
             number = _renumber(db, stored.id)
-            numbers = _numbers(db, new.terms, add=True)
             alike = db.execute("SELECT 1 FROM chunks WHERE near = ? AND id != ?", (near, number)).fetchone()
             query = "UPDATE chunks SET text = CAST(? AS TEXT), terms = ?, exact = ?, near = ? WHERE id = ?"
             values = (_bytes(new.stored.chunk.text), len(new.terms), exact, None if alike else near, number)
             db.execute(query, values)
-            blobs = _blobs(new, numbers)
+            blobs = _blobs(new, _numbers(db, new.terms, add=True))
             db.execute("UPDATE indexed SET tokens = ?, windows = ? WHERE id = ?", (*blobs, number))
 
         self.write(change)
@@ -456,57 +434,58 @@ class Store:
     # Details
 
     def _open(self) -> None:
-        with self._problems():
+        def make(db: sqlite3.Connection) -> None:
+            if _is_empty(db):  # still: another process may have been faster
+                for statement in _SCHEMA.split(";\n\n"):
+                    db.execute(statement)
+                _put_meta(db, **self._meta, generation="0", built_at="")
+
+        try:
             self._writer = self._connect()
             self._reader = self._writer if self.path is None else self._connect()
             if self.path is None:
                 self._writing = self._reading
-            db = self._writer
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                if not _one(db, "SELECT count(*) FROM sqlite_master"):
-                    for statement in _statements(_SCHEMA):
-                        db.execute(statement)
-                    for key, value in {**self._meta, "generation": "0", "built_at": ""}.items():
-                        _put_meta(db, key, value)
-                here = {key: _meta(db, key) for key in self._meta}
-                if here["format"] != self._meta["format"] or here["splitter"] != self._meta["splitter"]:
-                    raise damaged(self.path, f"格式版本是 {here['format']}，应为 {FORMAT_VERSION}")
-                if here != self._meta:
-                    raise KnowledgeError(
-                        f"索引是用 {here['embedder']} 建的，与现在的向量模型 {self._meta['embedder']} 不是同一个；"
-                        "请运行 python -m src index --rebuild 重建"
-                    )
-                db.execute("COMMIT")
-            finally:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+            if _is_empty(self._writer):
+                self._write(make, new=False)
+            here = {key: _meta(self._reader, key) for key in self._meta}
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in _DISK:
+                raise
+            raise damaged(self.path, str(error)) from error
+        if (here["format"], here["splitter"]) != (self._meta["format"], self._meta["splitter"]):
+            raise damaged(self.path, f"格式版本是 {here['format']}，应为 {FORMAT_VERSION}")
+        if here != self._meta:
+            raise KnowledgeError(
+                f"索引是用 {here['embedder']} 建的，与现在的向量模型 {self._meta['embedder']} 不是同一个；"
+                "请运行 python -m src index --rebuild 重建"
+            )
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            ":memory:" if self.path is None else self.path, BUSY_S, isolation_level=None, check_same_thread=False
-        )
+        at = ":memory:" if self.path is None else self.path
+        db = sqlite3.connect(at, BUSY_S, isolation_level=None, check_same_thread=False)
         db.text_factory = _text
         if self.path is not None:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
         return db
 
-    def _write(self, change: Callable[[sqlite3.Connection], T], new: bool) -> T:
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.read() as db:
+            return db.execute(query, values).fetchall()
+
+    def _write(self, change: Callable[[sqlite3.Connection], None], new: bool) -> None:
         with self._writing:
             db = self._writer
             db.execute("BEGIN IMMEDIATE")
             try:
-                result = change(db)
-                _put_meta(db, "generation", str(int(_meta(db, "generation")) + 1))
+                change(db)
+                _put_meta(db, generation=str(int(_meta(db, "generation")) + 1))
                 if new:
-                    _put_meta(db, "built_at", datetime.now(UTC).isoformat(timespec="seconds"))
+                    _put_meta(db, built_at=datetime.now(UTC).isoformat(timespec="seconds"))
                 db.execute("COMMIT")
             finally:
-                if db.in_transaction:
-                    with suppress(sqlite3.OperationalError):  # a full disk may have rolled back by itself
-                        db.execute("ROLLBACK")
-            return result
+                if db.in_transaction:  # a full disk may have rolled back by itself
+                    db.execute("ROLLBACK")
 
     def _leave_disk(self, error: Exception) -> None:
         logger.warning("索引存不进 %s（%s），这次只放在内存里", self.path, error)
@@ -514,31 +493,17 @@ class Store:
             before = getattr(self, "_writer", None)
             self.path = None
             self._open()
-            if before is not None and self._writer is not before:
-                with suppress(sqlite3.Error):
+            if before is not None:
+                with suppress(sqlite3.Error):  # it may never have been a database
                     before.backup(self._writer)
 
-    @contextmanager
-    def _problems(self) -> Iterator[None]:
-        """What is wrong with the file becomes a clear line; what is wrong with the disk is left to the caller."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if _is_the_disks(error):
-                raise
-            raise damaged(self.path, str(error)) from error
-
     def _vectors(self, blob: bytes) -> np.ndarray:
-        return np.frombuffer(blob, np.float16).reshape(-1, self.dimension).astype(np.float32)
+        return np.frombuffer(blob, np.float16).reshape(-1, self.dimension)
 
 
 def damaged(path: Path | None, reason: str) -> KnowledgeError:
     """One wording for every way an index can be wrong."""
     return KnowledgeError(f"索引 {path} 不可用：{reason}；请运行 python -m src index --rebuild 重建")
-
-
-def _is_the_disks(error: sqlite3.Error) -> bool:
-    return error.sqlite_errorcode & 0xFF in _DISK
 
 
 def signed(key: int) -> int:
@@ -553,7 +518,7 @@ def keys_of(chunk: Chunk) -> tuple[int, int | None]:
 
 
 def _add(db: sqlite3.Connection, chunks: Sequence[NewChunk]) -> None:
-    numbers = _numbers(db, (term for new in chunks for term in new.terms), add=True)
+    numbers = _numbers(db, [term for new in chunks for term in new.terms], add=True)
     places: dict[str, tuple[int, int]] = {}
     for new in chunks:
         stored, chunk = new.stored, new.stored.chunk
@@ -590,14 +555,13 @@ def _renumber(db: sqlite3.Connection, number: int) -> int:
     return new
 
 
-def _numbers(db: sqlite3.Connection, terms: Iterable[str], add: bool = False) -> dict[str, int]:
+def _numbers(db: sqlite3.Connection, terms: Sequence[str], add: bool = False) -> dict[str, int]:
     wanted = list(dict.fromkeys(terms))
     if add:
         db.executemany(
             "INSERT OR IGNORE INTO terms (term) VALUES (CAST(? AS TEXT))", ((_bytes(t),) for t in wanted)
         )
-    query = "SELECT term, number FROM terms WHERE term IN (SELECT value FROM json_each(?))"
-    return dict(db.execute(query, (json.dumps(wanted),)))
+    return dict(db.execute(f"SELECT term, number FROM terms WHERE term IN {_LISTED}", (json.dumps(wanted),)))
 
 
 def _put_entry(db: sqlite3.Connection, entry: FileEntry) -> None:
@@ -637,24 +601,16 @@ def _meta(db: sqlite3.Connection, key: str) -> str:
     return row[0] if row else ""
 
 
-def _put_meta(db: sqlite3.Connection, key: str, value: str) -> None:
-    db.execute(
-        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
-    )
+def _put_meta(db: sqlite3.Connection, **values: str) -> None:
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return not _one(db, "SELECT count(*) FROM sqlite_master")
 
 
 def _one(db: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> Any:
     return db.execute(query, values).fetchone()[0]
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: ``executescript`` would commit."""
-    statement = ""
-    for line in script.splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _bytes(text: str) -> bytes:

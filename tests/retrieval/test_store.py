@@ -187,4 +187,4 @@ def test_two_writers_and_a_reader_at_once(tmp_path):
         seen.append(stores[0].count())
     assert seen == sorted(seen)
     assert [store.count() for store in stores] == [40, 40]
-    assert stores[0].generation() == 40
+    assert stores[0].generation() == 41
