@@ -1,6 +1,6 @@
 """What indexing and the page ask of a knowledge base, wherever it is kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,9 @@ from src.knowledge.types import Document
 from src.retrieval.index import Progress
 from src.retrieval.store import FileEntry, StoredChunk
 from src.retrieval.types import Collection
+
+# ``stats`` names the files with most chunks, at most so many.
+MAX_SOURCES = 1000
 
 
 class Base(Collection, Protocol):
@@ -74,3 +77,16 @@ class Base(Collection, Protocol):
     def compact(self, share: float = 0.1) -> None:
         """Tidy up after commits, so that searches are fast."""
         ...
+
+
+def figures(entries: Iterable[FileEntry]) -> dict[str, Any]:
+    """What the files say of a base, for its ``stats``."""
+    entries = list(entries)
+    sources = sorted(((entry.name, entry.chunks) for entry in entries if entry.chunks), key=lambda pair: -pair[1])
+    sums = {name: sum(getattr(e, name) for e in entries) for name in ("documents", "duplicates", "near_duplicates")}
+    return {
+        **sums,
+        "files": len(entries),
+        "rejected": sum(bool(entry.problem) for entry in entries),
+        "sources": dict(sources[:MAX_SOURCES]),
+    }

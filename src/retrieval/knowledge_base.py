@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
+from src.retrieval.base import figures
 from src.retrieval.index import BACKGROUND_CHUNKS, Index, Progress, embed, measured
 from src.retrieval.store import FileEntry, Indexable, NewChunk, Store, StoredChunk
 from src.retrieval.terms import text_terms
@@ -31,8 +32,6 @@ STORE, ADDED = "store.db", "added"
 TAIL_SHARE, MIN_TAIL, MAX_TAIL = 0.1, 500, 5000
 MAX_DELETED = 0.25
 ROWS_AT_ONCE = 5000
-# ``stats`` names the files with most chunks, at most so many.
-MAX_SOURCES = 1000
 
 
 @dataclass(frozen=True)
@@ -144,24 +143,18 @@ class KnowledgeBase:
 
     def stats(self) -> dict[str, Any]:
         """Figures for the inspector; ``bytes`` counts the database, vectors and postings."""
-        now, entries = self.snapshot(), self.store.files()
-        sources = sorted(((name, e.chunks) for name, e in entries.items() if e.chunks), key=lambda pair: -pair[1])
+        now = self.snapshot()
         return {
-            "documents": sum(entry.documents for entry in entries.values()),
+            **figures(self.files().values()),
             "chunks": len(self),
-            "duplicates": sum(entry.duplicates for entry in entries.values()),
-            "near_duplicates": sum(entry.near_duplicates for entry in entries.values()),
             "vectors": sum(len(index.vectors) for index in now.parts),
             "dimension": self.embedder.dimension,
             "embedder": self.embedder.name,
             "vector_store": "+".join(dict.fromkeys(index.vectors.name for index in now.parts)),
             "bytes": self.store.nbytes + sum(index.nbytes for index in now.parts),
             "built_at": self.store.meta("built_at"),
-            "files": len(entries),
-            "rejected": sum(bool(entry.problem) for entry in entries.values()),
             "segments": len(now.parts),
             "deleted": sum(len(index.ids) - len(index) for index in now.parts),
-            "sources": dict(sources[:MAX_SOURCES]),
         }
 
     # Changing

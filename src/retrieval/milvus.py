@@ -27,6 +27,7 @@ from src.embedding.base import Embedder
 from src.errors import KnowledgeError
 from src.knowledge.split import SPLITTER_VERSION
 from src.knowledge.types import Chunk, Document
+from src.retrieval.base import figures
 from src.retrieval.index import BACKGROUND_CHUNKS, K1, B, Progress, embed, measured
 from src.retrieval.indexing import Progress as FileProgress
 from src.retrieval.indexing import find_files, sync
@@ -118,11 +119,12 @@ class MilvusBase:
         self._read_at = 0.0
         self._rows: dict[str, FileRow] = {}
         self._stale: set[str] = set()
-        self._state: dict[str, Any] = {
+        self._own: dict[str, Any] = {
             "kind": KIND, "format_version": FORMAT_VERSION, "splitter": SPLITTER_VERSION, "embedder": embedder.name,
             "fingerprint": embedder.fingerprint, "dimension": embedder.dimension, "generation": 0, "built_at": "",
             "background": None,
         }  # fmt: skip
+        self._state = self._own
         # How many chunks have a term; of the generation that was read last.
         self._frequencies: dict[str, int] = {}
         self._open(replace_other)
@@ -169,7 +171,8 @@ class MilvusBase:
         return {name: row.entry for name, row in self._now(fresh=True).items()}
 
     def __len__(self) -> int:
-        return sum(row.entry.chunks for row in self._now().values())
+        self._now()
+        return self.size
 
     @property
     def size(self) -> int:
@@ -178,24 +181,18 @@ class MilvusBase:
 
     def stats(self) -> dict[str, Any]:
         """As ``KnowledgeBase.stats``; ``bytes`` counts vectors."""
-        entries = [row.entry for row in self._now(fresh=True).values()]
-        vectors = self._server.count('id != ""')
+        entries, vectors = self.files(), self._server.count('id != ""')
         return {
-            "documents": sum(entry.documents for entry in entries),
-            "chunks": sum(entry.chunks for entry in entries),
-            "duplicates": sum(entry.duplicates for entry in entries),
-            "near_duplicates": sum(entry.near_duplicates for entry in entries),
+            **figures(entries.values()),
+            "chunks": self.size,
             "vectors": vectors,
             "dimension": self.embedder.dimension,
             "embedder": self.embedder.name,
             "vector_store": f"milvus {self._server.version.removeprefix('milvus_')}",
             "bytes": vectors * self.embedder.dimension * 4,
             "built_at": self._state["built_at"],
-            "files": len(entries),
-            "rejected": sum(bool(entry.problem) for entry in entries),
             "segments": 1,
             "deleted": 0,
-            "sources": {entry.name: entry.chunks for entry in entries if entry.chunks},
         }
 
     # Changing
@@ -266,10 +263,9 @@ class MilvusBase:
             self._forget([name for name, entry in entries.items() if entry is None])
             self._stale -= gone
             self._measure(made)
-            self._state |= {
-                "generation": self._state["generation"] + 1,
-                "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            }
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            self._state = {**self._state, "generation": self._state["generation"] + 1, "built_at": now}
+            self._frequencies = {}
             self._put([])
             self._now(fresh=True)
 
@@ -344,19 +340,19 @@ class MilvusBase:
             sample = [made[number * len(made) // count] for number in range(count)]
             last = [entities[-1]["dense"] for _, entities in sample]
             background = measured([stored.chunk.text for stored, _ in sample], last, self.embedder)
-            self._state["background"] = background and asdict(background)
+            self._state = {**self._state, "background": background and asdict(background)}
 
     # The collection of files
 
     def _open(self, replace_other: bool) -> None:
         server = self._server
         has_chunks, has_files = server.has(server.collection), server.has(server.files_collection)
+        ours = not has_chunks
         if has_files:
             server.call("load_collection", WRITE_S, server.files_collection)
-            described = server.call("describe_collection", SEARCH_S, server.files_collection)
-        if (has_chunks and not has_files) or (
-            has_files and {field["name"] for field in described["fields"]} != {"id", "body", "vector"}
-        ):  # a collection that only happens to have this name is never changed
+            fields = server.call("describe_collection", SEARCH_S, server.files_collection)["fields"]
+            ours = {field["name"] for field in fields} == {"id", "body", "vector"}
+        if not ours:  # a collection that only happens to have this name is never changed
             name = server.files_collection if has_files else server.collection
             raise KnowledgeError(f"Milvus 里的集合 {name} 不是源知建的；请在 --vector-store 的 # 后面换一个集合名")
         problem = self._difference() if has_files and has_chunks else ""
@@ -365,29 +361,23 @@ class MilvusBase:
         if problem or not (has_files and has_chunks):
             if lost := [name for name, row in self._rows.items() if row.entry.added]:
                 logger.warning("这些从网页加入的文件只在原来的集合里，请重新加入：%s", "、".join(lost))
-            self._rows = {}
-            self._state |= {"generation": 0, "background": None}
+            self._rows, self._state = {}, self._own
             server.create(self.embedder.dimension)
             self._put([])
         server.load()
 
     def _difference(self) -> str:
         """Why what is there cannot be used with this embedder and version; empty if it can."""
-        here = dict(self._state)
         try:
             self._rows = self._read()
-            there, self._state = (
-                self._state,
-                {**here, **{k: self._state[k] for k in ("generation", "built_at", "background")}},
-            )
         except KnowledgeError as error:
-            self._state = here
             return str(error)
-        if any(there.get(name) != here[name] for name in ("kind", "format_version", "splitter")):
+        there, here = self._state, self._own
+        if any(there[name] != here[name] for name in ("kind", "format_version", "splitter")):
             return f"Milvus 里的集合 {self._server.collection} 是另一个版本建的，或没有建完；{_CURE}"
-        if any(there.get(name) != here[name] for name in ("fingerprint", "dimension")):
+        if any(there[name] != here[name] for name in ("fingerprint", "dimension")):
             return (
-                f"Milvus 里的集合 {self._server.collection} 是用 {there.get('embedder')}（{there.get('dimension')} 维）建的，"
+                f"Milvus 里的集合 {self._server.collection} 是用 {there['embedder']}（{there['dimension']} 维）建的，"
                 f"与现在的向量模型 {here['embedder']}（{here['dimension']} 维）不是同一个；{_CURE}"
             )
         return ""
@@ -399,25 +389,25 @@ class MilvusBase:
             KnowledgeError: something there cannot be understood.
         """
         name, rows = self._server.files_collection, []
+        state = {**self._own, "kind": ""}
         try:
             for found in list(self._server.rows(name, 'id != ""', ("body",))):
                 body = json.loads(found["body"])
                 if found["id"] == _STATE:
-                    self._state = {**self._state, **body}
+                    state |= body
                 else:
-                    entry = FileEntry(**{**body.pop("entry"), "copies_of": tuple(body.pop("copies_of"))})
-                    rows.append(FileRow(entry, **body))
+                    entry = body.pop("entry")
+                    rows.append(FileRow(FileEntry(**{**entry, "copies_of": tuple(entry["copies_of"])}), **body))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise KnowledgeError(f"Milvus 里的集合 {name} 读不懂（{error}）；{_CURE}") from error
+        self._state = state
         return {row.entry.name: row for row in sorted(rows, key=lambda row: (row.order, row.entry.name))}
 
     def _put(self, rows: Iterable[FileRow]) -> None:
         """Write these and the state; other rows stay."""
         bodies = {_STATE: json.dumps(self._state)}
         for row in rows:
-            body = {**asdict(row), "copies_of": row.entry.copies_of}
-            del body["entry"]["copies_of"]
-            bodies[row.key] = json.dumps(body)
+            bodies[row.key] = json.dumps(asdict(row))
             if len(bodies[row.key]) > MAX_TEXT_BYTES:
                 raise KnowledgeError("一个文件与太多别的文件有相同的段落，Milvus 里记不下；请去掉重复的文件")
         entities = ({"id": key, "body": body, "vector": [0.0, 0.0]} for key, body in bodies.items())
