@@ -315,8 +315,16 @@ class Store:
         Raises:
             KnowledgeError: something is damaged, or a text is not the one that was stored.
         """
-        if (said := self._rows("PRAGMA integrity_check")[0][0]) != "ok":
-            raise damaged(self.path, said.splitlines()[0])
+        # Searches do not wait for it: it takes a minute for a million chunks.
+        db = self._reader if self.path is None else self._connect()
+        try:
+            if (said := _one(db, "PRAGMA integrity_check")) != "ok":
+                raise damaged(self.path, said.splitlines()[0])
+        except sqlite3.Error as error:
+            raise damaged(self.path, str(error)) from error
+        finally:
+            if db is not self._reader:
+                db.close()
         query = "SELECT id, title, text, exact FROM chunks WHERE exact NOT NULL AND id > ? ORDER BY id LIMIT ?"
         after = 0
         while rows := self._rows(query, after, _PAGE):
@@ -340,7 +348,10 @@ class Store:
         try:
             self._write(change, new)
         except sqlite3.Error as error:
-            if self.path is None or error.sqlite_errorcode & 0xFF not in _DISK:
+            code = error.sqlite_errorcode & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                raise KnowledgeError(f"另一个进程一直在更新索引 {self.path}；请等它结束后再试") from error
+            if self.path is None or code not in _DISK:
                 raise damaged(self.path, str(error)) from error
             self._leave_disk(error)
             self._write(change, new)
