@@ -270,15 +270,17 @@ class KnowledgeBase:
 
     def _read(self) -> Snapshot:
         """The published index, where it is another now, without what is gone, and a tail of what is newer."""
-        now = self._now
-        with self.store.read():
-            generation, name = self.store.generation(), self.store.meta("index")
-            main = now.main if name == now.name else self._load(name)
-            gone, rows = self.store.gone(), self.store.indexable(main.last_id, MAX_TAIL)
-            background = self.store.meta("background")
-        tail = Index.build(rows, self.embedder.dimension, rows[-1].id if rows else 0)
-        measured = Background(**json.loads(background)) if background else None
-        return Snapshot(generation, name, main.without(gone), tail, measured)
+        while True:
+            name = self.store.meta("index")
+            main = self._now.main if name == self._now.name else self._load(name)
+            with self.store.read():
+                if name != self.store.meta("index"):
+                    continue  # another process has published meanwhile
+                generation, background = self.store.generation(), self.store.meta("background")
+                gone, rows = self.store.gone(), self.store.indexable(main.last_id, MAX_TAIL)
+            tail = Index.build(rows, self.embedder.dimension, rows[-1].id if rows else 0)
+            cosines = Background(**json.loads(background)) if background else None
+            return Snapshot(generation, name, main.without(gone), tail, cosines)
 
     def _load(self, name: str) -> Index:
         if not name:
@@ -287,6 +289,8 @@ class KnowledgeBase:
             if self.directory is not None:
                 return Index.load(self.directory / name)
         except KnowledgeError as error:
+            if name != self.store.meta("index"):
+                return self._empty()  # which is not used
             logger.warning("%s（现在由库里的段落重建）", error)
         self._unsaved = True
         return self._built()

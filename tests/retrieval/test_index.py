@@ -1,6 +1,9 @@
 """The index against BM25 written out and against comparing every vector; what is published survives damage."""
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.score import idf
 from src.retrieval.search import Retriever
 from src.retrieval.store import Indexable
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +189,29 @@ def test_a_background_is_measured_where_there_are_enough_chunks():
     assert background is not None
     assert -1 < background.mean < 1
     assert background.std > 0
+
+
+CHANGING = """
+import sys
+from pathlib import Path
+from src.embedding.fake import HashingEmbedder
+from src.knowledge.types import Document
+from src.retrieval import knowledge_base
+from src.retrieval.indexing import add_documents
+
+knowledge_base.MIN_TAIL = knowledge_base.MAX_TAIL = 2
+base = knowledge_base.KnowledgeBase(HashingEmbedder(), Path(sys.argv[1]))
+for i in range(40):
+    add_documents(base, f"{i}", [Document(f"{i}", f"{i}", "", f"第{i}件事。")])
+    print(i, flush=True)
+"""
+
+
+def test_a_search_meanwhile_finds_all_that_another_process_has_reported(tmp_path, caplog):
+    base = KnowledgeBase(HashingEmbedder(), tmp_path / "b")
+    command = [sys.executable, "-c", CHANGING, str(tmp_path / "b")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            assert found(base, f"第{int(line)}件事") == f"第{int(line)}件事。"
+    assert process.returncode == len(caplog.text) == 0
+    assert len(base) == 40
