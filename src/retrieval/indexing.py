@@ -263,8 +263,9 @@ class _Writer:
             entry = batch.entries[stored.file]
             batch.entries[stored.file] = replace(entry, chunks=entry.chunks + 1)
         self._base.commit(batch.entries, kept, batch.refused, self._within(batch.bytes))
-        # So that a search in another process does not go without what has been indexed so far.
-        self._base.compact(share=1.0)
+        if self._base.directory is not None:
+            # So that a search in another process does not go without what has been indexed so far.
+            self._base.compact(share=1.0)
         self._done += batch.bytes
         self._report(self._done)
 
