@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 # Part of every cache key: raise it when the tables, the terms or the dense windows change.
 FORMAT_VERSION = 5
 BUSY_S = 60.0
+# Of a connection, used as needed: with SQLite's own 2 MB the keys of a million chunks are looked up on the disk.
+CACHE_KB = 64_000
 _PAGE = 1000
 # Full, read-only, failing, or with no such folder.
 _DISK = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -478,6 +480,7 @@ class Store:
         if self.path is not None:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         return db
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -568,11 +571,12 @@ def _renumber(db: sqlite3.Connection, number: int) -> int:
 
 def _numbers(db: sqlite3.Connection, terms: Sequence[str], add: bool = False) -> dict[str, int]:
     wanted = list(dict.fromkeys(terms))
-    if add:
-        db.executemany(
-            "INSERT OR IGNORE INTO terms (term) VALUES (CAST(? AS TEXT))", ((_bytes(t),) for t in wanted)
-        )
-    return dict(db.execute(f"SELECT term, number FROM terms WHERE term IN {_LISTED}", (json.dumps(wanted),)))
+    query = f"SELECT term, number FROM terms WHERE term IN {_LISTED}"
+    numbers = dict(db.execute(query, (json.dumps(wanted),)))
+    if add and (new := [term for term in wanted if term not in numbers]):
+        db.executemany("INSERT INTO terms (term) VALUES (CAST(? AS TEXT))", ((_bytes(term),) for term in new))
+        numbers |= db.execute(query, (json.dumps(new),))
+    return numbers
 
 
 def _put_entry(db: sqlite3.Connection, entry: FileEntry) -> None:

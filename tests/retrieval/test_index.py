@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import bm25s
 import numpy as np
 import pytest
 
@@ -67,6 +68,17 @@ def test_words_find_what_scoring_every_text_finds(rows, count, kept):
         assert (np.diff(found)[tied] > 0).all()  # the earlier one first
         assert index.frequencies(terms).tolist() == [sum(t in row.tokens for row in rows) for t in terms]
     assert index.by_words([], 3).size == index.by_words([1], 3).size == 0
+
+
+def test_the_matrix_is_the_one_that_bm25s_builds(rows):
+    index = Index.build(rows, 16, 10_000)
+    theirs = bm25s.BM25(k1=K1, b=B, method="lucene")
+    texts = [np.searchsorted(index.vocabulary, row.tokens).tolist() for row in rows]
+    made = theirs.build_index_from_ids(range(len(index.vocabulary)), texts, show_progress=False)
+    assert np.allclose(index.lexical.scores["data"], made["data"], atol=1e-5)
+    for name in ("indices", "indptr", "num_docs"):
+        assert np.array_equal(index.lexical.scores[name], made[name])
+        assert np.asarray(index.lexical.scores[name]).dtype == np.asarray(made[name]).dtype
 
 
 def test_meaning_finds_the_chunks_of_the_nearest_windows(rows):
