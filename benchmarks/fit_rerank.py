@@ -309,8 +309,12 @@ def run(embedder: Embedder, write: bool) -> None:
     weights = {name: round(float(value), 4) for name, value in fit(asked).items()}
     print(json.dumps(weights))
     if write:
-        made = {"made_by": "python -m benchmarks.fit_rerank --write", "embedder": embedder.name}
-        made |= {"background": asdict(reference()), "weights": weights}
+        made = {
+            "made_by": "python -m benchmarks.fit_rerank --write",
+            "embedder": embedder.name,
+            "background": asdict(reference()),
+            "weights": weights,
+        }
         WEIGHTS.write_text(json.dumps(made, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 

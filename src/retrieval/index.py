@@ -32,6 +32,9 @@ EMBED_BATCH = 1024
 K1, B = 1.5, 0.75
 # A background is measured of so many chunks at most and at least: of fewer, too many pairs have to do with each other.
 BACKGROUND_CHUNKS, MIN_BACKGROUND, QUESTION_CHARS = 128, 64, 16
+# Of a question's terms, so many are asked at least, and more while all together stand in so many chunks: below some
+# 50,000 chunks that is all of them.
+MIN_TERMS, MAX_POSTINGS = 4, 1_000_000
 MANIFEST = "manifest.json"
 _ARRAYS = ("ids", "windows", "vocabulary")
 _BLOCK = 256
@@ -96,7 +99,11 @@ class Index:
         places, known = self._places(numbers)
         if not known.any() or count <= 0:
             return np.zeros(0, np.int64)
-        scores = self.lexical.get_scores_from_ids(places[known])  # (n,)
+        # The rarest first: common ones hardly change what is proposed, and scoring counts them all.
+        frequencies = self.frequencies(numbers)[known]
+        rarest = np.argsort(frequencies, kind="stable")
+        asked = rarest[: max(MIN_TERMS, np.searchsorted(np.cumsum(frequencies[rarest]), MAX_POSTINGS))]
+        scores = self.lexical.get_scores_from_ids(places[known][asked])  # (n,)
         if self.keep is not None:
             scores[~self.keep] = 0
         return _best(scores, count)
