@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -220,7 +220,9 @@ def _reranked(
     whole = [not codes or codes <= codes_of(f"{title} {text}") for title, text in chunks]
     scores = (reranker.scores(pool) * np.where(whole, 1.0, OTHER_CODE)).round(DECIMALS)
     return [
-        replace(one, stages=Stages(one.stages.lexical, one.stages.dense, rerank=value))
+        Candidate(
+            one.chunk, one.order, Stages(one.stages.lexical, one.stages.dense, rerank=value), one.lead, one.terms
+        )
         for one, value in zip(candidates, scores.tolist(), strict=True)
     ]
 
