@@ -15,25 +15,27 @@ import argparse
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from src.embedding.base import Embedder
 from src.embedding.use import UniversalSentenceEncoder
+from src.evaluation.retrieval import DENSE_WEIGHT
 from src.knowledge.split import sentence_spans
 from src.knowledge.types import Document
 from src.retrieval.indexing import base_of
-from src.retrieval.rerank import (
+from src.retrieval.score import (
     FEATURES,
     SHARED,
     WEIGHTS,
     Pool,
-    passage_evidence,
+    chunk_evidence,
     pool_features,
+    reference,
 )
-from src.retrieval.search import DENSE_WEIGHT, Retriever
+from src.retrieval.search import Retriever
 from src.retrieval.synonyms import Lexicon
 from src.runtime import MIN_SCORE
 
@@ -98,7 +100,7 @@ class Recorder:
 
     def scores(self, pool: Pool) -> np.ndarray:
         self.pool = pool
-        return np.zeros(len(pool.passages))
+        return np.zeros(len(pool.chunks))
 
 
 def read(path: Path) -> tuple[list[Document], list[Question]]:
@@ -137,7 +139,7 @@ def ask_all(
     index = base_of(documents, embedder)
     recorder = Recorder()
     retriever = Retriever(index, embedder, reranker=recorder, lexicon=Lexicon([]))
-    chunks = {(p.chunk.title, p.chunk.text): p.chunk for p in index.passages()}
+    chunks = {(p.chunk.title, p.chunk.text): p.chunk for p in index.chunks()}
     pairs = {passage: _pairs(passage[1]) for passage in chunks}
     whole = {document.doc_id: _pairs(document.text) for document in documents}
     asked: list[Asked] = []
@@ -145,12 +147,12 @@ def ask_all(
         retriever.search(question.text, top_k=1)
         pool = recorder.pool
         assert pool is not None
-        evidence = passage_evidence(pool)[0]
-        found = [chunks[passage] for passage in pool.passages]
+        evidence = chunk_evidence(pool)[0]
+        found = [chunks[passage] for passage in pool.chunks]
         right = np.array([chunk.doc_id == question.doc_id for chunk in found])
         answers = right & np.array([chunk.start <= question.start < chunk.end for chunk in found])
         own, fold = whole[question.doc_id], question.article % FOLDS
-        near = np.array([len(pairs[p] & own) > NEAR_COPY * len(pairs[p]) for p in pool.passages])
+        near = np.array([len(pairs[p] & own) > NEAR_COPY * len(pairs[p]) for p in pool.chunks])
         asked.append(Asked(f"{name} | answer", fold, evidence, right, answers))
         if (away := ~(right | near)).any():
             nothing = np.zeros(int(away.sum()), dtype=bool)
@@ -163,8 +165,8 @@ def ask_all(
     for question in foreign[:: max(1, len(foreign) // len(questions))][: len(questions)]:
         retriever.search(question.text, top_k=1)
         assert recorder.pool is not None
-        nothing = np.zeros(len(recorder.pool.passages), dtype=bool)
-        evidence = passage_evidence(recorder.pool)[0]
+        nothing = np.zeros(len(recorder.pool.chunks), dtype=bool)
+        evidence = chunk_evidence(recorder.pool)[0]
         asked.append(Asked(f"{name} | foreign", question.article % FOLDS, evidence, nothing, nothing))
     return asked
 
@@ -307,7 +309,12 @@ def run(embedder: Embedder, write: bool) -> None:
     weights = {name: round(float(value), 4) for name, value in fit(asked).items()}
     print(json.dumps(weights))
     if write:
-        made = {"made_by": "python -m benchmarks.fit_rerank --write", "embedder": embedder.name, "weights": weights}
+        made = {
+            "made_by": "python -m benchmarks.fit_rerank --write",
+            "embedder": embedder.name,
+            "background": asdict(reference()),
+            "weights": weights,
+        }
         WEIGHTS.write_text(json.dumps(made, ensure_ascii=False, indent=2) + "\n", "utf-8")
 
 

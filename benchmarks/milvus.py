@@ -21,7 +21,6 @@ from src.retrieval.milvus_server import Address, Server
 from src.retrieval.search import Retriever
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa" / "cmrc2018_trial.json"
-WEIGHTS = (0.1, 0.2, 0.3, 0.5)
 
 
 class Remembering(UniversalSentenceEncoder):
@@ -58,7 +57,6 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=FILE)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="ask every n-th question")
-    parser.add_argument("--full-text", action="store_true", help="Milvus's own BM25 also in Milvus Lite")
     given = parser.parse_args()
     documents, questions = [], []
     for article in json.loads(given.file.read_text("utf-8"))["data"]:
@@ -72,9 +70,7 @@ def main() -> None:
         embedder.encode_queries([question])
     with tempfile.TemporaryDirectory() as folder:
         address = Address.parse(given.vector_store or f"milvus:{folder}/bench.db")
-        server = Server(address)
-        server.full_text |= given.full_text
-        base = MilvusBase(server, embedder)
+        base = MilvusBase(Server(address), embedder)
         start = time.perf_counter()
         add_documents(base, given.file.name, documents)
         stats = base.stats()
@@ -86,9 +82,6 @@ def main() -> None:
         for mode in ("lexical", "dense", "hybrid"):
             print(f"  {mode:8} local   {measure(Retriever(local, embedder), questions, mode)}", flush=True)
             print(f"  {mode:8} milvus  {measure(Retriever(base, embedder), questions, mode)}", flush=True)
-        for base.dense_weight in WEIGHTS:
-            line = measure(Retriever(base, embedder), questions, "hybrid")
-            print(f"  hybrid   milvus, dense weight {base.dense_weight:<4} {line}", flush=True)
 
 
 if __name__ == "__main__":

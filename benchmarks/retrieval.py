@@ -19,7 +19,7 @@ import numpy as np
 from src.embedding.use import UniversalSentenceEncoder
 from src.knowledge.types import Document
 from src.retrieval.indexing import base_of
-from src.retrieval.rerank import Pool
+from src.retrieval.score import Pool
 from src.retrieval.search import Retriever
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"
@@ -98,7 +98,7 @@ def modes(given: argparse.Namespace) -> None:
         for mode in ("lexical", "dense"):
             print(f"  {mode:12} {measure(Retriever(index, embedder), questions, mode)}")
         for weight in WEIGHTS:
-            line = measure(Retriever(index, embedder, weight, Fused(weight)), questions, "hybrid")
+            line = measure(Retriever(index, embedder, Fused(weight)), questions, "hybrid")
             print(f"  hybrid {weight:<5} {line}")
         print(f"  reranked     {measure(Retriever(index, embedder), questions, 'hybrid')}")
 

@@ -1,13 +1,14 @@
-"""Building, opening and searching 10^3 to 10^6 short texts, beside a tutorial's loop over every vector.
+"""Building, opening, searching and adding to collections of 10^2 to 10^6 chunks, beside a tutorial's loop over every vector.
 
-python -m benchmarks.scale [SIZE …] [--threads 2] [--questions 300] [--embedded 20000]
+python -m benchmarks.scale [SIZE …] [--threads 2] [--questions 300] [--embedded 20000] [--folder DIR]
                            [--texts FILE] [--vectors FILE.npy]
 
 Texts: those of FILE, one a line; else the passages in ../shared/data/qa, or examples/knowledge.txt where that
 is absent, in windows of 80 characters, and then clauses of different passages put together at random until
 there are enough. Vectors: FILE.npy holds those of the first texts, or the first ``--embedded`` are computed;
 the rest are mixtures of two of them plus noise. Questions are those that come with the passages. Each size is
-measured in a fresh process that maps what was saved (from the page cache, if the machine has the memory).
+measured in a fresh process that opens what was saved (from the page cache, if the machine has the memory); its searches
+are the product's own, with and without the embedding of the question. Memory is what is resident but not mapped.
 """
 
 import argparse
@@ -15,9 +16,10 @@ import json
 import multiprocessing
 import random
 import re
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +27,38 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from src.embedding.use import UniversalSentenceEncoder
-from src.retrieval.lexical import LexicalIndex, term_weights
-from src.retrieval.vectors import build_vectors, load_vectors
+from src.knowledge.types import Document
+from src.retrieval.indexing import add_documents, find_files, sync
+from src.retrieval.knowledge_base import KnowledgeBase
+from src.retrieval.search import Retriever
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "qa"
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZES = (128, 1_000, 30_000, 1_000_000)
 NEIGHBOURS = 10
-# What src/retrieval/search.py asks of each side.
-VECTORS_WANTED, TEXTS_WANTED = 200, 50
+VECTORS_WANTED = 200
 SLAB = 50_000
+FILE_CHUNKS = 10_000
+
+
+class Known(UniversalSentenceEncoder):
+    """Gives texts the vectors that were made for them, and embeds what is new; remembers questions on demand."""
+
+    def __init__(self, threads: int, vectors: np.ndarray | None = None) -> None:
+        super().__init__(threads)
+        self.vectors, self.asked = vectors, dict[str, np.ndarray]()
+        self.given = 0
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        if self.vectors is None:
+            return super().encode(texts)
+        self.given += len(texts)
+        return np.asarray(self.vectors[self.given - len(texts) : self.given], np.float32)
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        if texts[0] in self.asked:
+            return self.asked[texts[0]]
+        return super().encode(texts)
 
 
 def passages_and_questions() -> tuple[list[str], list[str]]:
@@ -53,16 +77,16 @@ def passages_and_questions() -> tuple[list[str], list[str]]:
 
 
 def windows_and_mixtures(passages: list[str], count: int) -> list[str]:
-    """Distinct texts: windows first, then 55 to 100 characters of clauses from anywhere."""
+    """Distinct texts of one window each: windows first, then 55 to 80 characters of clauses from anywhere."""
     chance = random.Random(0)
     windows = [p[start : start + 80] for p in passages for start in range(0, max(1, len(p) - 20), 80)]
     texts = dict.fromkeys(" ".join(window.split()) for window in windows)
     clauses = [clause for p in passages for clause in re.findall(r"[^，。；！？\s]{4,45}[，。；！？]", p)]
     while len(texts) < count:
-        length, text = chance.randint(55, 85), ""
+        length, text = chance.randint(55, 75), ""
         while len(text) < length:
             text += chance.choice(clauses)
-        texts[text[:100]] = None
+        texts[text[:80]] = None
     return list(texts)[:count]
 
 
@@ -80,19 +104,15 @@ def mixed(real: np.ndarray, count: int) -> Iterator[np.ndarray]:
 
 
 def nearest_exactly(vectors: np.ndarray, questions: np.ndarray) -> np.ndarray:
-    """(questions, NEIGHBOURS) rows, by comparing every vector at full precision."""
-    scores = np.full((len(questions), NEIGHBOURS), -np.inf, dtype=np.float32)
-    rows = np.zeros((len(questions), NEIGHBOURS), dtype=np.int64)
+    """float32 (questions, NEIGHBOURS), the greatest inner products, by comparing every vector."""
+    best = np.full((len(questions), 0), -np.inf, dtype=np.float32)
     for start in range(0, len(vectors), SLAB):
-        slab = questions @ vectors[start : start + SLAB].T
-        scores = np.hstack([scores, slab])
-        rows = np.hstack([rows, np.broadcast_to(np.arange(start, start + slab.shape[1]), slab.shape)])
-        best = np.argpartition(-scores, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        scores, rows = np.take_along_axis(scores, best, 1), np.take_along_axis(rows, best, 1)
-    return rows
+        scores = np.hstack([best, questions @ np.asarray(vectors[start : start + SLAB], np.float32).T])
+        best = -np.sort(-np.partition(scores, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS:], axis=1)
+    return best
 
 
-def times(calls: list[Callable[[], object]]) -> str:
+def times(calls: Sequence[Callable[[], object]]) -> str:
     """Median and 95th percentile in ms."""
     took = []
     for call in calls:
@@ -109,74 +129,76 @@ def loop_over_vectors(vectors: np.ndarray, question: np.ndarray) -> list[int]:
     return sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:NEIGHBOURS]
 
 
-def all_at_once(vectors: np.ndarray, question: np.ndarray) -> np.ndarray:
-    """The same as one numpy expression."""
-    norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(question)
-    return np.argsort(-(vectors @ question / norms))[:NEIGHBOURS]
-
-
-def measure(directory: Path, size: int, questions: list[str], threads: int) -> dict[str, str]:
-    """Searches of a saved index; runs in a process of its own."""
-    encoder = UniversalSentenceEncoder(threads)
+def measure(directory: Path, questions: list[str], threads: int) -> dict[str, str]:
+    """Searches of a saved collection, and one addition; runs in a process of its own."""
+    encoder = Known(threads)
     asked = encoder.encode_queries(questions)  # (questions, d)
     process = psutil.Process()
-    before = process.memory_info().rss
+    before = process.memory_info()
     start = time.perf_counter()
-    dense, lexical = load_vectors(directory / "vectors.faiss"), LexicalIndex.load(directory / "lexical", size)
+    base = KnowledgeBase(encoder, directory)
+    now = base.snapshot()
     opened = time.perf_counter() - start
-
-    def words(question: str) -> np.ndarray:
-        return lexical.top(term_weights(question, [lexical])[0], TEXTS_WANTED)[0]
-
-    def hybrid(question: str) -> np.ndarray:
-        vector = encoder.encode_queries([question])[0]
-        rows = np.union1d(words(question), dense.search(vector, VECTORS_WANTED)[:TEXTS_WANTED])
-        by_words = lexical.scores_at(term_weights(question, [lexical])[0], rows)
-        return rows[np.argsort(-(0.8 * by_words + 0.2 * dense.scores(vector, rows)))]
-
-    for question, vector in zip(questions[:20], asked, strict=False):
-        words(question), dense.search(vector, VECTORS_WANTED)
+    retriever = Retriever(base, encoder)
+    for question in questions[:20]:
+        retriever.search(question)
     row = {
         "open ms": f"{1000 * opened:.0f}",
         "embed question ms": times([lambda q=q: encoder.encode_queries([q]) for q in questions]),
-        "dense ms": times([lambda v=v: dense.search(v, VECTORS_WANTED) for v in asked]),
-        "lexical ms": times([lambda q=q: words(q) for q in questions]),
-        "hybrid ms": times([lambda q=q: hybrid(q) for q in questions]),
+        "hybrid with it ms": times([lambda q=q: retriever.search(q) for q in questions]),
     }
-    vectors, exact = (np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("full", "exact"))
-    found = [dense.search(vector, VECTORS_WANTED)[:NEIGHBOURS] for vector in asked]
-    shared = sum(len(np.intersect1d(*pair)) for pair in zip(found, exact, strict=True))
-    row["recall@10"] = f"{shared / exact.size:.4f}"
-    row["store"] = dense.name
+    encoder.asked = {question: vector[None] for question, vector in zip(questions, asked, strict=True)}
+    row |= {
+        mode: times([lambda q=q, m=mode: retriever.search(q, mode=m) for q in questions])
+        for mode in ("hybrid", "dense", "lexical")
+    }
+    store = now.main.vectors
+    got = [store.scores(v, store.search(v, VECTORS_WANTED)[:NEIGHBOURS]) for v in asked]
+    exact = np.load(directory / "exact.npy")
+    found = sum(int((scores >= truth[-1] - 1e-3).sum()) for scores, truth in zip(got, exact, strict=True))
     memory = process.memory_info()
-    row["RSS + MB (mapped)"] = f"{(memory.rss - before) / 1e6:.0f} ({(memory.shared) / 1e6:.0f})"
-    row["numpy ms"] = times([lambda v=v: all_at_once(vectors, v) for v in asked[:3]])
-    row["loop ms"] = times([lambda v=v: loop_over_vectors(vectors, v) for v in asked[:2]])
+    own = (memory.rss - memory.shared - before.rss + before.shared) / 1e6
+    row |= {"recall@10": f"{found / exact.size:.4f}", "store": store.name, "own MB": f"{own:.0f}"}
+    start = time.perf_counter()
+    add_documents(base, "new.txt", [Document("new", "new.txt", "", "源知新添的一段话讲的是火星基地的自动售货机。")])
+    hit = retriever.search("火星基地的自动售货机")[0]
+    row["added and found s"] = f"{time.perf_counter() - start:.2f}" if hit.chunk.doc_id == "new" else "lost"
+    few = store.vectors(np.arange(min(len(store), 30_000)))
+    row["loop ms"] = times([lambda v=v: loop_over_vectors(few, v) for v in asked[:2]])
     return row
 
 
-def build(directory: Path, texts: list[str], real: np.ndarray, asked: np.ndarray) -> dict[str, str]:
-    """Both indexes and the true neighbours, saved; how fast each was made and how big it is."""
+def build(directory: Path, texts: list[str], real: np.ndarray, asked: np.ndarray, threads: int) -> dict[str, str]:
+    """A collection of files of ``FILE_CHUNKS`` lines, and the true neighbours; how fast it was made and how big it is."""
     size = len(texts)
-    full = np.lib.format.open_memmap(directory / "full.npy", "w+", np.float32, (size, real.shape[1]))
+    full = np.lib.format.open_memmap(directory / "full.npy", "w+", np.float16, (size, real.shape[1]))
     filled = 0
     for slab in mixed(real, size):
         full[filled : filled + len(slab)] = slab
         filled += len(slab)
     np.save(directory / "exact.npy", nearest_exactly(full, asked))
+    folder = directory / "files"
+    folder.mkdir()
+    for first in range(0, size, FILE_CHUNKS):
+        (folder / f"{first:08}.txt").write_text("\n".join(texts[first : first + FILE_CHUNKS]), "utf-8")
+    base = KnowledgeBase(Known(threads, full), directory)
     start = time.perf_counter()
-    lexical = LexicalIndex.build(texts)
-    lexical.save(directory / "lexical")
-    made_lexical = time.perf_counter()
-    dense = build_vectors(full)
-    dense.save(directory / "vectors.faiss")
-    made_dense = time.perf_counter()
+    sync(base, find_files([folder]))
+    took = time.perf_counter() - start
+    assert len(base) > 0.99 * size, (len(base), size)  # few of the mixtures are near copies
+    with base.exclusive():
+        start = time.perf_counter()
+        base._publish()
+        published = time.perf_counter() - start
+    shutil.rmtree(folder)
+    (directory / "full.npy").unlink()
+    disk = {path.name: path.stat().st_size / 1e6 for path in directory.rglob("*") if path.is_file()}
     return {
-        "texts": f"{size:,}",
-        "lexical build /s": f"{size / (made_lexical - start):,.0f}",
-        "dense build /s": f"{size / (made_dense - made_lexical):,.0f}",
-        "lexical MB": f"{lexical.nbytes / 1e6:.1f}",
-        "dense MB": f"{dense.nbytes / 1e6:.1f}",
+        "chunks": f"{size:,}",
+        "stored /s": f"{size / took:,.0f}",
+        "index built s": f"{published:.1f}",
+        "database MB": f"{sum(mb for name, mb in disk.items() if name.startswith('store.db')):.0f}",
+        "index MB": f"{sum(mb for name, mb in disk.items() if not name.startswith('store.db')):.0f}",
     }
 
 
@@ -186,6 +208,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--questions", type=int, default=300)
     parser.add_argument("--embedded", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, help="keep the collections here instead of in a temporary folder")
     parser.add_argument("--texts", type=Path)
     parser.add_argument("--vectors", type=Path)
     given = parser.parse_args()
@@ -196,18 +219,23 @@ def main() -> None:
     encoder = UniversalSentenceEncoder(given.threads)
     encoder.encode(["load"])
     start = time.perf_counter()
-    real = encoder.encode(texts[: min(largest, given.embedded)])
-    rate = len(real) / (time.perf_counter() - start)
-    print(f"embedding: {rate:,.0f} texts/s of {np.mean([len(t) for t in texts]):.0f} characters on average")
     if given.vectors:
         real = np.load(given.vectors, mmap_mode="r")
+    else:
+        real = encoder.encode(texts[: min(largest, given.embedded)])
+        print(f"embedding: {len(real) / (time.perf_counter() - start):,.0f} texts/s")
     print(f"{min(len(real), largest):,} vectors are real, {len(questions)} questions\n", flush=True)
     asked = encoder.encode_queries(questions)
     for number, size in enumerate(sorted(given.sizes)):
-        with tempfile.TemporaryDirectory() as name, threadpool_limits(given.threads):
-            row = build(Path(name), texts[:size], real, asked)
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                row |= pool.apply(measure, (Path(name), size, questions, given.threads))
+        directory = Path(tempfile.mkdtemp(dir=given.folder))
+        try:
+            with threadpool_limits(given.threads):
+                row = build(directory, texts[:size], real, asked, given.threads)
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    row |= pool.apply(measure, (directory, questions, given.threads))
+        finally:
+            if given.folder is None:
+                shutil.rmtree(directory)
         if number == 0:
             print("| " + " | ".join(row) + " |\n|" + "---:|" * len(row))
         print("| " + " | ".join(row.values()) + " |", flush=True)

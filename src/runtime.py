@@ -22,10 +22,10 @@ from src.knowledge.worker import ParserPool
 from src.language.adapters import AdapterManifest
 from src.language.base import GenerationOptions, LanguageModel
 from src.retrieval.base import Base
+from src.retrieval.indexing import open_base
 from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.opening import open_base
 from src.retrieval.own import OwnDocuments
-from src.retrieval.rerank import LinearReranker, Reranker
+from src.retrieval.score import LinearReranker, Reranker
 from src.retrieval.search import Retriever
 from src.retrieval.types import Collection
 from src.settings import ROOT, Settings
@@ -225,7 +225,9 @@ class Runtime:
         from src.embedding.bge import BgeEmbedder  # noqa: PLC0415 (only the chosen one)
 
         path = self.weights.find(BGE) if choice == "bge" else self._local_or_hub(choice, "--embedder")
-        return BgeEmbedder(path, device="cpu", threads=self.settings.threads)
+        # ZeroGPU lends its GPU to generation only.
+        on_gpu = has_gpu() and not os.environ.get("SPACES_ZERO_GPU")
+        return BgeEmbedder(path, device="cuda" if on_gpu else "cpu", threads=self.settings.threads)
 
     @cached_property
     def base(self) -> Base:
@@ -252,7 +254,7 @@ class Runtime:
 
     @property
     def local_base(self) -> KnowledgeBase:
-        """The knowledge base where its segments can be looked into; ``is_local`` says whether they can."""
+        """The knowledge base where its chunks can be looked into; ``is_local`` says whether they can."""
         assert isinstance(self.base, KnowledgeBase)
         return self.base
 

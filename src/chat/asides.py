@@ -17,11 +17,9 @@ from src.chat.support import Similarity, support_of
 from src.chat.writing import written
 from src.knowledge.types import Chunk
 from src.language.base import GenerationOptions, LanguageModel, Message
-from src.retrieval.inspect import rows_of
 from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.passages import Passage
 from src.retrieval.search import Retriever
-from src.retrieval.state import FileEntry
+from src.retrieval.store import FileEntry, StoredChunk
 from src.retrieval.terms import fold
 from src.retrieval.types import Collection, Hit, Stages
 
@@ -82,8 +80,8 @@ class Listed(Protocol):
         """What became of every file, by name."""
         ...
 
-    def passages(self) -> Iterator[Passage]:
-        """Every passage, file by file."""
+    def chunks(self) -> Iterator[StoredChunk]:
+        """Every chunk, file by file."""
         ...
 
     def stats(self) -> dict[str, Any]:
@@ -241,9 +239,8 @@ def _is_called(file: str, name: str) -> bool:
 def _chunks(collection: Listed, file: str, title: str | None = None) -> list[Chunk]:
     """Of a file, or of what has one title in it, in order; of many at even distances."""
     if isinstance(collection, KnowledgeBase) and title is None:
-        rows = [(part, row) for part in collection.parts() for row in rows_of(part, file).tolist()]
-        return [part.segment.passages[row].chunk for part, row in _evenly(rows, MAX_READ)]
-    chunks = [passage.chunk for passage in collection.passages() if passage.file == file]
+        return [stored.chunk for stored in collection.store.sample(MAX_READ, file)]
+    chunks = [stored.chunk for stored in collection.chunks() if stored.file == file]
     return _evenly([chunk for chunk in chunks if title in (None, chunk.title)], MAX_READ)
 
 
@@ -300,9 +297,8 @@ def _base_files(base: Listed, english: bool) -> str:
 def _examples(base: Listed) -> list[str]:
     """What some of the passages are about."""
     if isinstance(base, KnowledgeBase):
-        rows = [(part, row) for part in base.parts() for row in rows_of(part).tolist()]
-        chunks = [part.segment.passages[row].chunk for part, row in _evenly(rows, EXAMPLES)]
+        chunks = [stored.chunk for stored in base.store.sample(EXAMPLES)]
     else:
-        chunks = [passage.chunk for _, passage in zip(range(EXAMPLES), base.passages(), strict=False)]
+        chunks = [stored.chunk for _, stored in zip(range(EXAMPLES), base.chunks(), strict=False)]
     about = (chunk.title or subject_of(chunk.text[:60]) for chunk in chunks)
     return list(dict.fromkeys(words for words in about if words))

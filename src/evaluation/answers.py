@@ -26,7 +26,7 @@ from src.knowledge.split import split_document
 from src.knowledge.types import Chunk, Document
 from src.language.base import GenerationOptions, LanguageModel, Message
 from src.retrieval.indexing import base_of
-from src.retrieval.types import Candidate, Collection, Counts, Hit, Query, Stages
+from src.retrieval.types import Collection, Hit, Proposals, Query, Stages
 
 COURSE, OURS = "course", "yuanzhi"
 PRESENT, REMOVED = "present", "removed"
@@ -370,12 +370,10 @@ class Without:
         self._collection = collection
         self._hidden = hidden
 
-    def count(self, terms: Iterable[str]) -> Counts:
-        return self._collection.count(terms)
-
-    def recall(self, query: Query) -> list[Candidate]:
-        found = self._collection.recall(replace(query, pool=query.pool + len(self._hidden)))
-        return [candidate for candidate in found if candidate.chunk.chunk_id not in self._hidden]
+    def propose(self, query: Query) -> Proposals:
+        found = self._collection.propose(replace(query, pool=query.pool + len(self._hidden)))
+        shown = [candidate for candidate in found.candidates if candidate.chunk.chunk_id not in self._hidden]
+        return replace(found, candidates=shown)
 
 
 def _keys(chunk: Chunk) -> list[int]:

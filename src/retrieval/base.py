@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from src.embedding.base import Embedder
 from src.knowledge.types import Document
-from src.retrieval.passages import Passage
-from src.retrieval.segment import Progress
-from src.retrieval.state import FileEntry
+from src.retrieval.index import Progress
+from src.retrieval.store import FileEntry, StoredChunk
 from src.retrieval.types import Collection
+
+# ``stats`` names the files with most chunks, at most so many.
+MAX_SOURCES = 1000
 
 
 class Base(Collection, Protocol):
@@ -20,15 +20,21 @@ class Base(Collection, Protocol):
 
     Attributes:
         directory: where files added through the page are kept; None where they cannot be.
-        holds_added: the passages of added files last without a copy of the file.
+        holds_added: the chunks of added files last without a copy of the file.
+        size: chunks at the last search or change; nothing is read for it.
     """
 
     embedder: Embedder
-    directory: Path | None
     holds_added: bool
 
-    def passages(self) -> Iterator[Passage]:
-        """Every passage that can be found, file by file."""
+    @property
+    def directory(self) -> Path | None: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def chunks(self) -> Iterator[StoredChunk]:
+        """Every chunk that can be found, file by file."""
         ...
 
     def files(self) -> dict[str, FileEntry]:
@@ -45,29 +51,42 @@ class Base(Collection, Protocol):
         """Raises KnowledgeError: these documents of the file ``name`` cannot be kept here."""
         ...
 
-    def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
-        """key -> the file of a passage that has it, for those of ``keys`` (uint64) that are in the index.
-
-        Args:
-            column: "exact", "near" or "documents".
-            ignoring: files that are about to be replaced.
-        """
+    def holders(self, column: str, values: Sequence[int | str]) -> dict[int | str, str]:
+        """value -> the file of a chunk that has it in ``column`` ("exact", "near", "doc_id"); stale ones have none."""
         ...
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold others' changes off, and start from the newest state."""
         ...
 
+    def mark_stale(self, names: Sequence[str]) -> None:
+        """Files that are about to be read again: what they hold is found until then, but is nobody's original."""
+        ...
+
     def commit(
         self,
         entries: Mapping[str, FileEntry | None],
-        dropped: Iterable[str] = (),
-        passages: Sequence[Passage] = (),
+        chunks: Sequence[StoredChunk] = (),
+        dropped: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        """Drop files' passages, embed and add others, note what became of files (None: forget it)."""
+        """Embed and add chunks, drop all of ``dropped`` files and the stale ones of ``entries``, note what became of
+        files (None: forget it, and drop its chunks)."""
         ...
 
-    def compact(self) -> None:
+    def compact(self, share: float = 0.1) -> None:
         """Tidy up after commits, so that searches are fast."""
         ...
+
+
+def figures(entries: Iterable[FileEntry]) -> dict[str, Any]:
+    """What the files say of a base, for its ``stats``."""
+    entries = list(entries)
+    sources = sorted(((entry.name, entry.chunks) for entry in entries if entry.chunks), key=lambda pair: -pair[1])
+    sums = {name: sum(getattr(e, name) for e in entries) for name in ("documents", "duplicates", "near_duplicates")}
+    return {
+        **sums,
+        "files": len(entries),
+        "rejected": sum(bool(entry.problem) for entry in entries),
+        "sources": dict(sources[:MAX_SOURCES]),
+    }

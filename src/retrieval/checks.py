@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from src.errors import KnowledgeError
+from src.knowledge.copies import copy_keys
 from src.knowledge.split import MAX_CHARS, window_spans
-from src.retrieval.inspect import rows_of, sample
-from src.retrieval.knowledge_base import MAX_DELETED, KnowledgeBase, Part
-from src.retrieval.segment import dense_texts
+from src.retrieval.index import Index, dense_texts
+from src.retrieval.knowledge_base import MAX_DELETED, KnowledgeBase
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Level = Literal["ok", "warn", "bad"]
 REBUILD = "请运行 python -m src index --rebuild 重建"
 NORM_TOLERANCE = 1e-3
 # Looking at more takes long and would find the same.
-SAMPLED_PASSAGES = 50_000
+SAMPLED_CHUNKS = 50_000
 SAMPLED_VECTORS = 20_000
 REEMBEDDED = 20
 QUESTIONS = 50
@@ -43,7 +43,7 @@ def check(base: KnowledgeBase) -> Iterator[Finding]:
     """Run every check, the quick ones first; each finding comes as soon as it is known."""
     checks: Sequence[tuple[str, Callable[[KnowledgeBase], tuple[Level, str]]]] = (
         ("段落与向量的数目", _counts),
-        ("向量模型", _embedders),
+        ("向量模型", _embedder),
         ("文件", _files),
         ("删除未回收", _deleted),
         ("重复段落", _copies),
@@ -56,41 +56,33 @@ def check(base: KnowledgeBase) -> Iterator[Finding]:
     for name, measure in checks:
         try:
             yield Finding(name, *measure(base))
-        except (ValueError, LookupError, TypeError, OSError, RuntimeError) as error:
+        except (KnowledgeError, ValueError, LookupError, TypeError, OSError, RuntimeError) as error:
             # What is damaged may well stop a check that reads it.
             logger.warning("检查“%s”没有做完", name, exc_info=True)
             yield Finding(name, "bad", f"没有做完（{type(error).__name__}）：索引读不下去；{REBUILD}")
 
 
 def _counts(base: KnowledgeBase) -> tuple[Level, str]:
-    problems = []
-    for part in base.parts():
-        segment = part.segment
-        count = len(segment.passages)
-        arrays = {len(a) for a in (segment.files, segment.exact, segment.near, segment.documents)}
-        fits = len(segment.windows) == count + 1 and int(segment.windows[-1]) == len(segment.vectors)
-        if arrays != {count} or segment.lexical.size != count or not fits or np.diff(segment.windows).min() < 1:
-            problems.append(
-                f"{part.name}：{count} 段，字面索引 {segment.lexical.size} 段，向量 {len(segment.vectors)} 个"
-            )
-    parts = base.parts()
-    if problems:
-        return "bad", f"对不上：{_listed(problems)}；{REBUILD}"
-    vectors = sum(len(part.segment.vectors) for part in parts)
-    passages = sum(len(part.segment.passages) for part in parts)
-    return "ok", f"{len(parts)} 个分片共 {passages} 段，{vectors} 个向量，每段至少一个；字面索引的段数相同"
+    parts, chunks = base.snapshot().parts, len(base)
+    indexed, vectors = sum(map(len, parts)), sum(len(index.vectors) for index in parts)
+    fits = all(
+        len(index.windows) == len(index.ids) + 1 and index.windows[-1] == len(index.vectors) for index in parts
+    )
+    texts = sum(int(index.lexical.scores["num_docs"]) for index in parts)
+    if chunks != indexed or texts != sum(len(index.ids) for index in parts) or not fits:
+        return (
+            "bad",
+            f"对不上：库里 {chunks} 段，索引 {indexed} 段，字面索引 {texts} 段，向量 {vectors} 个；{REBUILD}",
+        )
+    return "ok", f"库里 {chunks} 段，{vectors} 个向量，每段至少一个；索引里的段数相同"
 
 
-def _embedders(base: KnowledgeBase) -> tuple[Level, str]:
+def _embedder(base: KnowledgeBase) -> tuple[Level, str]:
     embedder = base.embedder
-    wrong = [
-        part.name
-        for part in base.parts()
-        if (part.segment.fingerprint, part.segment.vectors.dimension) != (embedder.fingerprint, embedder.dimension)
-    ]
-    if wrong:
-        return "bad", f"分片 {_listed(wrong)} 不是用现在的向量模型 {embedder.name} 建的；{REBUILD}"
-    return "ok", f"全部分片都是用 {embedder.name} 建的，{embedder.dimension} 维"
+    there = (base.store.meta("fingerprint"), {index.vectors.dimension for index in base.snapshot().parts})
+    if there[0] != embedder.fingerprint or not there[1] <= {embedder.dimension}:
+        return "bad", f"索引不是用现在的向量模型 {embedder.name} 建的；{REBUILD}"
+    return "ok", f"全部向量都是用 {embedder.name} 建的，{embedder.dimension} 维"
 
 
 def _files(base: KnowledgeBase) -> tuple[Level, str]:
@@ -105,27 +97,26 @@ def _files(base: KnowledgeBase) -> tuple[Level, str]:
 
 
 def _deleted(base: KnowledgeBase) -> tuple[Level, str]:
-    parts = base.parts()
-    stored = sum(len(part.segment.passages) for part in parts)
-    gone = stored - sum(map(len, parts))
-    share = gone / max(1, stored)
-    detail = f"磁盘上的 {stored} 段里有 {gone} 段（{share:.1%}）已删除，检索时跳过"
-    # Nothing is wrong while a change would merge them away only above this share.
+    parts = base.snapshot().parts
+    held = sum(len(index.ids) for index in parts)
+    gone = held - sum(map(len, parts))
+    share = gone / max(1, held)
+    detail = f"索引里的 {held} 段里有 {gone} 段（{share:.1%}）已删除，检索时跳过"
+    # Nothing is wrong while a change would build it anew only above this share.
     if share > MAX_DELETED:
         return "warn", f"{detail}；下一次改动知识库时会回收，或现在运行 python -m src index"
     return "ok", detail
 
 
 def _copies(base: KnowledgeBase) -> tuple[Level, str]:
-    keys = np.concatenate(
-        [np.stack([part.segment.exact, part.segment.near])[:, rows_of(part)] for part in base.parts()]
-        or [np.zeros((2, 0), np.uint64)],
-        axis=1,
-    )  # (2, n)
-    _, first = np.unique(keys[0], return_index=True)
-    same = keys.shape[1] - len(first)
+    keys = np.array(
+        [copy_keys(s.chunk.title, s.chunk.text) for s in base.store.sample(SAMPLED_CHUNKS)], dtype=np.uint64
+    )
+    keys = keys.reshape(-1, 2)
+    _, first = np.unique(keys[:, 0], return_index=True)
+    same = len(keys) - len(first)
     # A near key of zero stands for a text that is too short for near copies.
-    near = keys[1, first][keys[1, first] != 0]
+    near = keys[first, 1][keys[first, 1] != 0]
     alike = len(near) - len(np.unique(near))
     left_out = sum(entry.duplicates + entry.near_duplicates for entry in base.files().values())
     detail = f"索引里多余的相同段落 {same} 段，几乎相同的 {alike} 段；加入时已去掉 {left_out} 段"
@@ -133,33 +124,26 @@ def _copies(base: KnowledgeBase) -> tuple[Level, str]:
 
 
 def _texts(base: KnowledgeBase) -> tuple[Level, str]:
-    empty: list[str] = []
-    long: list[str] = []
-    read = 0
-    for part, rows in sample(base, SAMPLED_PASSAGES):
-        for row in rows.tolist():
-            chunk = part.segment.passages[row].chunk
-            read += 1
-            if not chunk.text.strip():
-                empty.append(chunk.chunk_id)
-            elif len(chunk.text) > MAX_CHARS:
-                long.append(chunk.chunk_id)
-    detail = f"{_extent(read, len(base), '段')}里，空的 {len(empty)} 段，超过 {MAX_CHARS} 字的 {len(long)} 段"
+    chunks = [stored.chunk for stored in base.store.sample(SAMPLED_CHUNKS)]
+    empty = [chunk.chunk_id for chunk in chunks if not chunk.text.strip()]
+    long = [chunk.chunk_id for chunk in chunks if len(chunk.text) > MAX_CHARS]
+    extent = _extent(len(chunks), len(base), "段")
+    detail = f"{extent}里，空的 {len(empty)} 段，超过 {MAX_CHARS} 字的 {len(long)} 段"
     if empty or long:
         return "bad", f"{detail}：{_listed(empty + long)}；{REBUILD}"
     return "ok", detail
 
 
 def _norms(base: KnowledgeBase) -> tuple[Level, str]:
-    parts = base.parts()
-    total = sum(len(part.segment.vectors) for part in parts)
+    parts = base.snapshot().parts
+    total = sum(len(index.vectors) for index in parts)
     worst, read, wrong = 0.0, 0, 0
-    for part in parts:
-        count = len(part.segment.vectors)
+    for index in parts:
+        count = len(index.vectors)
         share = count if total <= SAMPLED_VECTORS else max(1, count * SAMPLED_VECTORS // total)
         rows = np.arange(share) * count // max(1, share)
         for start in range(0, len(rows), _BLOCK):
-            vectors = part.segment.vectors.vectors(rows[start : start + _BLOCK])
+            vectors = index.vectors.vectors(rows[start : start + _BLOCK])
             off = np.abs(np.linalg.norm(vectors.astype(np.float64), axis=1) - 1)
             off = np.where(np.isfinite(off), off, np.inf)
             worst = max(worst, float(off.max(initial=0.0)))
@@ -172,41 +156,35 @@ def _norms(base: KnowledgeBase) -> tuple[Level, str]:
 
 
 def _reembedded(base: KnowledgeBase) -> tuple[Level, str]:
-    """Passages embedded again: a shifted row or another model's vector shows at once."""
-    lowest, wrong, read = 1.0, [], 0
-    for part, rows in sample(base, REEMBEDDED):
-        for row in rows.tolist():
-            chunk = part.segment.passages[row].chunk
-            stored = part.segment.vectors.vectors(part.segment.window_rows(np.array([row])))
-            fresh = base.embedder.encode(dense_texts(chunk))
-            read += 1
-            same = stored.shape == fresh.shape
-            cosine = float((stored * fresh).sum(axis=1).min()) if same else 0.0
-            lowest = min(lowest, cosine)
-            if cosine < 0.99:
-                wrong.append(chunk.chunk_id)
-    detail = f"重新计算了 {read} 段的向量，与索引里的余弦最低 {lowest:.4f}"
+    """Chunks embedded again: another text's or another model's vector shows at once."""
+    lowest, wrong = 1.0, []
+    chosen = base.store.sample(REEMBEDDED)
+    windows = base.store.windows([stored.id for stored in chosen])
+    for stored in chosen:
+        fresh = base.embedder.encode(dense_texts(stored.chunk))
+        there = windows[stored.id]
+        cosine = float((there * fresh).sum(axis=1).min()) if there.shape == fresh.shape else 0.0
+        lowest = min(lowest, cosine)
+        if cosine < 0.99:
+            wrong.append(stored.chunk.chunk_id)
+    detail = f"重新计算了 {len(chosen)} 段的向量，与索引里的余弦最低 {lowest:.4f}"
     return ("bad", f"{detail}：{_listed(wrong)}；{REBUILD}") if wrong else ("ok", detail)
 
 
 def _recall(base: KnowledgeBase) -> tuple[Level, str]:
-    """Beginnings of passages as questions: like real ones they are short and lie far from whole passages."""
-    parts = [part for part in base.parts() if len(part)]
-    questions = [
-        beginning
-        for part, rows in sample(base, QUESTIONS)
-        for row in rows.tolist()
-        if (beginning := _beginning(part.segment.passages[row].chunk.text))
-    ]
+    """Beginnings of chunks as questions: like real ones they are short and lie far from whole chunks."""
+    parts = base.snapshot().parts
+    beginnings = (_beginning(stored.chunk.text) for stored in base.store.sample(QUESTIONS))
+    questions = [beginning for beginning in beginnings if beginning]
     if not questions:
         return "ok", "没有可以用来测量的段落"
     vectors = base.embedder.encode_queries(questions)  # (n, dimension)
     found, wanted = 0, 0
-    stores = dict.fromkeys(part.segment.vectors.name for part in parts)
-    for part in parts:
-        got, of = recalled(part, vectors, NEAREST)
+    for index in parts:
+        got, of = recalled(index, vectors, NEAREST)
         found, wanted = found + got, wanted + of
     recall = found / max(1, wanted)
+    stores = dict.fromkeys(index.vectors.name for index in parts)
     detail = (
         f"{recall:.3f}：用 {len(questions)} 个段落开头当问题，把 {'、'.join(stores)} 找到的前 {NEAREST} 个向量"
         f"与逐个比较的结果对照，{wanted} 个里找到 {found} 个"
@@ -216,17 +194,16 @@ def _recall(base: KnowledgeBase) -> tuple[Level, str]:
     return ("warn", f"{detail}；有些问题可能找不到最近的段落") if recall < 0.95 else ("ok", detail)
 
 
-def recalled(part: Part, queries: np.ndarray, count: int) -> tuple[int, int]:
-    """(how many, of how many) of each query's ``count`` nearest vectors the store finds.
+def recalled(index: Index, queries: np.ndarray, count: int) -> tuple[int, int]:
+    """(how many, of how many) of each query's ``count`` nearest vectors the index finds.
 
     The truth comes from comparing every vector that can be found; of equally near ones any will do.
 
     Args:
         queries: float32 (n, dimension).
     """
-    store = part.segment.vectors
-    rows = part.segment.window_rows(rows_of(part))
-    allowed = None if part.keep is None else np.repeat(part.keep, np.diff(part.segment.windows))
+    store, allowed = index.vectors, index.keep_windows
+    rows = np.arange(len(store)) if allowed is None else np.flatnonzero(allowed)
     best = np.full((len(queries), 0), -np.inf, dtype=np.float32)
     for start in range(0, len(rows), _BLOCK):
         scores = queries @ store.vectors(rows[start : start + _BLOCK]).T  # (n, block)
@@ -242,21 +219,16 @@ def recalled(part: Part, queries: np.ndarray, count: int) -> tuple[int, int]:
 def _checksums(base: KnowledgeBase) -> tuple[Level, str]:
     if base.directory is None:
         return "warn", "索引这次只在内存里，没有可以校验的文件；请检查 --cache-dir 的空间和权限"
-    while True:
-        before = [part.name for part in base.parts()]
-        try:
-            base.verify()
-            break
-        except KnowledgeError as error:
-            # A change meanwhile deletes segments that were merged: then those of now are looked at.
-            if before == [part.name for part in base.parts()]:
-                return "bad", str(error)
-    size = sum(part.segment.nbytes for part in base.parts())
-    return "ok", f"{len(base.parts())} 个分片的全部文件（约 {size / 1e6:.1f} MB）与清单里的 SHA-256 相同"
+    try:
+        base.verify()
+    except KnowledgeError as error:
+        return "bad", str(error)
+    size = base.stats()["bytes"] / 1e6
+    return "ok", f"数据库（每一页、每一段文字）和索引文件都与写入时相同，约 {size:.1f} MB"
 
 
 def _beginning(text: str) -> str:
-    """The first few words of a passage."""
+    """The first few words of a chunk."""
     spans = window_spans(text, QUESTION_CHARS, overlap=False)
     return text[spans[0][0] : spans[0][1]] if spans else ""
 

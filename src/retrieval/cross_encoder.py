@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from src.errors import ModelError
-from src.retrieval.rerank import Pool
+from src.retrieval.score import Pool
 
 MAX_TOKENS = 512
 BATCH_PAIRS = 16
@@ -40,12 +40,12 @@ class CrossEncoder:
         self.name = self._path.name
 
     def scores(self, pool: Pool) -> np.ndarray:
-        """float64 (passages,) in (0, 1).
+        """float64 (chunks,) in (0, 1).
 
         Raises:
             ModelError: the directory holds no such model.
         """
-        texts = [f"{title}\n{text}" if title else text for title, text in pool.passages]
+        texts = [f"{title}\n{text}" if title else text for title, text in pool.chunks]
         logits = np.zeros(len(texts))
         # Neighbours of one length share a batch: little of it is padding.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from src.knowledge.types import Chunk
-from src.retrieval.types import Candidate, Mode, Query, Stages
+from src.retrieval.types import Candidate, Query, Stages
 
 STAGES = ("lexical", "dense", "fused", "rerank")
 # The stages that go through the whole index; the later ones see only what these bring.
@@ -47,12 +47,14 @@ class Explanation:
     """A search and all its candidates, best first.
 
     Attributes:
-        query: as it was searched for: terms with their weights, vector, mode, pool.
+        query: as it was searched for: terms, vector, mode, pool.
         variants: other words for the same that were searched for too.
+        terms: of the question as asked, with their weights (inverse document frequency).
     """
 
     query: Query
     variants: tuple[str, ...]
+    terms: Mapping[str, float]
     candidates: tuple[Explained, ...]
 
     def with_readings(self, read: Mapping[int, float]) -> "Explanation":
@@ -63,13 +65,10 @@ class Explanation:
         )
         return replace(self, candidates=tuple(candidates))
 
-    @property
-    def terms(self) -> dict[str, float]:
-        """The terms of the question as asked, and their weight (inverse document frequency)."""
-        return self.query.wordings[0].weights
 
-
-def explanation(query: Query, variants: Sequence[str], candidates: Sequence[Candidate]) -> Explanation:
+def explanation(
+    query: Query, variants: Sequence[str], terms: Mapping[str, float], candidates: Sequence[Candidate]
+) -> Explanation:
     """Rank ``candidates`` in every stage; the last stage that scored them decides."""
     mode = query.mode
     ranked = STAGES if mode == "hybrid" else (mode,)
@@ -79,7 +78,7 @@ def explanation(query: Query, variants: Sequence[str], candidates: Sequence[Cand
         else {}
         for stage in STAGES
     }
-    last = _last_stage(candidates, mode)
+    last = "rerank" if mode == "hybrid" else mode
     ordered = sorted(candidates, key=lambda c: (-_score(c, last), c.order))
     explained = tuple(
         Explained(
@@ -92,13 +91,7 @@ def explanation(query: Query, variants: Sequence[str], candidates: Sequence[Cand
         )
         for rank, candidate in enumerate(ordered, 1)
     )
-    return Explanation(query, tuple(variants), explained)
-
-
-def _last_stage(candidates: Sequence[Candidate], mode: Mode) -> str:
-    if mode != "hybrid":
-        return mode
-    return "rerank" if any(candidate.stages.rerank is not None for candidate in candidates) else "fused"
+    return Explanation(query, tuple(variants), terms, explained)
 
 
 def _score(candidate: Candidate, stage: str) -> float:

@@ -8,18 +8,18 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from src.files import BYTE_ORDER_MARK, defused
-from src.retrieval.passages import Passage
+from src.retrieval.store import StoredChunk
 
 Kind = Literal["csv", "jsonl"]
 MAX_ROWS = 50_000
 MAX_BYTES = 48 << 20
 
 
-def passage_row(passage: Passage) -> dict[str, Any]:
-    """A passage as one row: its file and the fields of its chunk."""
-    chunk = asdict(passage.chunk)
+def chunk_row(stored: StoredChunk) -> dict[str, Any]:
+    """A chunk as one row: its file and its own fields."""
+    chunk = asdict(stored.chunk)
     text = chunk.pop("text")
-    return {"file": passage.file, **chunk, "characters": len(text), "text": text}
+    return {"file": stored.file, **chunk, "characters": len(text), "text": text}
 
 
 def rows_file(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -17,6 +17,20 @@ _CODES = 0x110000
 _SENTENCE_END = np.array([ord(c) for c in "。!?;\n"], dtype=np.uint32)  # as they are after folding
 
 
+# Of a chunk the counts and the features are asked one after the other.
+_dated = lru_cache(maxsize=1024)(dated)
+
+
+def term_counts(terms: Sequence[str], texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+    """How often the parts of each text have each term, float64 (texts, terms)."""
+    counts = np.zeros((len(texts), len(terms)))
+    if texts and terms:
+        codes, starts = _codes(["\n".join(map(_dated, parts)) for parts in texts])
+        positions, found = _occurrences(codes, terms)
+        np.add.at(counts, (np.searchsorted(starts, positions, side="right") - 1, found), 1)
+    return counts
+
+
 def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tuple[str, str]]) -> np.ndarray:
     """Each wording's terms with their weights, (title, text) -> float64 (wordings, passages, 6), all in [0, 1].
 
@@ -28,7 +42,7 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
     - head: what the title, or else the first ten characters, have.
     - content: as chunk, of words and pairs without function words (of all terms where there are none).
     """
-    passages = [(dated(title), dated(text)) for title, text in passages]
+    passages = [(_dated(title), _dated(text)) for title, text in passages]
     texts = [f"{title}\n{text}" if title else text for title, text in passages]
     codes, starts = _codes(texts)
     # A question of nothing but emoji has no term; one that nothing has stands in.

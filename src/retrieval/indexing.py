@@ -1,34 +1,37 @@
-"""Knowledge files to passages of a knowledge base: only what changed is read, batch by batch, so that it can be
-stopped and taken up again."""
+"""Knowledge files to chunks of a collection: find, read in the sandbox, split, store. Only what changed is read, batch by
+batch, so that it can be stopped and taken up again."""
 
 import hashlib
 import logging
+import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
+from filelock import FileLock, Timeout
 
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
-from src.knowledge.copies import copy_keys
 from src.knowledge.parse import knowledge_files, readable_kinds
-from src.knowledge.split import split_document
+from src.knowledge.split import SPLITTER_VERSION, split_document
 from src.knowledge.types import Document
 from src.knowledge.worker import read_files
 from src.retrieval.base import Base
-from src.retrieval.knowledge_base import ADDED, KnowledgeBase
-from src.retrieval.passages import Passage
-from src.retrieval.segment import document_key, lead_of
-from src.retrieval.state import FileEntry
+from src.retrieval.index import lead_of
+from src.retrieval.knowledge_base import ADDED, STORE, KnowledgeBase, lock_path
+from src.retrieval.store import FORMAT_VERSION, FileEntry, StoredChunk, keys_of
 
 logger = logging.getLogger(__name__)
 
 # Called with (bytes of knowledge files done, bytes in all).
 Progress = Callable[[int, int], None]
 # What an interruption loses at most: some 20 s of embedding on two cores.
-BATCH_PASSAGES = 5000
+BATCH_CHUNKS = 5000
+# Indexes of other knowledge files, embedders or versions that stay in the cache.
+KEPT = 5
+_DIRECTORY_NAME = re.compile(r"index-[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,50 @@ class KnowledgeFile:
     name: str
     required: bool = False
     added: bool = False
+
+
+def open_base(
+    paths: Sequence[Path | str],
+    embedder: Embedder,
+    cache_dir: Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    rebuild: bool = False,
+) -> KnowledgeBase:
+    """The knowledge base of these files and folders, from ``cache_dir`` where it is there.
+
+    Only files that are new or changed since are read and embedded; one process does it while others wait. A cache
+    that cannot be read or written costs a warning in the log, never the index.
+
+    Args:
+        workers: processes that parse files.
+        rebuild: read and embed everything anew.
+
+    Raises:
+        KnowledgeError: a path does not exist, a file that was named cannot be read, or there is no text at all.
+    """
+    files = find_files(paths)
+    directory = cache_dir / f"index-{cache_key(paths, embedder)}"
+    try:
+        base = KnowledgeBase(embedder, directory)
+        base.verify() if rebuild else base.snapshot()
+    except KnowledgeError as error:
+        logger.warning("%s（现在自动重建）", error)
+        for path in directory.glob(f"{STORE}*"):
+            path.unlink()
+        base = KnowledgeBase(embedder, directory)
+    sync(base, files, workers=workers, progress=progress, rebuild=rebuild)
+    if base.directory is not None:
+        _tidy(directory)
+    return base
+
+
+def cache_key(paths: Sequence[Path | str], embedder: Embedder) -> str:
+    """16 hexadecimal digits that change with the paths, the embedder, the splitter or the format."""
+    where = sorted({str(Path(path).resolve()) for path in paths})
+    parts = [*where, embedder.fingerprint, SPLITTER_VERSION, str(FORMAT_VERSION)]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def find_files(paths: Sequence[Path | str]) -> list[KnowledgeFile]:
@@ -67,29 +114,20 @@ def sync(
         KnowledgeError: a required file cannot be used, or there is no text at all; what was indexed until then stays.
     """
     with base.exclusive():
-        if rebuild:
-            base.commit(_forgotten(base.files()))
         names = {file.name for file in files}
         files = [*files, *(file for file in _added_files(base) if file.name not in names)]
         entries = base.files()
-        stamps = {file.name: _describe(file, entries.get(file.name)) for file in files}
-        changed = {
-            file.name for file in files if not _is_done(entries.get(file.name), stamps[file.name], file.required)
-        }
-        gone = {n for n, e in entries.items() if n not in stamps and not (base.holds_added and e.added)}
+        now = {file.name: _describe(file, entries.get(file.name)) for file in files}
+        gone = {n for n, e in entries.items() if n not in now and not (base.holds_added and e.added)}
+        changed = {f.name for f in files if rebuild or not _is_done(entries.get(f.name), now[f.name], f.required)}
         changed |= _copies(entries, changed | gone) - gone
         todo = [file for file in files if file.name in changed]
-        writer = _Writer(
-            base, stale=changed | gone, progress=progress, total=sum(stamps[f.name].size for f in todo)
-        )
-        if gone:
-            base.commit(dict.fromkeys(gone), gone)
-        paths = [(file.path, file.name) for file in todo]
-        for file, (name, read) in zip(todo, read_files(paths, workers=workers), strict=True):
-            if isinstance(read, KnowledgeError):
-                writer.refuse(stamps[name], read, file.required)
-            else:
-                writer.add(stamps[name], read, file.required)
+        base.mark_stale([name for name in changed if rebuild or not _is_resumed(entries.get(name), now.get(name))])
+        base.commit(dict.fromkeys(gone))
+        writer = _Writer(base, progress, sum(now[file.name].size for file in todo))
+        reading = read_files([(file.path, file.name) for file in todo], workers=workers)
+        for file, (name, read) in zip(todo, reading, strict=True):
+            writer.take(now[name], read, file.required)
         writer.flush()
         base.compact()
     if not len(base):
@@ -114,12 +152,7 @@ def base_of(
 ) -> KnowledgeBase:
     """A knowledge base in memory; ``progress`` counts characters. Raises KnowledgeError: no text, or one id twice."""
     base = KnowledgeBase(embedder)
-    size = sum(len(document.text) for document in documents)
-    with base.exclusive():
-        writer = _Writer(base, stale=set(), progress=progress, total=size)
-        writer.add(FileEntry(name, size=size), documents, required=True)
-        writer.flush()
-        base.compact()
+    _add(base, FileEntry(name, size=sum(len(document.text) for document in documents)), documents, progress)
     if not len(base):
         raise KnowledgeError("没有可用的文字；请检查知识文件")
     return base
@@ -163,62 +196,62 @@ def remove_file(base: Base, name: str) -> None:
             raise KnowledgeError(f"{name} 来自 --knowledge 指定的文件；请从那里删掉它，再运行 python -m src index")
         if base.directory is not None:
             (base.directory / ADDED / Path(name).name).unlink(missing_ok=True)
-        copies = _copies(base.files(), {name}) - {name}
-        base.commit({name: None}, {name})
-        if copies:
-            _read_again(base, copies)
+        entries = base.files()
+        copies = [entries[other] for other in entries if other in _copies(entries, {name}) and other != name]
+        again = [KnowledgeFile(Path(e.path), e.name, added=e.added) for e in copies if e.path]
+        base.mark_stale([file.name for file in again])
+        base.commit({name: None})
+        writer = _Writer(base)
+        for file, (_, read) in zip(again, read_files([(f.path, f.name) for f in again]), strict=True):
+            writer.take(_describe(file), read)
+        writer.flush()
         base.compact()
 
 
-def _add(base: Base, entry: FileEntry, documents: Sequence[Document]) -> FileEntry:
-    writer = _Writer(base, stale=set(), progress=None, total=0)
-    writer.add(entry, documents, required=True)
+def _add(
+    base: Base, entry: FileEntry, documents: Sequence[Document], progress: Progress | None = None
+) -> FileEntry:
+    writer = _Writer(base, progress, entry.size)
+    writer.take(entry, documents, required=True)
     writer.flush()
     base.compact()
     return base.files()[entry.name]
 
 
 class _Writer:
-    """Collects passages and commits them, some ``BATCH_PASSAGES`` at a time."""
+    """Splits documents into chunks, leaves out copies, and commits some ``BATCH_CHUNKS`` at a time."""
 
-    def __init__(self, base: Base, stale: set[str], progress: Progress | None, total: int) -> None:
+    def __init__(self, base: Base, progress: Progress | None = None, total: int = 0) -> None:
         self._base = base
-        self._stale = stale
         self._progress = progress
         self._total = total
         self._done = 0.0
         self._batch = _Batch()
 
-    def refuse(self, entry: FileEntry, reason: KnowledgeError, required: bool) -> None:
-        """Note why a file is not in the index; drops what an earlier version of it left there."""
-        if required:
-            self.flush()
-            raise reason
-        logger.warning("跳过：%s", reason)
-        self._batch.entries[entry.name] = replace(entry, problem=str(reason))
-        self._batch.bytes += entry.size
-
-    def add(self, entry: FileEntry, documents: Sequence[Document], required: bool) -> None:
-        """Take a file's documents, from where an interruption left them."""
-        before = self._base.files().get(entry.name)
-        resumed = before is not None and not before.complete and before.sha256 == entry.sha256
-        if before is not None and resumed:
-            entry, documents = before, documents[before.documents :]
-            self._stale.discard(entry.name)
-        try:
-            self._check_ids(entry.name, documents)
-            self._base.check(entry.name, documents)
-        except KnowledgeError as error:
-            self.refuse(entry, error, required)
+    def take(self, entry: FileEntry, read: Sequence[Document] | KnowledgeError, required: bool = False) -> None:
+        """A file's documents, from where an interruption left them, or the reason why there are none."""
+        if isinstance(read, KnowledgeError):
+            self._refuse(entry, read, required)
             return
-        self._batch.entries[entry.name] = replace(entry, complete=False)
-        for document in documents:
-            self._batch.add(entry.name, document)
-            self._batch.bytes += entry.size / len(documents)
-            if len(self._batch.passages) >= BATCH_PASSAGES:
+        before = self._base.files().get(entry.name)
+        if before is not None and _is_resumed(before, entry):
+            entry, read = before, read[before.documents :]
+        try:
+            self._check_ids(entry.name, read)
+            self._base.check(entry.name, read)
+        except KnowledgeError as error:
+            self._refuse(entry, error, required)
+            return
+        batch = self._batch
+        batch.entries[entry.name] = replace(entry, complete=False)
+        for document in read:
+            batch.add(entry.name, document)
+            batch.bytes += entry.size / len(read)
+            if len(batch.chunks) >= BATCH_CHUNKS:
                 self.flush()
-                self._batch.entries[entry.name] = self._base.files()[entry.name]
-        self._batch.entries[entry.name] = replace(self._batch.entries[entry.name], complete=True)
+                batch = self._batch
+                batch.entries[entry.name] = self._base.files()[entry.name]
+        batch.entries[entry.name] = replace(batch.entries[entry.name], complete=True)
 
     def flush(self) -> None:
         """Embed and commit what has been collected."""
@@ -226,48 +259,57 @@ class _Writer:
         if not batch.entries:
             return
         kept = self._without_copies(batch)
-        for passage in kept:
-            entry = batch.entries[passage.file]
-            batch.entries[passage.file] = replace(entry, chunks=entry.chunks + 1)
-        # Rows of an earlier version, or of one whose entry was lost with a damaged segment.
-        replaced = {name for name in batch.entries if name in self._stale}
-        self._base.commit(batch.entries, replaced, kept, self._within(batch.bytes))
-        self._stale -= replaced
+        for stored in kept:
+            entry = batch.entries[stored.file]
+            batch.entries[stored.file] = replace(entry, chunks=entry.chunks + 1)
+        self._base.commit(batch.entries, kept, batch.refused, self._within(batch.bytes))
+        if self._base.directory is not None:
+            # So that a search in another process does not go without what has been indexed so far.
+            self._base.compact(share=1.0)
         self._done += batch.bytes
         self._report(self._done)
 
-    def _without_copies(self, batch: "_Batch") -> list[Passage]:
-        """The passages that are not in the index yet; counts the others with their files."""
-        keys = [copy_keys(passage.chunk.title, passage.chunk.text) for passage in batch.passages]
-        columns = np.array(keys, dtype=np.uint64).reshape(-1, 2)
-        exact = self._base.owners("exact", columns[:, 0], self._stale)
-        near = self._base.owners("near", columns[:, 1], self._stale)
-        kept: list[Passage] = []
-        for passage, (same, alike) in zip(batch.passages, keys, strict=True):
-            entry = batch.entries[passage.file]
-            if (owner := exact.get(same)) is not None:
+    def _refuse(self, entry: FileEntry, reason: KnowledgeError, required: bool) -> None:
+        if required:
+            self.flush()
+            raise reason
+        logger.warning("跳过：%s", reason)
+        self._batch.entries[entry.name] = replace(entry, problem=str(reason))
+        self._batch.refused.append(entry.name)
+        self._batch.bytes += entry.size
+
+    def _without_copies(self, batch: "_Batch") -> list[StoredChunk]:
+        """The chunks that are not in the store yet; counts the others with their files."""
+        keys = [keys_of(stored.chunk) for stored in batch.chunks]
+        same_as = self._base.holders("exact", [exact for exact, _ in keys])
+        like = self._base.holders("near", [near for _, near in keys if near is not None])
+        kept: list[StoredChunk] = []
+        for stored, (exact, near) in zip(batch.chunks, keys, strict=True):
+            entry = batch.entries[stored.file]
+            if (holder := same_as.get(exact)) is not None:
                 entry = replace(entry, duplicates=entry.duplicates + 1)
-            elif alike and (owner := near.get(alike)) is not None:
+            elif near is not None and (holder := like.get(near)) is not None:
                 entry = replace(entry, near_duplicates=entry.near_duplicates + 1)
             else:
-                kept.append(passage)
-                exact[same] = near[alike] = passage.file
+                kept.append(stored)
+                same_as[exact] = stored.file
+                if near is not None:
+                    like[near] = stored.file
                 continue
-            if owner != passage.file and owner not in entry.copies_of:
-                entry = replace(entry, copies_of=(*entry.copies_of, owner))
-            batch.entries[passage.file] = entry
+            if holder != stored.file and holder not in entry.copies_of:
+                entry = replace(entry, copies_of=(*entry.copies_of, holder))
+            batch.entries[stored.file] = entry
         return kept
 
     def _check_ids(self, name: str, documents: Sequence[Document]) -> None:
-        keys = {document_key(document.doc_id): document.doc_id for document in documents}
-        if len(keys) < len(documents):
+        ids = [document.doc_id for document in documents]
+        if len(set(ids)) < len(ids):
             seen: set[str] = set()
-            repeated = next(d.doc_id for d in documents if d.doc_id in seen or seen.add(d.doc_id))  # type: ignore[func-returns-value]
+            repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
             raise KnowledgeError(f"{name} 里文档 id {repeated!r} 重复；请改成不重复的 id")
-        owners = self._base.owners("documents", np.fromiter(keys, dtype=np.uint64, count=len(keys)), self._stale)
-        owners |= {key: owner for key, owner in self._batch.documents.items() if key in keys}
-        for key, owner in owners.items():
-            raise KnowledgeError(f"文档 id {keys[key]!r} 在 {owner} 和 {name} 里都有；请改成不重复的 id")
+        holders = self._base.holders("doc_id", ids) | {i: self._batch.ids[i] for i in ids if i in self._batch.ids}
+        for doc_id, holder in holders.items():
+            raise KnowledgeError(f"文档 id {doc_id!r} 在 {holder} 和 {name} 里都有；请改成不重复的 id")
 
     def _within(self, size: float) -> Callable[[int, int], None]:
         return lambda done, total: self._report(self._done + size * done / total)
@@ -279,18 +321,19 @@ class _Writer:
 
 @dataclass
 class _Batch:
-    """What the next segment will hold; ``documents``: keys of their ids, and whose they are."""
+    """What is committed next; ``ids``: of its documents, and whose they are."""
 
-    passages: list[Passage] = field(default_factory=list)
+    chunks: list[StoredChunk] = field(default_factory=list)
     entries: dict[str, FileEntry] = field(default_factory=dict)
-    documents: dict[int, str] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
     bytes: float = 0.0
 
     def add(self, name: str, document: Document) -> None:
         lead = lead_of(document)
         for chunk in split_document(document):
-            self.passages.append(Passage(chunk, name, lead if chunk.start >= len(lead) else ""))
-        self.documents[document_key(document.doc_id)] = name
+            self.chunks.append(StoredChunk(chunk, name, lead if chunk.start >= len(lead) else ""))
+        self.ids[document.doc_id] = name
         self.entries[name] = replace(self.entries[name], documents=self.entries[name].documents + 1)
 
 
@@ -298,28 +341,6 @@ def _added_files(base: Base) -> list[KnowledgeFile]:
     if base.directory is None or not (folder := base.directory / ADDED).is_dir():
         return []
     return [KnowledgeFile(path, path.name, added=True) for path in sorted(folder.iterdir()) if path.is_file()]
-
-
-def _read_again(base: Base, names: set[str]) -> None:
-    """Index files anew whose passages were left out as copies of what is gone now."""
-    base.commit(_forgotten({name: base.files()[name] for name in names}))
-    writer = _Writer(base, stale=set(names), progress=None, total=0)
-    files = [
-        KnowledgeFile(Path(entry.path), name, added=entry.added)
-        for name, entry in base.files().items()
-        if name in names and entry.path
-    ]
-    for file, (_, read) in zip(files, read_files([(f.path, f.name) for f in files]), strict=True):
-        if isinstance(read, KnowledgeError):
-            writer.refuse(_describe(file), read, required=False)
-        else:
-            writer.add(_describe(file), read, required=False)
-    writer.flush()
-
-
-def _forgotten(entries: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
-    """The entries such that every file counts as changed; until it is read again, its passages stay."""
-    return {name: replace(entry, mtime_ns=0, sha256="") for name, entry in entries.items()}
 
 
 def _copies(entries: Mapping[str, FileEntry], lost: set[str]) -> set[str]:
@@ -332,6 +353,13 @@ def _copies(entries: Mapping[str, FileEntry], lost: set[str]) -> set[str]:
 
 def _is_done(entry: FileEntry | None, now: FileEntry, required: bool) -> bool:
     if entry is None or not entry.complete or (required and entry.problem):
+        return False
+    return bool(now.sha256) and entry.sha256 == now.sha256
+
+
+def _is_resumed(entry: FileEntry | None, now: FileEntry | None) -> bool:
+    """Whether an interruption left the same file half done."""
+    if entry is None or now is None or entry.complete:
         return False
     return bool(now.sha256) and entry.sha256 == now.sha256
 
@@ -352,3 +380,15 @@ def _describe(file: KnowledgeFile, before: FileEntry | None = None) -> FileEntry
         return FileEntry(file.name, path, status.st_size, status.st_mtime_ns, digest, added=file.added)
     except OSError:
         return FileEntry(file.name, path, added=file.added)
+
+
+def _tidy(current: Path) -> None:
+    """Delete all but the indexes used last, except where a process is at work."""
+    try:
+        os.utime(current)
+        found = [p for p in current.parent.iterdir() if p.is_dir() and _DIRECTORY_NAME.fullmatch(p.name)]
+        for old in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
+            with FileLock(lock_path(old), timeout=0):
+                shutil.rmtree(old, ignore_errors=True)
+    except (OSError, Timeout) as error:
+        logger.debug("索引缓存没有清理：%s", error)

@@ -1,14 +1,12 @@
-"""The passages that can be searched: segments, the files they came from, and what of them is deleted."""
+"""The knowledge base: a store and the indexes over it. A session's documents are the same class, in memory."""
 
+import json
 import logging
 import shutil
 import threading
-import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,228 +16,230 @@ from filelock import FileLock, Timeout
 from src.embedding.base import Embedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
-from src.retrieval.manifest import file_names
-from src.retrieval.passages import Passage
-from src.retrieval.segment import Progress, Segment, check_embedder
-from src.retrieval.state import STATE, FileEntry, State
-from src.retrieval.types import Candidate, Counts, Query
+from src.retrieval.base import figures
+from src.retrieval.index import BACKGROUND_CHUNKS, Index, Progress, embed, measured
+from src.retrieval.store import FileEntry, Indexable, NewChunk, Store, StoredChunk
+from src.retrieval.terms import text_terms
+from src.retrieval.types import Background, Candidate, Proposals, Query, Stages
 
 logger = logging.getLogger(__name__)
 
 # As long as another process may take to index a large folder.
 LOCK_TIMEOUT_S = 3600.0
-# More segments make a search slower (five of 20,000 vectors take four times as long as one of all), fewer make adding a
-# document slower.
-MAX_SEGMENTS = 3
-# While a large folder is indexed; each has some files open, of which a process may have a thousand.
-MAX_OPEN_SEGMENTS = 32
+STORE, ADDED = "store.db", "added"
+# The tail is indexed anew whenever it changes (some 0.2 ms a chunk), the main index when the tail holds this share of
+# it, within these bounds, or when so much of it is gone.
+TAIL_SHARE, MIN_TAIL, MAX_TAIL = 0.1, 500, 5000
 MAX_DELETED = 0.25
-# ``stats`` names the files with most passages, at most so many.
-MAX_SOURCES = 1000
-ADDED = "added"
-SEGMENTS = "segments"
+ROWS_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
-class Part:
-    """A segment, and the files of it that are not to be found any more; ``keep`` masks its passages, None: all."""
+class Snapshot:
+    """The indexes over one generation: all chunks are in one of them.
 
+    Attributes:
+        name: of the published main index.
+    """
+
+    generation: int
     name: str
-    segment: Segment
-    dropped: frozenset[str] = frozenset()
-    keep: np.ndarray | None = None
+    main: Index
+    tail: Index
+    background: Background | None = None
 
-    def without(self, files: Iterable[str]) -> "Part":
-        """The same part with these files dropped too."""
-        dropped = self.dropped | (frozenset(files) & frozenset(self.segment.file_names))
-        if dropped == self.dropped:
-            return self
-        numbers = [number for number, name in enumerate(self.segment.file_names) if name in dropped]
-        return Part(self.name, self.segment, dropped, ~np.isin(self.segment.files, numbers))
-
-    def __len__(self) -> int:
-        return len(self.segment.passages) if self.keep is None else int(self.keep.sum())
-
-
-@dataclass(frozen=True)
-class _Generation:
-    """Never changed, so that a search sees one state from its beginning to its end."""
-
-    number: int = 0
-    parts: tuple[Part, ...] = ()
-    files: Mapping[str, FileEntry] = field(default_factory=dict)
-    built_at: str = ""
+    @property
+    def parts(self) -> list[Index]:
+        """The indexes that hold any chunk."""
+        return [index for index in (self.main, self.tail) if len(index.ids)]
 
 
 class KnowledgeBase:
-    """In memory, or kept in a directory that several processes may read and change.
+    """A collection of chunks; in memory, or in a directory that several processes may read and change.
 
-    A change writes new segments first and then replaces one small file that names them: whatever happens, the next
-    reader finds the old or the new state. Searches are never blocked by a change.
+    Searches are never blocked by a change: they go on with the snapshot that they have begun with.
     """
 
     holds_added = False
 
     def __init__(self, embedder: Embedder, directory: Path | None = None) -> None:
-        """Nothing is read before it is needed."""
+        """Open the store.
+
+        Raises:
+            KnowledgeError: it is damaged, of another version or made with another embedder.
+        """
         self.embedder = embedder
-        self.directory = directory
-        self._now = _Generation()
-        self._stamp: tuple[int, int] | None = None
-        self._reading = threading.Lock()
-        self._writing = threading.RLock()
+        self.store = Store(directory / STORE if directory else None, embedder)
+        self._now = Snapshot(-1, "", self._empty(), self._empty())
+        self._unsaved = False
+        self._refreshing = threading.Lock()
+        self._changing = threading.RLock()
+
+    @property
+    def directory(self) -> Path | None:
+        """Where the store is; None in memory."""
+        return self.store.path.parent if self.store.path else None
 
     # Searching
 
-    def count(self, terms: Iterable[str]) -> Counts:
-        """Over all passages; deleted ones count until they are merged away."""
-        terms = list(terms)
-        texts = length = 0
-        frequencies = dict.fromkeys(terms, 0)
-        for part in self.parts():
-            counts = part.segment.lexical.count(terms)
-            texts, length = texts + counts.texts, length + counts.length
-            frequencies = {term: frequencies[term] + counts.frequencies[term] for term in terms}
-        return Counts(texts, length, frequencies)
+    def propose(self, query: Query) -> Proposals:
+        """Chunks that may answer: the first of either side, by words for each wording."""
+        now, vector = self.snapshot(), query.vector
+        numbers = self.store.numbers(query.terms)
+        frequencies = np.zeros(len(numbers), np.int64)
+        cosines: dict[int, float] = {}
+        for index in now.parts:
+            frequencies += index.frequencies(list(numbers.values()))
+            rows = [np.zeros(0, np.int64)]
+            if query.mode != "dense":
+                for wording in query.wordings:
+                    known = [numbers[term] for term in wording.terms if term in numbers]
+                    rows.append(index.by_words(known, query.pool))
+            if vector is not None:
+                rows.append(index.by_meaning(vector, query.pool))
+            found = np.unique(np.concatenate(rows))
+            scores = np.zeros(len(found)) if vector is None else index.cosines(vector, found)
+            cosines |= zip(
+                index.ids[found].tolist(), np.clip(scores.astype(float), 0, 1).round(6).tolist(), strict=True
+            )
+        candidates = [
+            Candidate(
+                stored.chunk, stored.order, Stages(dense=None if vector is None else cosines[number]),
+                stored.lead, stored.terms,
+            )
+            for number, stored in self.store.get(cosines).items()
+        ]  # fmt: skip
+        return Proposals(
+            candidates,
+            sum(len(index.ids) for index in now.parts),
+            sum(index.tokens for index in now.parts),
+            dict(zip(numbers, frequencies.tolist(), strict=True)),
+            now.background,
+        )
 
-    def recall(self, query: Query) -> list[Candidate]:
-        """Passages that may answer, with their lexical and dense scores."""
-        parts = self.parts()
-        return [c for n, part in enumerate(parts) for c in part.segment.recall(query, part.keep, n)]
+    def snapshot(self) -> Snapshot:
+        """The indexes over the newest generation, whichever process made it."""
+        if self.store.generation() != self._now.generation:
+            with self._refreshing:
+                if self.store.generation() != self._now.generation:
+                    self._now = self._read()
+        return self._now
 
-    def passages(self) -> Iterator[Passage]:
-        """Every passage that can be found, in the order of indexing."""
-        for part in self.parts():
-            rows = range(len(part.segment.passages)) if part.keep is None else np.flatnonzero(part.keep).tolist()
-            for row in rows:
-                yield part.segment.passages[row]
-
-    def parts(self) -> tuple[Part, ...]:
-        """The segments of this moment."""
-        self.refresh()
-        return self._now.parts
+    def chunks(self, file: str | None = None) -> Iterator[StoredChunk]:
+        """Every chunk that can be found, in reading order; of one file, if given."""
+        return self.store.chunks(file)
 
     def files(self) -> dict[str, FileEntry]:
         """What became of every knowledge file, by name."""
-        self.refresh()
-        return dict(self._now.files)
+        return self.store.files()
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self.parts())
+        return self.store.count()
+
+    @property
+    def size(self) -> int:
+        """Chunks at the last search or change; nothing is read."""
+        return len(self._now.main) + len(self._now.tail)
 
     def stats(self) -> dict[str, Any]:
-        """Figures for the inspector; ``bytes`` counts text, vectors and lexical arrays."""
-        parts, entries = self.parts(), self._now.files.values()
-        counts: Counter[str] = Counter()
-        for part in parts:
-            found = part.segment.files if part.keep is None else part.segment.files[part.keep]
-            counts.update({part.segment.file_names[i]: int(n) for i, n in enumerate(np.bincount(found)) if n})
+        """Figures for the inspector; ``bytes`` counts the database, vectors and postings."""
+        now = self.snapshot()
         return {
-            "documents": sum(entry.documents for entry in entries),
-            "chunks": sum(map(len, parts)),
-            "duplicates": sum(entry.duplicates for entry in entries),
-            "near_duplicates": sum(entry.near_duplicates for entry in entries),
-            "vectors": sum(len(part.segment.vectors) for part in parts),
+            **figures(self.files().values()),
+            "chunks": len(self),
+            "vectors": sum(len(index.vectors) for index in now.parts),
             "dimension": self.embedder.dimension,
             "embedder": self.embedder.name,
-            "vector_store": "+".join(dict.fromkeys(part.segment.vectors.name for part in parts)),
-            "bytes": sum(part.segment.nbytes for part in parts),
-            "built_at": self._now.built_at,
-            "files": len(self._now.files),
-            "rejected": sum(bool(entry.problem) for entry in entries),
-            "segments": len(parts),
-            "deleted": sum(len(part.segment.passages) - len(part) for part in parts),
-            "sources": dict(counts.most_common(MAX_SOURCES)),
+            "vector_store": "+".join(dict.fromkeys(index.vectors.name for index in now.parts)),
+            "bytes": self.store.nbytes + sum(index.nbytes for index in now.parts),
+            "built_at": self.store.meta("built_at"),
+            "segments": len(now.parts),
+            "deleted": sum(len(index.ids) - len(index) for index in now.parts),
         }
-
-    def check(self, name: str, documents: Sequence[Document]) -> None:
-        """Everything can be kept."""
-
-    def owners(self, column: str, keys: np.ndarray, ignoring: Iterable[str]) -> dict[int, str]:
-        """key -> the file of a passage that has it, for those of ``keys`` (uint64) that are in the index.
-
-        Args:
-            column: "exact", "near" or "documents" of ``Segment``.
-            ignoring: files that are about to be replaced.
-        """
-        found: dict[int, str] = {}
-        wanted = np.unique(keys[keys != 0])
-        for part in self._now.parts:
-            part = part.without(ignoring)
-            for row in part.segment.rows_with(column, wanted).tolist():
-                if part.keep is None or part.keep[row]:
-                    owner = part.segment.file_names[part.segment.files[row]]
-                    found.setdefault(int(getattr(part.segment, column)[row]), owner)
-        return found
 
     # Changing
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold everyone else's changes off, and start from the newest state.
+        """Hold everyone else's changes off.
 
         Raises:
             KnowledgeError: another process keeps changing the index.
         """
-        with self._writing:
+        with self._changing:
             if self.directory is None:
                 yield
                 return
+            lock = FileLock(lock_path(self.directory), timeout=LOCK_TIMEOUT_S)
             try:
-                self.directory.mkdir(parents=True, exist_ok=True)
-                lock = FileLock(lock_path(self.directory), timeout=LOCK_TIMEOUT_S)
                 lock.acquire()
             except Timeout as error:
                 raise KnowledgeError(f"另一个进程一直在更新索引 {self.directory}；请等它结束后再试") from error
             except (OSError, NotImplementedError) as error:
-                self._leave_disk(error)
-                yield
-                return
+                logger.warning("不能锁住索引 %s（%s）：请不要同时用另一个进程改它", self.directory, error)
             try:
-                self.refresh()
                 yield
             finally:
                 lock.release()
 
+    def check(self, name: str, documents: Sequence[Document]) -> None:
+        """Everything can be kept."""
+
+    def holders(self, column: str, values: Sequence[int | str]) -> dict[int | str, str]:
+        """As ``Store.holders``."""
+        return self.store.holders(column, values)
+
+    def mark_stale(self, names: Sequence[str]) -> None:
+        """As ``Store.mark_stale``."""
+        self.store.mark_stale(names)
+
     def commit(
         self,
         entries: Mapping[str, FileEntry | None],
-        dropped: Iterable[str] = (),
-        passages: Sequence[Passage] = (),
+        chunks: Sequence[StoredChunk] = (),
+        dropped: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        """Make a change: drop files' passages, add a segment, note what became of files (None: forget it).
+        """Embed and add chunks, drop those of files, note what became of files (None: forget it); all or nothing.
 
-        Call it inside ``exclusive``. What cannot be written to disk is kept in memory, with a warning.
+        Call it inside ``exclusive``.
         """
-        new = Segment.build(passages, self.embedder, progress) if passages else None
-        self._change(entries, set(dropped), new)
+        self.store.commit(entries, self._made(chunks, progress), dropped)
 
-    def _change(self, entries: Mapping[str, FileEntry | None], dropped: set[str], new: Segment | None) -> None:
-        parts = [kept for part in self._now.parts if len(kept := part.without(dropped))]
-        if new is not None:
-            parts.append(self._stored(new))
-        files = {name: entry for name, entry in {**self._now.files, **entries}.items() if entry is not None}
-        self._publish(_Generation(self._now.number + 1, tuple(parts), files, _utc_now()))
-        if len(parts) > MAX_OPEN_SEGMENTS:
-            self.compact()
+    def compact(self, share: float = TAIL_SHARE) -> None:
+        """Build and publish a new main index where the tail or what is gone has grown; call it inside ``exclusive``.
 
-    def compact(self) -> None:
-        """Merge small segments, and those with many deleted passages; call it inside ``exclusive``."""
-        parts = self._now.parts
-        worn = {p.name for p in parts if len(p) < (1 - MAX_DELETED) * len(p.segment.passages)}
-        if len(parts) > MAX_SEGMENTS:
-            worn |= _small(parts)
-        if not worn:
-            return
-        merging = [part for part in parts if part.name in worn]
-        merged = self._stored(Segment.merge([(part.segment, part.keep) for part in merging]))
-        # In the place of the first of them, so that earlier passages stay the earlier ones.
-        at = parts.index(merging[0])
-        kept = [part for part in parts[at:] if part.name not in worn]
-        self._publish(
-            _Generation(self._now.number + 1, (*parts[:at], merged, *kept), self._now.files, self._now.built_at)
-        )
+        Args:
+            share: of the main index, from which a tail is too long.
+        """
+        now = self.snapshot()
+        tail = self.store.count_after(now.main.last_id)
+        most = min(max(MIN_TAIL, share * len(now.main)), MAX_TAIL if share < 1 else np.inf)
+        worn = len(now.main) < (1 - MAX_DELETED) * len(now.main.ids)
+        if tail > most or worn or self._unsaved or (tail and not now.name):
+            self._publish()
+
+    def switch(self, chunk_id: str, enabled: bool) -> None:
+        """Let a chunk be found, or not.
+
+        Raises:
+            KnowledgeError: there is no such chunk.
+        """
+        with self.exclusive():
+            self.store.switch(chunk_id, enabled)
+
+    def edit(self, chunk_id: str, text: str) -> None:
+        """Give a chunk another text; its terms and vectors follow.
+
+        Raises:
+            KnowledgeError: there is no such chunk, there is no text, or another chunk has it.
+        """
+        with self.exclusive():
+            stored = self.store.known(chunk_id)
+            if not text.strip():
+                raise KnowledgeError("段落不能是空的；不要它可以停用")
+            changed = replace(stored, chunk=replace(stored.chunk, text=text.strip()))
+            self.store.edit(chunk_id, self._made([changed])[0])
 
     def verify(self) -> None:
         """Read every byte on disk and compare checksums.
@@ -247,125 +247,92 @@ class KnowledgeBase:
         Raises:
             KnowledgeError: something is missing or altered.
         """
+        self.store.verify()
+        name = self.store.meta("index")
+        if self.directory is not None and name:
+            try:
+                Index.load(self.directory / name, verify=True)
+            except KnowledgeError:
+                if name == self.store.meta("index"):  # no change meanwhile has replaced it
+                    raise
+
+    # Details
+
+    def _empty(self) -> Index:
+        return Index.build([], self.embedder.dimension, 0)
+
+    def _made(self, chunks: Sequence[StoredChunk], progress: Progress | None = None) -> list[NewChunk]:
+        vectors = embed([stored.chunk for stored in chunks], self.embedder, progress)
+        return [
+            NewChunk(stored, text_terms(stored.index_text), windows)
+            for stored, windows in zip(chunks, vectors, strict=True)
+        ]
+
+    def _read(self) -> Snapshot:
+        """The published index, where it is another now, without what is gone, and a tail of what is newer."""
+        while True:
+            name = self.store.meta("index")
+            main = self._now.main if name == self._now.name else self._load(name)
+            with self.store.read():
+                if name != self.store.meta("index"):
+                    continue  # another process has published meanwhile
+                generation, background = self.store.generation(), self.store.meta("background")
+                gone, rows = self.store.gone(), self.store.indexable(main.last_id, MAX_TAIL)
+            tail = Index.build(rows, self.embedder.dimension, rows[-1].id if rows else 0)
+            cosines = Background(**json.loads(background)) if background else None
+            return Snapshot(generation, name, main.without(gone), tail, cosines)
+
+    def _load(self, name: str) -> Index:
+        if not name:
+            return self._empty()
+        try:
+            if self.directory is not None:
+                return Index.load(self.directory / name)
+        except KnowledgeError as error:
+            if name != self.store.meta("index"):
+                return self._empty()  # which is not used
+            logger.warning("%s（现在由库里的段落重建）", error)
+        self._unsaved = True
+        return self._built()
+
+    def _built(self) -> Index:
+        def rows() -> Iterator[Indexable]:
+            after = 0
+            while page := self.store.indexable(after, ROWS_AT_ONCE):
+                yield from page
+                after = page[-1].id
+
+        last_id = self.store.last_id()
+        return Index.build(rows(), self.embedder.dimension, last_id)
+
+    def _publish(self) -> None:
+        """Build beside, save, and only then name it in the store: whatever happens, the old or the new one is read."""
+        main = self._built()
+        name = f"index-{self.store.generation() + 1}"
         if self.directory is not None:
-            for part in self.parts():
-                Segment.load(self.directory / SEGMENTS / part.name, verify=True)
-
-    # The directory
-
-    def refresh(self) -> None:
-        """Take over what another process has changed. A state that cannot be read costs a warning, never a search."""
-        if self.directory is None or (stamp := _stamp(self.directory / STATE)) == self._stamp:
-            return
-        with self._reading:
-            if stamp == self._stamp or self.directory is None:
-                return
             try:
-                # Another process may delete a segment between our reading of its name and our opening it.
-                for _ in range(3):
-                    stamp = _stamp(self.directory / STATE)
-                    self._now = self._load(self.directory)
-                    if stamp == _stamp(self.directory / STATE):
-                        break
-            except KnowledgeError as error:
-                logger.warning("%s（现在自动重建）", error)
-                self._now = _Generation(self._now.number)
-            self._stamp = stamp
-
-    def _load(self, directory: Path) -> _Generation:
-        state = State.load(directory)
-        if state is None:
-            return _Generation()
-        check_embedder(state.embedder, state.fingerprint, self.embedder)
-        known = {part.name: part for part in self._now.parts}
-        files = dict(state.files)
-        parts: list[Part] = []
-        for name, dropped in state.segments.items():
-            try:
-                segment = known[name].segment if name in known else Segment.load(directory / SEGMENTS / name)
-                check_embedder(segment.embedder, segment.fingerprint, self.embedder)
-            except KnowledgeError as error:
-                # What only this segment held is read again by the next sync.
-                logger.warning("%s（其中的文件会重新建立索引）", error)
-                files = _without_lost(files, file_names(directory / SEGMENTS / name))
-                continue
-            parts.append(Part(name, segment).without(dropped))
-        held = {name for part in parts for name in part.segment.file_names}
-        files = {n: e for n, e in files.items() if n in held or not e.chunks}
-        return _Generation(state.generation, tuple(parts), files, state.built_at)
-
-    def _stored(self, segment: Segment) -> Part:
-        name = uuid.uuid4().hex[:12]
+                shutil.rmtree(self.directory / name, ignore_errors=True)  # left by a crash
+                main.save(self.directory / name)
+                main = Index.load(self.directory / name)
+            except (KnowledgeError, OSError, RuntimeError) as error:  # FAISS reports a full disk as a RuntimeError
+                logger.warning("索引存不进 %s（%s），下次启动要重建", self.directory, error)
+        background = self._background()
+        with self._refreshing:
+            self.store.publish(name, json.dumps(asdict(background)) if background else "")
+            self._now = Snapshot(self.store.generation(), name, main, self._empty(), background)
+            self._unsaved = False
         if self.directory is not None:
-            try:
-                path = self.directory / SEGMENTS / name
-                segment.save(path)
-                segment = Segment.load(path)
-            except (OSError, RuntimeError) as error:  # FAISS reports a full disk as a RuntimeError
-                self._leave_disk(error)
-        return Part(name, segment)
+            for path in self.directory.glob("index-*"):
+                if path.name != name:
+                    shutil.rmtree(path, ignore_errors=True)
 
-    def _publish(self, generation: _Generation) -> None:
-        if self.directory is not None:
-            state = State(
-                self.embedder.name, self.embedder.fingerprint, generation.built_at, generation.number,
-                {part.name: tuple(sorted(part.dropped)) for part in generation.parts}, generation.files,
-            )  # fmt: skip
-            try:
-                state.save(self.directory)
-            except OSError as error:
-                self._leave_disk(error)
-        with self._reading:
-            self._now = generation
-            self._stamp = _stamp(self.directory / STATE) if self.directory is not None else None
-        self._remove_unused()
-
-    def _leave_disk(self, error: Exception) -> None:
-        logger.warning("索引存不进 %s（%s），这次只放在内存里", self.directory, error)
-        self.directory = None
-
-    def _remove_unused(self) -> None:
-        """Readers that still have a removed segment open keep it (not on Windows, where removing fails and waits)."""
-        if self.directory is None or not (folder := self.directory / SEGMENTS).is_dir():
-            return
-        used = {part.name for part in self._now.parts}
-        for path in folder.iterdir():
-            if path.name not in used:
-                shutil.rmtree(path, ignore_errors=True)
+    def _background(self) -> Background | None:
+        sample = self.store.sample(BACKGROUND_CHUNKS)
+        windows = self.store.windows([stored.id for stored in sample])
+        last = [windows[stored.id][-1] for stored in sample]
+        return measured([stored.chunk.text for stored in sample], last, self.embedder)
 
 
 def lock_path(directory: Path) -> Path:
     """The file that processes lock to change ``directory``."""
     return directory.with_name(f"{directory.name}.lock")
-
-
-def _small(parts: Iterable[Part]) -> set[str]:
-    """The segments that are worth merging: each at most twice as large as all smaller ones together."""
-    chosen: set[str] = set()
-    total = 0
-    for part in sorted(parts, key=len):
-        if chosen and len(part) > 2 * total:
-            break
-        chosen.add(part.name)
-        total += len(part)
-    return chosen
-
-
-def _without_lost(files: Mapping[str, FileEntry], lost: Iterable[str] | None) -> dict[str, FileEntry]:
-    """The entries without those of a lost segment; without any where it is not even known which those were."""
-    if lost is None:
-        return {}
-    gone = set(lost)
-    return {name: entry for name, entry in files.items() if name not in gone}
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
-
-
-def _utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

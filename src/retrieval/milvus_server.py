@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from src.errors import KnowledgeError
-from src.retrieval.lexical import K1, B
 from src.settings import MILVUS_ADDRESS
 
 logger = logging.getLogger(__name__)
@@ -25,12 +24,8 @@ CALL_BYTES = 8_000_000
 PAGE = 1000
 DEFAULT_COLLECTION = "yuanzhi"
 INSTALL = "pip install -r requirements-milvus.txt"
-# The passage's own texts stand in its first entity only; the other columns in all of them.
-TEXTS = ("file", "chunk_id", "doc_id", "source", "title", "text", "lead")
-KEYS = ("exact", "near", "documents", "file_key")
-
-# A question for the lexical side: the terms for BM25, or the weight of each as a sparse vector.
-Terms = str | dict[int, float]
+# Numbers that entities are looked up by.
+KEYS = ("window", "file", "exact", "near", "doc_id")
 
 
 @dataclass(frozen=True)
@@ -94,9 +89,6 @@ class Server:
         except Exception as error:  # pymilvus raises what it likes here
             raise self._problem(error) from error
         self.version = str(self.call("get_server_version", CONNECT_S))
-        # Milvus Lite counts BM25's statistics segment by segment: what is added later would hardly ever be found.
-        # There the sparse vectors are ours, and the query brings the inverse document frequencies.
-        self.full_text = not self.is_lite
 
     @property
     def is_lite(self) -> bool:
@@ -142,13 +134,6 @@ class Server:
         finally:
             pages.close()
 
-    def get(self, ids: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """id -> entity, of those that are there."""
-        if not ids:
-            return {}
-        found = self.call("query", SEARCH_S, self.collection, ids=list(ids), output_fields=["id", *fields])
-        return {row["id"]: row for row in found}
-
     def count(self, where: str) -> int:
         found = self.call("query", SEARCH_S, self.collection, filter=where, output_fields=["count(*)"])
         return int(found[0]["count(*)"])
@@ -169,27 +154,18 @@ class Server:
     def delete(self, collection: str, where: str) -> None:
         self.call("delete", WRITE_S, collection, filter=where)
 
-    def nearest(self, vector: np.ndarray, limit: int, where: str = "") -> list[dict[str, Any]]:
-        """Query (dimension,) -> ``{"id", "distance"}`` of entities by cosine, best first."""
-        options = {"anns_field": "dense", "search_params": self._dense_parameters(limit), "filter": where}
-        return self._search([vector], limit, **options)
-
-    def matching(self, terms: Terms, limit: int) -> list[dict[str, Any]]:
-        """Entities that share terms with ``terms``, by BM25, best first."""
-        return self._search([terms], limit, anns_field="sparse", search_params=self._sparse_parameters)
-
-    def hybrid(
-        self, terms: Terms, vector: np.ndarray, limit: int, weights: tuple[float, float]
-    ) -> list[dict[str, Any]]:
-        """Up to ``limit`` entities of either side, by Milvus's weighted ranker: BM25 and cosine times ``weights``."""
-        sides = [
-            self.api.AnnSearchRequest([terms], "sparse", self._sparse_parameters, limit),
-            self.api.AnnSearchRequest([vector], "dense", self._dense_parameters(limit), limit),
-        ]
-        # Its own normalisation would map the arc tangent of a score, which is not comparable across questions.
-        ranker = self.api.WeightedRanker(*weights, norm_score=False)
-        options = {"limit": 2 * limit, "output_fields": ["id"]}
-        return list(self.call("hybrid_search", SEARCH_S, self.collection, sides, ranker, **options)[0])
+    def search(self, field: str, data: Sequence[Any], limit: int) -> list[str]:
+        """Keys of the chunks that are nearest to any of ``data``, ``limit`` entities of each, by inner product."""
+        if not data:
+            return []
+        # Questions lie far from chunks, where a narrow search of the graph loses them.
+        parameters = {"ef": max(256, limit)} if field == "dense" and not self.is_lite else {}
+        options = {
+            "anns_field": field, "limit": min(limit, MAX_RESULTS), "output_fields": ["id"],
+            "search_params": {"metric_type": "IP", "params": parameters},
+        }  # fmt: skip
+        found = self.call("search", SEARCH_S, self.collection, data=list(data), **options)
+        return [hit["id"][:-2] for hits in found for hit in hits if hit["distance"] > 0 or field == "dense"]
 
     def flush(self) -> None:
         """Let Milvus Lite index what it holds in its log; a cluster does so by itself."""
@@ -205,11 +181,8 @@ class Server:
         kind = ("FLAT", {}) if self.is_lite else ("HNSW", {"M": 16, "efConstruction": 200})
         indexes: dict[str, tuple[str, str, dict[str, Any]]] = {
             "dense": (kind[0], "IP", kind[1]),
-            "sparse": (
-                "SPARSE_INVERTED_INDEX",
-                *(("BM25", {"bm25_k1": K1, "bm25_b": B}) if self.full_text else ("IP", {})),
-            ),
-            **{name: ("INVERTED", "", {}) for name in ("passage", "window", *KEYS)},
+            "sparse": ("SPARSE_INVERTED_INDEX", "IP", {}),
+            **{name: ("INVERTED", "", {}) for name in ("chunk", *KEYS)},
         }
         self._create(self.collection, self._schema(dimension), indexes)
 
@@ -217,18 +190,6 @@ class Server:
         """Make them searchable; Milvus forgets that when it is restarted."""
         for name in (self.collection, self.files_collection):
             self.call("load_collection", WRITE_S, name)
-
-    def _search(self, data: list[Any], limit: int, **options: Any) -> list[dict[str, Any]]:
-        options |= {"data": data, "limit": min(limit, MAX_RESULTS), "output_fields": ["id"]}
-        return list(self.call("search", SEARCH_S, self.collection, **options)[0])
-
-    @property
-    def _sparse_parameters(self) -> dict[str, Any]:
-        return {"metric_type": "BM25" if self.full_text else "IP"}
-
-    def _dense_parameters(self, limit: int) -> dict[str, Any]:
-        # Questions lie far from passages, where a narrow search of the graph loses them.
-        return {"metric_type": "IP", "params": {} if self.is_lite else {"ef": max(256, limit)}}
 
     def _create(self, name: str, schema: Any, indexes: dict[str, tuple[str, str, dict[str, Any]]]) -> None:
         parameters = self.api.MilvusClient.prepare_index_params()
@@ -250,10 +211,9 @@ class Server:
 
     def _schema(self, dimension: int) -> Any:
         kinds, schema = self.api.DataType, self._empty_schema()
-        schema.add_field("passage", kinds.VARCHAR, max_length=64)
-        for name in TEXTS:
-            schema.add_field(name, kinds.VARCHAR, max_length=MAX_TEXT_BYTES)
-        for name in ("window", "start", "end", *KEYS):
+        schema.add_field("chunk", kinds.VARCHAR, max_length=64)
+        schema.add_field("body", kinds.VARCHAR, max_length=MAX_TEXT_BYTES)
+        for name in KEYS:
             schema.add_field(name, kinds.INT64)
         # Milvus Lite's "standard" cuts at what is no letter, digit or underscore; a cluster's would cut 中国 in two.
         tokenizer = {"tokenizer": "standard" if self.is_lite else "whitespace"}
@@ -261,8 +221,6 @@ class Server:
         schema.add_field("terms", kinds.VARCHAR, max_length=MAX_TEXT_BYTES, **options)
         schema.add_field("dense", kinds.FLOAT_VECTOR, dim=dimension)
         schema.add_field("sparse", kinds.SPARSE_FLOAT_VECTOR)
-        if self.full_text:
-            schema.add_function(self.api.Function("bm25", self.api.FunctionType.BM25, ["terms"], ["sparse"]))
         return schema
 
     def _empty_schema(self) -> Any:

@@ -12,7 +12,7 @@ from src.knowledge.types import Document
 from src.knowledge.worker import ParserPool
 from src.retrieval.indexing import add_documents
 from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.state import FileEntry
+from src.retrieval.store import FileEntry
 
 MAX_FILES = 20
 # Embedding this much takes some 15 s on two cores.
@@ -76,7 +76,7 @@ class OwnDocuments:
             # Files that lack chunks because this one held them are added again.
             short = [entry.name for entry in self._store.files().values() if name in entry.copies_of]
             with self._store.exclusive():
-                self._store.commit(dict.fromkeys([name, *short]), [name, *short])
+                self._store.commit(dict.fromkeys([name, *short]))
                 for other in short:
                     add_documents(self._store, other, self._documents[other])
             self.characters -= _characters(self._documents.pop(name))

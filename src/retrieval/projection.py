@@ -1,28 +1,29 @@
-"""A flat map of a knowledge base: the two directions in which its passages differ most."""
+"""A flat map of a knowledge base: the two directions in which its chunks differ most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from src.retrieval.inspect import Place, mean_vectors, sample
+from src.retrieval.inspect import mean_vectors
 from src.retrieval.knowledge_base import KnowledgeBase
+from src.retrieval.store import StoredChunk
 
 MAX_POINTS = 4_000
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Principal components of passage vectors; the same passages always give the same map.
+    """Principal components of chunk vectors; the same chunks always give the same map.
 
     Attributes:
-        places: the passages on the map.
-        points: float32 (len(places), 2).
-        share: how much of the passages' variance each of the two directions holds.
-        total: passages there are; more than ``places`` where those are a sample.
+        chunks: those on the map.
+        points: float32 (len(chunks), 2).
+        share: how much of the chunks' variance each of the two directions holds.
+        total: chunks there are; more than ``chunks`` where those are a sample.
     """
 
-    places: tuple[Place, ...]
+    chunks: tuple[StoredChunk, ...]
     points: np.ndarray
     share: tuple[float, float]
     total: int
@@ -35,10 +36,9 @@ class Projection:
 
 
 def projection(bases: Sequence[KnowledgeBase], limit: int = MAX_POINTS) -> Projection:
-    """The map of all passages of ``bases``, or of at most ``limit`` of each, at even distances; at least one passage."""
-    chosen = [found for base in bases for found in sample(base, limit)]
-    places = tuple(Place(part, row) for part, rows in chosen for row in rows.tolist())
-    vectors = np.concatenate([mean_vectors(part, rows) for part, rows in chosen]).astype(np.float64)  # (n, d)
+    """The map of all chunks of ``bases``, or of at most ``limit`` of each, at even distances; at least one chunk."""
+    samples = [(base, base.store.sample(limit)) for base in bases]
+    vectors = np.concatenate([mean_vectors(base, chunks) for base, chunks in samples]).astype(np.float64)  # (n, d)
     mean = vectors.mean(axis=0)
     centred = vectors - mean
     variances, directions = np.linalg.eigh(centred.T @ centred)  # ascending; directions are columns
@@ -50,4 +50,6 @@ def projection(bases: Sequence[KnowledgeBase], limit: int = MAX_POINTS) -> Proje
     whole = max(float(np.maximum(variances, 0).sum()), 1e-12)
     share = (float(max(variances[-1], 0)) / whole, float(max(variances[-2], 0)) / whole)
     points = np.asarray(centred @ axes.T, dtype=np.float32)
-    return Projection(places, points, share, sum(map(len, bases)), mean, axes)
+    return Projection(
+        tuple(stored for _, found in samples for stored in found), points, share, sum(map(len, bases)), mean, axes
+    )

@@ -1,4 +1,4 @@
-"""Clusters of a map of passages, each named by its most typical words."""
+"""Clusters of a map of chunks, each named by its most typical words."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from src.retrieval.terms import fold
 from src.retrieval.vocabulary import cut
 
 MAX_CLUSTERS = 6
-# Fewer passages than this are one cloud.
-MIN_PASSAGES = 12
+# Fewer chunks than this are one cloud.
+MIN_CHUNKS = 12
 ROUNDS = 30
 NAME_WORDS = 3
 # Cutting texts into words takes 5 to 10 microseconds a character.
-_READ_PASSAGES, _READ_CHARS = 400, 200
+_READ_CHUNKS, _READ_CHARS = 400, 200
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Theme:
 
     Attributes:
         words: its most typical ones, the best first; may be empty.
-        members: int64, the passages of the map (``Projection.places``) that belong to it.
+        members: int64, the chunks of the map (``Projection.chunks``) that belong to it.
     """
 
     words: tuple[str, ...]
@@ -37,13 +37,13 @@ def themes(projected: Projection) -> list[Theme]:
     points = projected.points.astype(np.float64)
     labels = clusters(points)
     groups = sorted((np.flatnonzero(labels == label) for label in np.unique(labels)), key=len, reverse=True)
-    names = typical_words([[projected.places[i].passage.chunk.text for i in _spread(group)] for group in groups])
+    names = typical_words([[projected.chunks[i].chunk.text for i in _spread(group)] for group in groups])
     return [Theme(words, group) for words, group in zip(names, groups, strict=True)]
 
 
 def clusters(points: np.ndarray) -> np.ndarray:
     """Points (n, 2) -> the cluster of each, int64 (n,): k-means with the k that separates them best."""
-    if len(points) < MIN_PASSAGES:
+    if len(points) < MIN_CHUNKS:
         return np.zeros(len(points), dtype=np.int64)
     found = [_kmeans(points, k) for k in range(2, MAX_CLUSTERS + 1)]
     return max(found, key=lambda labels: _separation(points, labels))
@@ -83,8 +83,8 @@ def _longest_apart(ordered: Sequence[tuple[str, float]]) -> tuple[str, ...]:
 
 
 def _spread(group: np.ndarray) -> list[int]:
-    """At most ``_READ_PASSAGES`` of a group, at even distances."""
-    count = min(len(group), _READ_PASSAGES // MAX_CLUSTERS)
+    """At most ``_READ_CHUNKS`` of a group, at even distances."""
+    count = min(len(group), _READ_CHUNKS // MAX_CLUSTERS)
     return [int(group[i * len(group) // count]) for i in range(count)]
 
 

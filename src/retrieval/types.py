@@ -1,6 +1,6 @@
 """What a search asks of a collection, and what it gives back."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
@@ -13,9 +13,9 @@ Mode = Literal["hybrid", "dense", "lexical"]
 
 @dataclass(frozen=True)
 class Stages:
-    """A passage's score in every stage; None where the stage did not see it (or does not exist).
+    """A chunk's score in every stage; None where the stage did not see it (or does not exist).
 
-    ``read`` is the reader's probability that the passage answers; a search alone does not read.
+    ``read`` is the reader's probability that the chunk answers; a search alone does not read.
     """
 
     lexical: float | None = None
@@ -27,7 +27,7 @@ class Stages:
 
 @dataclass(frozen=True)
 class Hit:
-    """A passage found, ``rank`` counted from 1, ``score`` in [0, 1]; ``own`` where it is from the asker's documents."""
+    """A chunk found, ``rank`` counted from 1, ``score`` in [0, 1]; ``own`` where it is from the asker's documents."""
 
     chunk: Chunk
     score: float
@@ -54,10 +54,9 @@ class Hit:
 
 @dataclass(frozen=True)
 class Wording:
-    """One way to put a question: its terms with their inverse document frequency over every collection that is
-    searched, and the factor in [0, 1] that scores by it get."""
+    """A query variant: its index terms, and the factor in [0, 1] that scores by it get."""
 
-    weights: dict[str, float]
+    terms: tuple[str, ...]
     factor: float = 1.0
 
 
@@ -66,55 +65,67 @@ class Query:
     """A question, made ready for recall.
 
     Attributes:
-        wordings: as asked, then with other words for the same; a passage counts by the one that suits it best.
-        average: terms a text in all collections.
+        wordings: as asked, then with other words for the same; a chunk counts by the one that suits it best.
         vector: float32 (dimension,), normalised; None in lexical mode.
-        pool: how many passages each side brings at least.
+        pool: how many chunks each side proposes at least.
     """
 
     text: str
     wordings: tuple[Wording, ...]
-    average: float
     vector: np.ndarray | None
     mode: Mode
     pool: int
 
+    @property
+    def terms(self) -> list[str]:
+        """The terms of all wordings, each once."""
+        return list(dict.fromkeys(term for wording in self.wordings for term in wording.terms))
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A passage on its way to becoming a hit; of equal scores the one with the lower ``order`` comes first."""
+    """A chunk on its way to becoming a hit; of equal scores the one with the lower ``order`` comes first.
+
+    Attributes:
+        lead, terms: its document's first sentence where that is indexed with it, and the number of its index terms.
+    """
 
     chunk: Chunk
     order: tuple[int, ...]
     stages: Stages
+    lead: str = ""
+    terms: int = 0
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What term weights are made of.
+class Background:
+    """Mean and standard deviation of the cosines between questions and chunks that have nothing to do with them."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What a collection has for a question.
 
     Attributes:
-        texts: how many there are.
-        length: the terms of all texts together, repeated ones counted again.
-        frequencies: how many texts hold each term that was asked for.
+        candidates: with the cosine as their ``stages.dense``, where there is a vector.
+        texts, terms: chunks of the collection, and all their index terms, repeated ones counted again.
+        frequencies: how many of the chunks have each term of the question.
+        background: of the collection's cosines; None where it has too few chunks to say.
     """
 
+    candidates: list[Candidate]
     texts: int
-    length: int
-    frequencies: dict[str, int]
+    terms: int
+    frequencies: Mapping[str, int]
+    background: Background | None = None
 
 
-class Counted(Protocol):
-    """Texts whose terms have been counted."""
+class Collection(Protocol):
+    """Chunks that can be searched: the knowledge base, a session's own documents, a Milvus collection."""
 
-    def count(self, terms: Iterable[str]) -> Counts:
-        """Over all texts; deleted ones may still be counted until they are gone for good."""
-        ...
-
-
-class Collection(Counted, Protocol):
-    """Passages that can be searched: the knowledge base, a session's own documents, a Milvus collection."""
-
-    def recall(self, query: Query) -> list[Candidate]:
-        """Passages that may answer, each with the score of every stage that ``query.mode`` needs."""
+    def propose(self, query: Query) -> Proposals:
+        """Chunks that may answer; scores are given by ``score.py`` alone."""
         ...

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from src.retrieval.knowledge_base import KnowledgeBase
 from src.runtime import Runtime
 from src.ui.calls import Calls
 
@@ -29,6 +28,6 @@ def report(runtime: Runtime, calls: Calls) -> tuple[int, dict[str, Any]]:
     parts = vars(runtime)  # what is loaded, without loading what is not
     model, base = parts.get("model"), parts.get("base")
     status = "loading" if model is None else "failing" if calls.model_fails() else "ok"
-    chunks = len(base) if isinstance(base, KnowledgeBase) else None  # Milvus would have to be asked
+    chunks = None if base is None else base.size
     body = {"status": status, "model": getattr(model, "name", None), "chunks": chunks, "waiting": calls.waiting()}
     return (200 if status == "ok" else 503), body

@@ -7,27 +7,17 @@ import pytest
 
 from src.embedding.fake import HashingEmbedder
 from src.knowledge.split import MAX_CHARS
-from src.knowledge.types import Chunk, Document
+from src.knowledge.types import Document
 from src.retrieval import checks
 from src.retrieval.checks import check, recalled
 from src.retrieval.indexing import add_documents
-from src.retrieval.inspect import rows_of
-from src.retrieval.knowledge_base import KnowledgeBase, Part
-from src.retrieval.passages import Passage, Passages
-from src.retrieval.segment import Segment
+from src.retrieval.knowledge_base import KnowledgeBase
 from src.retrieval.vectors import build_vectors
 
 
 def documents(count: int, name: str = "a.txt") -> list[Document]:
     texts = [f"{name}的第{i}件事是{i * 7919 % 1000}号，说的是{'甲乙丙丁戊己庚辛'[i % 8]}。" for i in range(count)]
     return [Document(f"{name}:{i}", name, "", text) for i, text in enumerate(texts)]
-
-
-def passages(texts, name="b.txt"):
-    return [
-        Passage(Chunk(f"{name}:{i}#1", f"{name}:{i}", name, "", text, 0, len(text)), name)
-        for i, text in enumerate(texts)
-    ]
 
 
 @pytest.fixture
@@ -47,12 +37,16 @@ def level(base: KnowledgeBase, name: str) -> str:
     return found(base)[name].level
 
 
-def with_segment(base: KnowledgeBase, **changed) -> KnowledgeBase:
-    """The same base in memory, its (only) segment altered."""
-    other = KnowledgeBase(base.embedder)
-    part = base.parts()[0]
-    other._change(base.files(), set(), dataclasses.replace(part.segment, **changed))
-    return other
+def damage(base: KnowledgeBase, statement: str, *values) -> None:
+    """In the database, behind the store's back."""
+    base.store._writer.execute(statement, values)
+
+
+def with_index(base: KnowledgeBase, **changed) -> KnowledgeBase:
+    """The same base, its (only) index altered."""
+    now = base.snapshot()
+    base._now = dataclasses.replace(now, main=dataclasses.replace(now.main, **changed))
+    return base
 
 
 def test_a_sound_base_has_nothing_to_say(base) -> None:
@@ -63,7 +57,7 @@ def test_a_sound_base_has_nothing_to_say(base) -> None:
 
 
 def test_sampled_checks_say_so(base, monkeypatch) -> None:
-    monkeypatch.setattr(checks, "SAMPLED_PASSAGES", 10)
+    monkeypatch.setattr(checks, "SAMPLED_CHUNKS", 10)
     monkeypatch.setattr(checks, "SAMPLED_VECTORS", 10)
     findings = found(base)
     assert "抽查的 10 段（共 40 段）" in findings["空的和过长的段落"].detail
@@ -76,68 +70,63 @@ def test_an_empty_base(tmp_path) -> None:
 
 
 def test_counts_that_do_not_fit(base) -> None:
-    segment = base.parts()[0].segment
-    assert level(with_segment(base, windows=segment.windows[:-1]), "段落与向量的数目") == "bad"
+    assert level(with_index(base, windows=base.snapshot().main.windows[:-1]), "段落与向量的数目") == "bad"
+
+
+def test_chunks_that_no_index_has(base) -> None:
+    damage(base, "DELETE FROM chunks WHERE id = 3")
+    assert level(base, "段落与向量的数目") == "bad"
 
 
 def test_vectors_of_another_model(base) -> None:
-    assert level(with_segment(base, fingerprint="another"), "向量模型") == "bad"
+    damage(base, "UPDATE meta SET value = 'another' WHERE key = 'fingerprint'")
+    assert level(base, "向量模型") == "bad"
 
 
 def test_vectors_that_are_not_normalised(base) -> None:
-    segment = base.parts()[0].segment
-    vectors = segment.vectors.vectors(np.arange(len(segment.vectors))).copy()
+    store = base.snapshot().main.vectors
+    vectors = store.vectors(np.arange(len(store))).copy()
     vectors[7] *= 1.01
-    finding = found(with_segment(base, vectors=build_vectors(vectors)))["向量长度"]
+    finding = found(with_index(base, vectors=build_vectors(vectors)))["向量长度"]
     assert finding.level == "bad"
     assert "有 1 个" in finding.detail
     vectors[7] = np.nan
-    assert level(with_segment(base, vectors=build_vectors(vectors)), "向量长度") == "bad"
+    assert level(with_index(base, vectors=build_vectors(vectors)), "向量长度") == "bad"
 
 
-def test_vectors_of_other_passages(base) -> None:
-    segment = base.parts()[0].segment
-    vectors = segment.vectors.vectors(np.arange(len(segment.vectors)))
-    shifted = with_segment(base, vectors=build_vectors(np.roll(vectors, 1, axis=0)))
-    findings = found(shifted)
+def test_vectors_of_other_chunks(base) -> None:
+    damage(base, "UPDATE indexed SET windows = (SELECT windows FROM indexed WHERE id = 1)")
+    findings = found(base)
     assert findings["向量与文字相符"].level == "bad"
     assert findings["向量长度"].level == "ok"
 
 
 def test_copies_are_counted(base) -> None:
+    damage(base, "UPDATE chunks SET text = (SELECT text FROM chunks WHERE id = 1) WHERE id IN (5, 6)")
     long = "这是一段足够长的话，用来看几乎相同的段落有没有被数出来，长度超过二十个字。"
-    texts = ["短的。", "短的。", "短的。", long, long.replace("，", ""), long, "别的。"]
-    base.commit(base.files(), passages=passages(texts))
+    damage(base, "UPDATE chunks SET text = ? WHERE id = 7", long)
+    damage(base, "UPDATE chunks SET text = ? WHERE id = 8", long.replace("，", ""))
     finding = found(base)["重复段落"]
     assert finding.level == "warn"
-    assert "相同段落 3 段，几乎相同的 1 段" in finding.detail
-    base.commit({}, ["b.txt"])
-    assert level(base, "重复段落") == "ok"
+    assert "相同段落 2 段，几乎相同的 1 段" in finding.detail
 
 
-def test_empty_and_long_passages(base) -> None:
-    made = passages(["  ", "长" * (MAX_CHARS + 1), "好" * MAX_CHARS])
-    made[0] = dataclasses.replace(made[0], chunk=dataclasses.replace(made[0].chunk, title="只有题目"))
-    base.commit(base.files(), passages=made)
+def test_empty_and_long_chunks(base) -> None:
+    for number, text in enumerate(["  ", "长" * (MAX_CHARS + 1), "好" * MAX_CHARS], 1):
+        damage(base, "UPDATE chunks SET text = ? WHERE id = ?", text, number)
     finding = found(base)["空的和过长的段落"]
     assert finding.level == "bad"
-    assert "空的 1 段，超过 300 字的 1 段：b.txt:0#1、b.txt:1#1" in finding.detail
-    base.commit({}, ["b.txt"])
-    assert level(base, "空的和过长的段落") == "ok"
+    assert "空的 1 段，超过 300 字的 1 段：a.txt:0#1、a.txt:1#1" in finding.detail
 
 
 def test_what_was_deleted_is_told(base) -> None:
-    add_documents(base, "b.txt", documents(10, "b.txt"))
-    merged = Segment.merge([(part.segment, part.keep) for part in base.parts()])
-    base._change(base.files(), {"a.txt", "b.txt"}, merged)
-    base.commit({"b.txt": None}, ["b.txt"])
-    assert "50 段里有 10 段（20.0%）" in found(base)["删除未回收"].detail
-    assert level(base, "删除未回收") == "ok"
-    base.commit({"a.txt": None}, ["b.txt"])
-    two = KnowledgeBase(base.embedder)
-    two._change({}, set(), merged)
-    two.commit({}, ["a.txt"])
-    assert level(two, "删除未回收") == "warn"
+    base.switch("a.txt:3#1", False)
+    finding = found(base)["删除未回收"]
+    assert "40 段里有 1 段（2.5%）" in finding.detail
+    assert finding.level == "ok"
+    with base.exclusive():
+        base.commit({"a.txt": None})
+    assert level(base, "删除未回收") == "warn"
 
 
 def test_files_that_could_not_be_read(base) -> None:
@@ -148,10 +137,9 @@ def test_files_that_could_not_be_read(base) -> None:
     assert "坏.pdf 已损坏" in finding.detail
 
 
-@pytest.mark.parametrize("name", ["chunks.jsonl", "files.npy", "vectors"])
-def test_one_changed_byte_on_disk(base, name) -> None:
-    assert base.directory is not None
-    path = next((base.directory / "segments").rglob(name))
+@pytest.mark.parametrize("name", ["ids.npy", "windows.npy", "vectors", "lexical/data.csc.index.npy"])
+def test_one_changed_byte_of_the_index(base, name) -> None:
+    path = base.directory / base.snapshot().name / name
     data = bytearray(path.read_bytes())
     data[-2] ^= 1
     path.write_bytes(data)
@@ -160,38 +148,23 @@ def test_one_changed_byte_on_disk(base, name) -> None:
     assert "--rebuild" in finding.detail
 
 
+def test_one_changed_character_in_the_store(base) -> None:
+    damage(base, "UPDATE chunks SET text = replace(text, '甲', '申') WHERE id = 1")
+    assert level(base, "磁盘校验和") == "bad"
+
+
 def test_what_cannot_be_read_does_not_end_the_checks(base) -> None:
-    segment = base.parts()[0].segment
-    lines = b"".join(segment.passages.line(row) for row in range(len(segment.passages)))
-    broken = Passages(lines.replace(b'{"chunk_id"', b'{"chunk_id|'), segment.passages._offsets)
-    findings = found(with_segment(base, passages=broken))
+    damage(base, "UPDATE indexed SET windows = x'00' WHERE id = 1")
+    findings = found(base)
     assert len(findings) == 10
-    assert "没有做完" in findings["空的和过长的段落"].detail
+    assert "没有做完" in findings["向量与文字相符"].detail
     assert findings["重复段落"].level == "ok"
 
 
-def test_a_change_meanwhile_is_no_damage(tmp_path) -> None:
-    class Changing(KnowledgeBase):
-        """Somebody adds to it, and its segments are merged, while it is verified for the first time."""
-
-        changed = False
-
-        def verify(self) -> None:
-            if not self.changed:
-                self.changed = True
-                gone = self.parts()[0]
-                self._change(self.files(), {"a.txt"}, Segment.merge([(gone.segment, None)]))
-                Segment.load(self.directory / "segments" / gone.name, verify=True)
-            super().verify()
-
-    base = Changing(HashingEmbedder(), tmp_path / "index")
-    add_documents(base, "a.txt", documents(5))
-    assert level(base, "磁盘校验和") == "ok"
-    assert base.changed
-
-
-def test_an_index_in_memory_has_no_checksums(base) -> None:
-    assert level(with_segment(base), "磁盘校验和") == "warn"
+def test_an_index_in_memory_has_no_checksums() -> None:
+    base = KnowledgeBase(HashingEmbedder())
+    add_documents(base, "a.txt", documents(4))
+    assert level(base, "磁盘校验和") == "warn"
 
 
 class Forgetful:
@@ -215,24 +188,22 @@ class Forgetful:
 def test_recall_is_measured_against_every_vector(base) -> None:
     """The oracle sorts all inner products, also with deleted rows."""
     rng = np.random.default_rng(0)
-    segment = base.parts()[0].segment
-    vectors = segment.vectors.vectors(np.arange(len(segment.vectors)))
+    index = base.snapshot().main
+    vectors = index.vectors.vectors(np.arange(len(index.vectors)))
     queries = rng.standard_normal((9, vectors.shape[1])).astype(np.float32)
-    forgetful = dataclasses.replace(segment, vectors=Forgetful(vectors))
-    for keep in (None, rng.random(len(segment.passages)) < 0.6):
-        part = Part("x", forgetful, keep=keep)
-        allowed = rows_of(part)
+    forgetful = dataclasses.replace(index, vectors=Forgetful(vectors))
+    for gone in (index.ids[:0], index.ids[rng.random(40) < 0.4]):
+        allowed = np.flatnonzero(~np.isin(index.ids, gone))
         expected = 0
         for query in queries:
             best = allowed[np.argsort(-(vectors[allowed] @ query))[:10]]
             expected += int((best % 2 == 0).sum())
-        assert recalled(part, queries, 10) == (expected, 90)
-        assert recalled(Part("x", segment, keep=keep), queries, 10) == (90, 90)
+        assert recalled(forgetful.without(gone), queries, 10) == (expected, 90)
+        assert recalled(index.without(gone), queries, 10) == (90, 90)
 
 
 def test_a_store_that_loses_vectors_is_reported(base) -> None:
-    segment = base.parts()[0].segment
-    vectors = segment.vectors.vectors(np.arange(len(segment.vectors)))
-    finding = found(with_segment(base, vectors=Forgetful(vectors)))["recall@10"]
+    store = base.snapshot().main.vectors
+    finding = found(with_index(base, vectors=Forgetful(store.vectors(np.arange(len(store))))))["recall@10"]
     assert finding.level == "bad"
     assert "forgetful" in finding.detail

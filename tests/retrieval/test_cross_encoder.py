@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from src.errors import ModelError
 from src.knowledge.types import Document
 from src.retrieval.cross_encoder import CrossEncoder
 from src.retrieval.indexing import base_of
-from src.retrieval.rerank import Pool
+from src.retrieval.score import Pool
 from src.retrieval.search import Retriever
 
 QUERY = "广州大学在哪里"
@@ -35,9 +37,8 @@ def path(tmp_path_factory):
 
 
 def pool(texts, query=QUERY):
-    return Pool(
-        query, [{}], np.ones((1, 1)), [("", text) for text in texts], np.zeros(len(texts)), np.zeros(len(texts))
-    )
+    none = np.zeros(len(texts))
+    return Pool(query, np.ones((1, 1)), [("", text) for text in texts], none, none, np.zeros((1, len(texts), 6)))
 
 
 def reference(path, text):
@@ -58,7 +59,7 @@ def test_scores_are_those_of_each_pair_alone(path):
 
 
 def test_a_title_is_read_with_its_text(path):
-    titled = Pool(QUERY, [{}], np.ones((1, 1)), [("广州", TEXTS[0])], np.zeros(1), np.zeros(1))
+    titled = replace(pool(TEXTS[:1]), chunks=[("广州", TEXTS[0])])
     assert CrossEncoder(path, "cpu", 1).scores(titled)[0] == pytest.approx(
         reference(path, f"广州\n{TEXTS[0]}"), abs=1e-5
     )

@@ -78,17 +78,18 @@ def candidate(number: int, **stages: float) -> Candidate:
 
 def test_the_reranker_has_the_last_word() -> None:
     made = explanation(
-        Query("q", (Wording({}),), 1.0, None, "hybrid", 50),
+        Query("q", (Wording(()),), None, "hybrid", 50),
         [],
+        {},
         [
-            candidate(0, lexical=0.9, dense=0.1, fused=0.7, rerank=0.2),
-            candidate(1, lexical=0.0, dense=0.8, fused=0.2, rerank=0.9),
-            candidate(2, lexical=0.5, dense=0.1, fused=0.4, rerank=0.2),
+            candidate(0, lexical=0.9, dense=0.1, rerank=0.2),
+            candidate(1, lexical=0.0, dense=0.8, rerank=0.9),
+            candidate(2, lexical=0.5, dense=0.1, rerank=0.2),
         ],
     )
     assert [(c.chunk.doc_id, c.score) for c in made.candidates] == [("d1", 0.9), ("d0", 0.2), ("d2", 0.2)]
-    assert made.candidates[0].ranks == {"lexical": None, "dense": 1, "fused": 3, "rerank": 1}
-    assert made.candidates[2].ranks == {"lexical": 2, "dense": 3, "fused": 2, "rerank": 3}
+    assert made.candidates[0].ranks == {"lexical": None, "dense": 1, "fused": None, "rerank": 1}
+    assert made.candidates[2].ranks == {"lexical": 2, "dense": 3, "fused": None, "rerank": 3}
 
 
 def test_rows_can_be_written(retriever) -> None:

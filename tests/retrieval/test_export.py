@@ -3,8 +3,8 @@ import io
 import json
 
 from src.knowledge.types import Chunk
-from src.retrieval.export import passage_row, rows_file
-from src.retrieval.passages import Passage
+from src.retrieval.export import chunk_row, rows_file
+from src.retrieval.store import StoredChunk
 
 ROWS = [
     {"id": 1, "score": -0.5, "text": '=HYPERLINK("http://x";"y")'},
@@ -57,6 +57,6 @@ def test_nothing_to_write() -> None:
 
 
 def test_a_passage_as_a_row() -> None:
-    row = passage_row(Passage(Chunk("d#0", "d", "a.txt:1", "", "一段。", 0, 3), "a.txt", "首句"))
+    row = chunk_row(StoredChunk(Chunk("d#0", "d", "a.txt:1", "", "一段。", 0, 3), "a.txt", "首句"))
     assert list(row) == ["file", "chunk_id", "doc_id", "source", "title", "start", "end", "characters", "text"]
     assert (row["file"], row["characters"], row["text"]) == ("a.txt", 3, "一段。")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.embedding.use import UniversalSentenceEncoder
-from src.retrieval.opening import open_base
+from src.retrieval.indexing import open_base
 from src.retrieval.search import Retriever
 from tests.knowledge import samples
 

@@ -16,9 +16,8 @@ from src.embedding.fake import HashingEmbedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
 from src.retrieval import indexing
-from src.retrieval.indexing import add_documents, add_file, base_of, remove_file
-from src.retrieval.knowledge_base import SEGMENTS, KnowledgeBase
-from src.retrieval.opening import cache_key, open_base
+from src.retrieval.indexing import add_documents, add_file, base_of, cache_key, open_base, remove_file
+from src.retrieval.knowledge_base import STORE, KnowledgeBase
 from src.retrieval.search import Retriever
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +39,7 @@ def opened(folder, embedder=None, **more):
 
 
 def texts(base):
-    return [passage.chunk.text for passage in base.passages()]
+    return [stored.chunk.text for stored in base.chunks()]
 
 
 def found(base, query):
@@ -92,9 +91,9 @@ def test_the_key_follows_paths_embedder_splitter_and_format(folder, monkeypatch)
         cache_key([folder / "0.txt"], HashingEmbedder()),
         cache_key([folder], HashingEmbedder(dimension=32)),
     }
-    monkeypatch.setattr("src.retrieval.opening.SPLITTER_VERSION", "other")
+    monkeypatch.setattr("src.retrieval.indexing.SPLITTER_VERSION", "other")
     keys.add(cache_key([folder], HashingEmbedder()))
-    monkeypatch.setattr("src.retrieval.opening.FORMAT_VERSION", 99)
+    monkeypatch.setattr("src.retrieval.indexing.FORMAT_VERSION", 99)
     keys.add(cache_key([folder], HashingEmbedder()))
     assert len(keys) == 5
 
@@ -167,7 +166,7 @@ class StopsAfter(HashingEmbedder):
 
 
 def test_an_interrupted_folder_goes_on_where_it_was(folder, monkeypatch):
-    monkeypatch.setattr(indexing, "BATCH_PASSAGES", 2)
+    monkeypatch.setattr(indexing, "BATCH_CHUNKS", 2)
     (folder / "long.txt").write_text("".join(f"长文第{i}句。\n" for i in range(7)), "utf-8")
     with pytest.raises(KeyboardInterrupt):
         opened(folder, StopsAfter(5))
@@ -184,7 +183,7 @@ def test_an_interrupted_folder_goes_on_where_it_was(folder, monkeypatch):
 
 
 def test_a_half_indexed_file_that_changes_starts_anew(folder, monkeypatch):
-    monkeypatch.setattr(indexing, "BATCH_PASSAGES", 2)
+    monkeypatch.setattr(indexing, "BATCH_CHUNKS", 2)
     path = folder / "a-long.txt"
     path.write_text("".join(f"长文第{i}句。\n" for i in range(7)), "utf-8")
     with pytest.raises(KeyboardInterrupt):
@@ -240,13 +239,11 @@ def test_copies_come_back_when_an_added_file_is_removed(folder, tmp_path):
     assert base.files()["9.txt"].duplicates == 0
 
 
-def test_many_additions_are_merged_and_nothing_is_lost(tmp_path):
+def test_many_additions_are_all_found(tmp_path):
     base = KnowledgeBase(HashingEmbedder(), tmp_path / "b")
     for i in range(40):
         add_documents(base, f"{i}.txt", [Document(f"{i}", f"{i}.txt", "", f"第{i}份文件的内容。")])
-    assert len(base.parts()) <= 8
     assert len(texts(base)) == 40
-    assert len(list((tmp_path / "b" / SEGMENTS).iterdir())) == len(base.parts())
     again = KnowledgeBase(HashingEmbedder(), tmp_path / "b")
     assert texts(again) == texts(base)
     assert found(again, "第27份") == "第27份文件的内容。"
@@ -261,32 +258,37 @@ def test_deleting_much_reclaims_it(tmp_path):
     opened(folder)
     (folder / "0.txt").unlink()
     assert opened(folder).stats()["deleted"] == 1
+    assert not [
+        hit for hit in Retriever(opened(folder), HashingEmbedder()).search("第0份") if "第0份" in hit.chunk.text
+    ]
     for i in range(1, 5):
         (folder / f"{i}.txt").unlink()
     base = opened(folder)
     assert (base.stats()["deleted"], len(base)) == (0, 5)
 
 
-def test_a_damaged_segment_costs_only_its_own_files(folder, caplog):
-    opened(folder)
-    (folder / "new.txt").write_text("后来的话。\n", "utf-8")
+@pytest.mark.parametrize("kept", [0, 100, 4096, -4096])
+def test_a_damaged_store_is_built_anew(folder, kept, caplog):
     base = opened(folder)
-    assert len(base.parts()) == 2
-    newest = base.directory / SEGMENTS / base.parts()[-1].name
-    (newest / "chunks.jsonl").write_bytes(b"junk")
-    embedder = HashingEmbedder()
-    again = opened(folder, embedder)
-    assert embedder.encoded == 1
-    assert sorted(texts(again)) == sorted([*texts(base)[:6], "后来的话。"])
-    assert "重新建立" in caplog.text
-
-
-@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"kind": "other"}', b"\xff\xfe"])
-def test_a_damaged_state_is_built_anew(folder, junk, caplog):
-    base = opened(folder)
-    (base.directory / "base.json").write_bytes(junk)
-    assert sorted(texts(opened(folder))) == sorted(texts(base))
+    before = texts(base)
+    for connection in (base.store._reader, base.store._writer):
+        connection.close()
+    path = base.directory / STORE
+    path.write_bytes(path.read_bytes()[:kept] if kept else b"no database, but long enough to look at" * 99)
+    assert texts(opened(folder)) == before
     assert "重建" in caplog.text
+
+
+def test_a_store_that_cannot_be_read_further_is_built_anew_on_request(folder):
+    base = opened(folder)
+    for connection in (base.store._reader, base.store._writer):
+        connection.close()
+    path = base.directory / STORE
+    data = bytearray(path.read_bytes())
+    at = data.index("第1篇还有".encode())
+    data[at - 3000 : at + 1000] = b"\xff" * 4000
+    path.write_bytes(data)
+    assert len(opened(folder, rebuild=True)) == 6
 
 
 def test_an_unwritable_cache_costs_a_warning(folder, caplog):
@@ -298,24 +300,13 @@ def test_an_unwritable_cache_costs_a_warning(folder, caplog):
         add_file(base, folder / "0.txt", "x.txt", [Document("x", "x.txt", "", "甲")])
 
 
-def test_a_full_disk_costs_a_warning(folder, caplog, monkeypatch):
-    monkeypatch.setattr(
-        "src.retrieval.manifest.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "disk full"))
-    )
-    assert len(opened(folder)) == 6
-    assert "disk full" in caplog.text
-
-
 def test_another_process_sees_a_change_without_a_restart(folder):
     reader, writer = opened(folder), opened(folder)
-    before = reader.parts()
+    before = reader.snapshot()
     add_documents(writer, "x.txt", [Document("x", "x.txt", "", "别的进程加的话。")])
     assert "别的进程加的话。" in texts(reader)
-    assert len(texts_of(before)) == 6  # a search that has begun goes on with what it had
-
-
-def texts_of(parts):
-    return [passage.chunk.text for part in parts for passage in part.segment.passages]
+    assert found(reader, "别的进程") == "别的进程加的话。"
+    assert len(before.main) + len(before.tail) == 6  # a search that has begun goes on with what it had
 
 
 def test_only_the_indexes_used_last_are_kept(tmp_path):
@@ -335,7 +326,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from src.embedding.fake import HashingEmbedder
-from src.retrieval.opening import open_base
+from src.retrieval.indexing import open_base
 
 class Slow(HashingEmbedder):
     def encode(self, texts):
@@ -389,7 +380,8 @@ def test_killed_at_any_moment_the_index_opens_with_all_that_was_reported(tmp_pat
         process.wait()
         base = KnowledgeBase(HashingEmbedder(), directory)
         base.verify()
-        names = {passage.file for passage in base.passages()}
+        assert sum(map(len, base.snapshot().parts)) == len(base)
+        names = {stored.file for stored in base.chunks()}
         assert names >= reported
         assert len(names - reported) <= round_number + 1  # at most one a kill was saved but not yet reported
         assert {name for name, entry in base.files().items() if entry.complete} == names

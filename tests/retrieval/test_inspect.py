@@ -7,8 +7,9 @@ from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
 from src.knowledge.types import Document
 from src.retrieval import inspect
+from src.retrieval.index import dense_texts
 from src.retrieval.indexing import add_documents
-from src.retrieval.inspect import every, find, lengths, look, mean_vectors, neighbours, rows_of, sample
+from src.retrieval.inspect import every, lengths, look, mean_vectors, neighbours
 from src.retrieval.knowledge_base import KnowledgeBase
 
 TOPICS = ["广州", "北京", "番茄", "鲸鱼", "检索", "武汉", "向量", "珠江"]
@@ -23,31 +24,28 @@ def text_of(i: int) -> str:
 
 @pytest.fixture(scope="module")
 def base() -> KnowledgeBase:
-    """Three segments; one file of the first is deleted, so that it has a mask."""
+    """A main index with a file that is deleted, and a tail."""
     made = KnowledgeBase(HashingEmbedder())
-    for number, names in enumerate((["甲.txt"], ["乙.txt"], ["丙.txt"])):
-        for name in names:
-            documents = [
-                Document(f"{name}:{i}", name, f"题{i}" if i % 2 else "", text_of(100 * number + i))
-                for i in range(12)
-            ]
-            add_documents(made, name, documents)
-    first, second = made.parts()[:2]
-    merged = type(first.segment).merge([(first.segment, None), (second.segment, None)])
-    entries = made.files()
-    made._change(entries, {"甲.txt", "乙.txt"}, merged)
-    made.commit({"甲.txt": None}, ["甲.txt"])
+    for number, name in enumerate(("甲.txt", "乙.txt", "丙.txt")):
+        documents = [
+            Document(f"{name}:{i}", name, f"题{i}" if i % 2 else "", text_of(100 * number + i)) for i in range(12)
+        ]
+        add_documents(made, name, documents)
+    with made.exclusive():
+        made.commit({"甲.txt": None})
     return made
 
 
 def all_passages(base: KnowledgeBase):
-    return list(base.passages())
+    return list(base.chunks())
 
 
 def test_the_base_of_these_tests_has_deleted_rows(base) -> None:
-    assert any(part.keep is not None and not part.keep.all() for part in base.parts())
-    assert {passage.file for passage in all_passages(base)} == {"乙.txt", "丙.txt"}
-    assert len(base.parts()) == 2
+    main, tail = base.snapshot().parts
+    assert main.keep is not None
+    assert not main.keep.any()
+    assert {stored.file for stored in all_passages(base)} == {"乙.txt", "丙.txt"}
+    assert len(tail) == len(base)
 
 
 def test_pages_together_are_everything(base, monkeypatch) -> None:
@@ -68,7 +66,7 @@ def test_pages_together_are_everything(base, monkeypatch) -> None:
 @pytest.mark.parametrize("scan", [5, 50_000])
 def test_filtered_pages_together_are_every_match(base, monkeypatch, text, file, scan) -> None:
     monkeypatch.setattr(inspect, "PAGE_ROWS", 3)
-    monkeypatch.setattr(inspect, "SCAN_PASSAGES", scan)
+    monkeypatch.setattr(inspect, "SCAN_CHUNKS", scan)
     wanted = [
         passage
         for passage in all_passages(base)
@@ -102,33 +100,26 @@ def test_a_look_beyond_the_end_or_into_nothing(base) -> None:
 
 
 def test_every_passage_is_found_by_its_id_and_no_deleted_one(base) -> None:
-    for passage in all_passages(base):
-        place = find(base, passage.chunk.chunk_id)
-        assert place is not None
-        assert place.passage == passage
+    for stored in all_passages(base):
+        assert base.store.find(stored.chunk.chunk_id) == stored
     for chunk_id in ("甲.txt:0#1", "乙.txt:0#99", "", "#", "没有"):
-        assert find(base, chunk_id) is None
+        assert base.store.find(chunk_id) is None
         with pytest.raises(InputError, match="不在索引里"):
             neighbours(base, chunk_id)
 
 
 def oracle_mean(embedder, passage) -> np.ndarray:
-    from src.retrieval.segment import dense_texts
-
     mean = embedder.encode(dense_texts(passage.chunk)).mean(axis=0)
     return mean / np.linalg.norm(mean)
 
 
 def test_mean_vectors_are_those_of_the_windows(base) -> None:
-    for part in base.parts():
-        rows = rows_of(part)[::3]
-        expected = [oracle_mean(base.embedder, part.segment.passages[row]) for row in rows.tolist()]
-        assert mean_vectors(part, rows) == pytest.approx(np.array(expected), abs=2e-3)
+    chosen = all_passages(base)[::3]
+    expected = [oracle_mean(base.embedder, stored) for stored in chosen]
+    assert mean_vectors(base, chosen) == pytest.approx(np.array(expected), abs=2e-3)
 
 
 def test_neighbours_are_the_nearest_of_all_that_can_be_found(base) -> None:
-    from src.retrieval.segment import dense_texts
-
     passages = all_passages(base)
     windows = [base.embedder.encode(dense_texts(passage.chunk)) for passage in passages]
     for at in range(0, len(passages), 5):
@@ -139,7 +130,7 @@ def test_neighbours_are_the_nearest_of_all_that_can_be_found(base) -> None:
             if i != at
         }
         around = neighbours(base, passages[at].chunk.chunk_id, 6)
-        assert around.passage == passages[at]
+        assert around.chunk == passages[at]
         best = sorted(scores.values(), reverse=True)[:6]
         assert [cosine for _, cosine in around.nearest] == pytest.approx(best, abs=2e-3)
         for other, cosine in around.nearest:
@@ -166,8 +157,8 @@ def test_a_lone_passage_has_no_neighbours() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 10, 1000])
-def test_a_sample_is_spread_over_all_parts(base, limit) -> None:
-    chosen = [part.segment.passages[row] for part, rows in sample(base, limit) for row in rows.tolist()]
+def test_a_sample_is_spread_over_all(base, limit) -> None:
+    chosen = base.store.sample(limit)
     everything = all_passages(base)
     assert len(chosen) == min(limit, len(everything))
     places = [everything.index(passage) for passage in chosen]

@@ -15,11 +15,11 @@ import pytest
 from src.embedding.fake import HashingEmbedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
-from src.retrieval.indexing import add_documents, add_file, base_of, find_files, remove_file, sync
+from src.retrieval.indexing import add_documents, add_file, base_of, open_base, remove_file
 from src.retrieval.milvus import MilvusBase, open_milvus
 from src.retrieval.milvus_server import Address, Server
-from src.retrieval.opening import open_base
 from src.retrieval.search import Retriever
+from src.retrieval.types import Query, Wording
 
 pytest.importorskip("pymilvus", reason="没有 pymilvus：pip install -r requirements-milvus.txt")
 pytest.importorskip("milvus_lite", reason="没有 milvus-lite：pip install -r requirements-milvus.txt")
@@ -50,7 +50,7 @@ def top(base, embedder, question, mode="hybrid", count=3):
 
 
 def names(base):
-    return sorted({passage.file for passage in base.passages()})
+    return sorted({stored.file for stored in base.chunks()})
 
 
 def lite(tmp_path, embedder, collection="k"):
@@ -135,33 +135,17 @@ def test_finds_what_the_local_base_finds(pair, mode):
 def test_holds_the_same_passages_counts_and_figures(pair):
     there, here, _ = pair
     # Also the order: files as they were indexed, passages as they stand in the file.
-    assert list(there.passages()) == list(here.passages())
-    terms = ["广州", "州", "的", "1927", "没有的词"]
-    assert there.count(terms) == here.count(terms)
+    assert list(there.chunks()) == list(here.chunks())
+    question = Query("", (Wording(("广州", "州", "的", "1927", "没有的词")),), None, "lexical", 5)
+    mine, other = there.propose(question), here.propose(question)
+    assert (mine.texts, mine.terms) == (other.texts, other.terms)
+    assert {t: n for t, n in mine.frequencies.items() if n} == other.frequencies
     mine, other = there.stats(), here.stats()
     assert mine["vector_store"].startswith("milvus lite")
     assert set(mine) == set(other)
     same = ("documents", "chunks", "duplicates", "vectors", "dimension", "embedder", "files", "sources")
     assert {name: mine[name] for name in same} == {name: other[name] for name in same}
     assert len(there) == len(here)
-
-
-def test_milvus_counts_and_fuses_full_text_by_itself(pair, tmp_path):
-    """As on a cluster: Milvus's BM25 function and text match, here in Milvus Lite with one segment."""
-    _, here, embedder = pair
-    server = Server(Address.parse(f"milvus:{tmp_path / 'm.db'}"))
-    server.full_text = True
-    base = MilvusBase(server, embedder)
-    sync(base, find_files([EXAMPLES / "knowledge.txt"]))
-    terms = ["广州", "州", "的", "1927", "没有的词"]
-    assert base.count(terms) == here.count(terms)
-    for question in QUESTIONS[:3]:
-        for mode in ("hybrid", "lexical"):
-            first = Retriever(base, embedder).search(question, 1, mode)[0]
-            expected = Retriever(here, embedder).search(question, 1, mode)[0]
-            assert first.chunk == expected.chunk
-            # Longer passages have more windows, so that Milvus's average length differs a little.
-            assert first.score == pytest.approx(expected.score, abs=0.05)
 
 
 def test_a_sessions_own_documents_compete(pair):
@@ -202,14 +186,15 @@ def test_only_changed_files_are_embedded_and_missing_ones_go(tmp_path):
     base = start()
     assert embedder.passages == 1
     assert top(base, embedder, "家常菜", count=1) == ["西红柿鸡蛋面也是家常菜。"]
-    assert sorted(passage.chunk.text for passage in base.passages()) == [
+    assert sorted(stored.chunk.text for stored in base.chunks()) == [
         "珠江流过广州。", "西红柿鸡蛋面也是家常菜。", "长江流过武汉。"
     ]  # fmt: skip
     (folder / "a.txt").unlink()
     base = start()
     assert embedder.passages == 0
     assert names(base) == ["b.txt"]
-    assert base.count(["珠江", "西红"]).frequencies == {"珠江": 0, "西红": 1}
+    asked = Query("", (Wording(("珠江", "西红")),), None, "lexical", 5)
+    assert base.propose(asked).frequencies == {"珠江": 0, "西红": 1}
 
 
 def test_an_added_file_is_found_at_once_and_stays(tmp_path):
@@ -246,7 +231,7 @@ def test_an_interrupted_change_is_done_again(tmp_path, monkeypatch):
         with pytest.raises(KnowledgeError, match="断电"):
             open_milvus(address, None, [folder], embedder)
     base = open_milvus(address, None, [folder], embedder)
-    assert [passage.chunk.text for passage in base.passages()] == ["长江流过武汉。"]
+    assert [stored.chunk.text for stored in base.chunks()] == ["长江流过武汉。"]
     assert base.files()["a.txt"].complete
 
 
@@ -290,7 +275,7 @@ def test_odd_and_long_texts_come_back_as_they_were(tmp_path):
     ]
     add_documents(base, "odd.txt", odd)
     local = base_of(odd, embedder, "odd.txt")
-    assert list(base.passages()) == list(local.passages())
+    assert list(base.chunks()) == list(local.chunks())
     assert top(base, embedder, "3.14", "lexical") == [odd[1].text]
     with pytest.raises(KnowledgeError, match="65535 字节"):
         add_documents(base, "n.txt", [Document("n", "n", "长" * 22_000, "文字。")])

@@ -30,7 +30,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 def texts(documents: OwnDocuments) -> list[str]:
     store = documents.store
-    return [passage.chunk.text for passage in store.passages()] if store else []
+    return [stored.chunk.text for stored in store.chunks()] if store else []
 
 
 def test_without_a_file_there_is_no_collection(documents) -> None:
@@ -61,7 +61,7 @@ def test_office_files_are_read_and_cited_by_their_page(documents, tmp_path) -> N
     assert result["added"] == [{"source": "课件.pptx", "chunks": 2}]
     assert "内容其实是 pdf" in result["rejected"][0]["reason"]
     assert documents.store is not None
-    sources = [passage.chunk.source for passage in documents.store.passages()]
+    sources = [stored.chunk.source for stored in documents.store.chunks()]
     assert sources == ["课件.pptx 第 1 页", "课件.pptx 第 2 页"]
 
 

@@ -4,7 +4,7 @@ import pytest
 from src.embedding.fake import HashingEmbedder
 from src.knowledge.types import Document
 from src.retrieval.indexing import base_of
-from src.retrieval.inspect import find
+from src.retrieval.inspect import mean_vectors
 from src.retrieval.projection import projection
 
 WORDS = ["广州大学", "北京大学", "番茄炒蛋", "蓝鲸", "检索算法", "武汉", "向量", "珠江"]
@@ -18,7 +18,7 @@ def base():
 
 def test_it_is_the_principal_components(base) -> None:
     projected = projection([base])
-    vectors = np.stack([place.vector for place in projected.places]).astype(np.float64)
+    vectors = mean_vectors(base, projected.chunks).astype(np.float64)
     centred = vectors - vectors.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     expected = centred @ axes[:2].T
@@ -39,26 +39,24 @@ def test_the_same_base_gives_the_same_map_and_signs_are_fixed(base) -> None:
 def test_any_vector_can_be_placed(base) -> None:
     projected = projection([base])
     for at in (0, 7, 59):
-        assert projected.place(projected.places[at].vector[None, :])[0] == pytest.approx(
-            projected.points[at], abs=1e-5
-        )
-    middle = np.stack([place.vector for place in projected.places]).mean(axis=0)
+        vector = mean_vectors(base, projected.chunks[at : at + 1])
+        assert projected.place(vector)[0] == pytest.approx(projected.points[at], abs=1e-5)
+    middle = mean_vectors(base, projected.chunks).mean(axis=0)
     assert projected.place(middle[None, :])[0] == pytest.approx([0, 0], abs=1e-5)
 
 
 def test_a_sample_of_many_still_places_the_others(base) -> None:
     projected = projection([base], limit=10)
-    assert len(projected.places) == 10
+    assert len(projected.chunks) == 10
     assert projected.total == 60
-    place = find(base, "d33#1")
-    assert projected.place(place.vector[None, :]).shape == (1, 2)
+    assert projected.place(mean_vectors(base, [base.store.find("d33#1")])).shape == (1, 2)
 
 
 def test_several_bases_share_one_map(base) -> None:
     own = base_of([Document("m", "我的", "", "我的文档里只有这一段。")], base.embedder, "我的.txt")
     projected = projection([base, own])
     assert projected.total == 61
-    assert projected.places[-1].passage.file == "我的.txt"
+    assert projected.chunks[-1].file == "我的.txt"
 
 
 @pytest.mark.parametrize("texts", [["只有一段。"], ["甲乙丙丁。", "戊己庚辛。"]])

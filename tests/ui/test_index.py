@@ -146,7 +146,7 @@ def explained(score: float, rank: int = 1, found: int = 1):
         )
         for i in range(found)
     ]
-    return explanation(Query("广州", (Wording({"广州": 1.0}),), 5.0, None, "hybrid", 50), [], candidates)
+    return explanation(Query("广州", (Wording(("广州",)),), None, "hybrid", 50), [], {}, candidates)
 
 
 def test_every_way_to_lose_a_passage(towns) -> None:

@@ -9,7 +9,7 @@ import gradio as gr
 from src.knowledge.parse import readable_kinds
 from src.retrieval.indexing import add_file, remove_file
 from src.retrieval.own import add_each
-from src.retrieval.state import FileEntry
+from src.retrieval.store import FileEntry
 from src.ui.context import EDIT, UPLOAD, Context
 from src.ui.index.facts import Facts
 from src.ui.index.parts import HIDDEN, MINIMAL, OWN, button, table

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
 from src.retrieval.explain import Explained
-from src.retrieval.inspect import find
+from src.retrieval.inspect import mean_vectors
 from src.retrieval.projection import Projection, projection
 from src.retrieval.search import MAX_QUERY_CHARS
 from src.retrieval.themes import Theme, themes
@@ -89,9 +89,9 @@ class Map:
             for hit in hits:
                 base = own if hit.extra else runtime.local_base
                 # One that is gone since has no place; others may, also where they are not among the dots.
-                if base and (place := find(base, hit.chunk.chunk_id)):
+                if base and (stored := base.store.find(hit.chunk.chunk_id)):
                     text = excerpt(hit.chunk.text, limit=ROW_CHARS)
-                    marks.append((projected.place(place.vector[None, :])[0], words("命中"), text))
+                    marks.append((projected.place(mean_vectors(base, [stored]))[0], words("命中"), text))
             assert explanation.query.vector is not None  # hybrid embeds
             marks.append((projected.place(explanation.query.vector[None, :])[0], words("问题"), words("问题")))
         dots = dots_of(projected, names, marks, words)
@@ -116,7 +116,7 @@ def dots_of(
     projected: Projection, names: Sequence[str], marks: Sequence[tuple[np.ndarray, str, str]], words: Words
 ) -> pd.DataFrame:
     """A dot a passage, named as ``names`` says, then ``marks``, (point, name, text), which lie on top."""
-    texts = [excerpt(place.passage.chunk.text, limit=ROW_CHARS) for place in projected.places]
+    texts = [excerpt(stored.chunk.text, limit=ROW_CHARS) for stored in projected.chunks]
     dots = [*zip(projected.points, names, texts, strict=True), *marks]
     rows = [(*point.astype(float).round(3).tolist(), name, text) for point, name, text in dots]
     return pd.DataFrame(rows, columns=["x", "y", "kind", words("段落")])
@@ -132,7 +132,7 @@ def colours_of(dots: pd.DataFrame, words: Words) -> dict[str, str]:
 
 def file_names(projected: Projection, words: Words) -> list[str]:
     """The file of each passage; those beyond as many as there are colours share a name."""
-    files = [place.passage.file for place in projected.places]
+    files = [stored.file for stored in projected.chunks]
     shown = {name for name, _ in Counter(files).most_common(len(COLOURS))}
     return [excerpt(name, limit=30) if name in shown else words("其余文件") for name in files]
 

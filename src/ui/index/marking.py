@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from src.retrieval.dates import dated
 from src.retrieval.explain import Explanation
 from src.retrieval.inspect import Neighbours
-from src.retrieval.passages import Passage
+from src.retrieval.store import StoredChunk
 from src.retrieval.terms import FUNCTION, fold, matched_terms, query_terms, without_question
 from src.retrieval.vocabulary import cut
 from src.ui.passage import place
@@ -18,7 +18,7 @@ _EDGES = "".join(sorted(FUNCTION)) + " "
 
 
 def passage_html(
-    passage: Passage, marked: Iterable[str], words: Words, *, about: str = "", around: Neighbours | None = None
+    passage: StoredChunk, marked: Iterable[str], words: Words, *, about: str = "", around: Neighbours | None = None
 ) -> str:
     """A passage in full, ``marked`` highlighted in it, with a line ``about`` it and those ``around`` it."""
     return render(

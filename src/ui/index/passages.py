@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from src.errors import InputError
-from src.retrieval.export import passage_row
+from src.retrieval.export import chunk_row
 from src.retrieval.inspect import Look, every, look, neighbours
 from src.retrieval.knowledge_base import KnowledgeBase
 from src.ui.context import Context
@@ -98,12 +98,12 @@ class Passages:
         if base is None:
             raise InputError("这一段已经不在索引里了；请重新筛选")
         found = neighbours(base, chunk_id)
-        return passage_html(found.passage, [needle.strip()], self._context.words, around=found)
+        return passage_html(found.chunk, [needle.strip()], self._context.words, around=found)
 
     def rows(self, scope: str, needle: str, file: str, request: gr.Request) -> Iterator[dict[str, Any]]:
         """For an export: all passages that the filter leaves."""
         base = self.base_of(scope, request)
-        yield from map(passage_row, every(base, needle, wanted_file(base, file)) if base else ())
+        yield from map(chunk_row, every(base, needle, wanted_file(base, file)) if base else ())
 
     def base_of(self, scope: str, request: gr.Request) -> KnowledgeBase | None:
         """The collection of a scope; None for own documents where there are none."""

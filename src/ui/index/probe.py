@@ -15,8 +15,8 @@ from src.chat.service import ChatOptions
 from src.errors import YuanZhiError
 from src.retrieval.explain import Explained, Explanation
 from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.passages import Passage
 from src.retrieval.search import MAX_QUERY_CHARS, check_top_k
+from src.retrieval.store import StoredChunk
 from src.retrieval.types import Hit
 from src.runtime import MIN_SCORE
 from src.ui.context import Context
@@ -154,7 +154,7 @@ class Probe:
         words, chunk = self._context.words, chosen.chunk
         ranks = verdict.ranks_text(chosen, explanation.query.pool, words)
         about = f"{words('我的文档')} · {ranks}" if chosen.extra else ranks
-        passage = Passage(chunk, file="")  # which is told by its source
+        passage = StoredChunk(chunk, file="")  # which is told by its source
         return marking.passage_html(passage, marking.matched(explanation, chunk.text), words, about=about)
 
     def table_rows(self, explanation: Explanation) -> list[list[Any]]:

@@ -1,15 +1,38 @@
+"""Scoring: BM25 from the text, calibrated cosines, and the reranker."""
+
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from src.retrieval.rerank import FEATURES, SHARED, WEIGHTS, LinearReranker, Pool, default_weights
+from src.embedding.fake import HashingEmbedder
+from src.knowledge.types import Document
+from src.retrieval.features import word_features
+from src.retrieval.indexing import base_of
+from src.retrieval.score import (
+    FEATURES,
+    K1,
+    SHARED,
+    WEIGHTS,
+    B,
+    LinearReranker,
+    Pool,
+    calibrated,
+    default_weights,
+    idf,
+    reference,
+    score,
+)
 from src.retrieval.search import Retriever
 from src.retrieval.synonyms import DISCOUNT, Lexicon
+from src.retrieval.terms import query_terms, text_terms
+from src.retrieval.types import Background, Query, Wording
 from tests.retrieval.helpers import build_index, use_encoder
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EMBEDDER = HashingEmbedder()
 SYNONYMS = Path(__file__).resolve().parents[1] / "data" / "synonyms.jsonl"
 # Questions of 12 whose passage comes first; one fewer than measured (NOTES.md).
 FLOORS = {"alias": 11, "synonym": 11, "script": 11, "english": 9, "paraphrase": 8}
@@ -18,7 +41,8 @@ FLOORS = {"alias": 11, "synonym": 11, "script": 11, "english": 9, "paraphrase": 
 def pool(texts, wordings, lexical=None, dense=None):
     scores = [np.zeros(len(texts)) if given is None else np.array(given) for given in (lexical, dense)]
     factors = np.repeat([[1.0], *[[DISCOUNT]] * (len(wordings) - 1)], len(texts), axis=1)
-    return Pool("", wordings, factors, [("", text) for text in texts], *scores)
+    chunks = [("", text) for text in texts]
+    return Pool("", factors, chunks, *scores, word_features(wordings, chunks) if texts else np.zeros((1, 0, 6)))
 
 
 def test_the_weights_are_complete():
@@ -117,3 +141,86 @@ def test_passages_that_all_answer_do_not_make_each_other_improbable(copies):
     base, embedder = build_index([*texts, *others], use_encoder())
     hits = Retriever(base, embedder).search("员工请假怎么申请？", top_k=copies)
     assert all(topic in hit.chunk.text and hit.score > 0.9 for hit in hits)
+
+
+# One scoring for all collections
+
+
+def bm25(texts, terms, frequencies, size, average):
+    """The share of what the terms could give at most, written out."""
+    weights = {term: idf(frequencies[term], size) for term in terms}
+    shares = []
+    for text in texts:
+        bag = Counter(text_terms(text))
+        norm = K1 * (1 - B + B * bag.total() / average)
+        shares.append(sum(w * bag[t] / (bag[t] + norm) for t, w in weights.items()) / sum(weights.values()))
+    return shares
+
+
+def test_the_lexical_score_is_bm25_with_one_idf_over_all_collections():
+    texts = [
+        "广州大学在广州番禺",
+        "北京大学在北京",
+        "番茄炒蛋的做法",
+        "广州的番茄，3.14 斤",
+        "BM25 是算法",
+        "1月2日的广州",
+    ]
+    halves = [
+        build_index(texts[:3])[0],
+        base_of([Document(f"e{i}", "", "", t) for i, t in enumerate(texts[3:])], EMBEDDER),
+    ]
+    bags = [Counter(text_terms(text)) for text in texts]
+    for question in ("广州大学", "番茄怎么做", "bm25", "火星基地", "3.14", "1月2日"):
+        terms = query_terms(question)
+        query = Query(question, (Wording(tuple(terms)),), EMBEDDER.encode([question])[0], "hybrid", 50)
+        candidates, weights = score(query, [half.propose(query) for half in halves], LinearReranker(), Lexicon([]))
+        frequencies = {term: sum(term in bag for bag in bags) for term in terms}
+        assert weights == pytest.approx({term: idf(frequencies[term], len(texts)) for term in terms})
+        average = sum(bag.total() for bag in bags) / len(bags)
+        expected = bm25([c.chunk.text for c in candidates], terms, frequencies, len(texts), average)
+        assert len(candidates) == len(texts)
+        assert [c.stages.lexical for c in candidates] == pytest.approx(expected, abs=1e-6)
+
+
+class Rescaled(HashingEmbedder):
+    """The same neighbours, with all cosines squeezed into 0.55 to 1, as bge's are beside USE's."""
+
+    def __init__(self):
+        super().__init__(256)
+        self.name = self.fingerprint = "rescaled"
+        self.dimension = 257
+
+    def encode(self, texts):
+        common = np.full((len(texts), 1), np.sqrt(0.55), np.float32)
+        return np.hstack([np.sqrt(np.float32(0.45)) * super().encode(texts), common]).astype(np.float32)
+
+    def _one(self, text):
+        self.dimension = 256
+        try:
+            return super()._one(text)
+        finally:
+            self.dimension = 257
+
+
+def test_embedders_with_other_cosines_give_the_same_probabilities():
+    lines = (EXAMPLES / "knowledge.txt").read_text("utf-8").splitlines()
+    found = []
+    for embedder in (HashingEmbedder(256), Rescaled()):
+        retriever = Retriever(build_index(lines, embedder)[0], embedder)
+        found.append(
+            [retriever.search(question, 5) for question in ("羊城是哪里", "番茄炒蛋", "tomato", "鲸鱼是鱼吗")]
+        )
+    for plain, other in zip(*found, strict=True):
+        assert [hit.chunk.text for hit in plain[:3]] == [hit.chunk.text for hit in other[:3]]
+        assert [hit.score for hit in plain] == pytest.approx([hit.score for hit in other], abs=0.02)
+        assert other[0].stages.dense > 0.55 > plain[-1].stages.dense  # which are shown as they are
+
+
+def test_cosines_are_taken_for_what_they_mean_in_their_collection():
+    cosines = np.array([0.4, 0.5, 0.9])
+    assert calibrated(cosines, None) is cosines
+    assert calibrated(cosines, reference()) == pytest.approx(cosines)
+    moved = calibrated(cosines, Background(0.4, 0.1))
+    assert moved[:2] == pytest.approx([reference().mean, reference().mean + reference().std])
+    assert (calibrated(np.array([-1.0, 9.0]), Background(0.4, 0.1)) == [0, 1]).all()
