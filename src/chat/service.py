@@ -248,6 +248,8 @@ class ChatService:
         """The question as it was searched for, and its hits."""
 
         def search(question: str) -> tuple[Hit, ...]:
+            if compared(question):
+                return ()  # each of its things gets a search of its own
             return tuple(self._retriever.search(question, top_k=top_k, extra=extra))
 
         meant = follow_up(message, history)
