@@ -10,14 +10,15 @@ from src.errors import KnowledgeError
 from src.knowledge.kinds import CURES, check_kind
 from src.knowledge.limits import KNOWLEDGE_LIMITS, Limits
 from src.knowledge.readers import READERS, TABLE_READERS, Place, function_at
+from src.knowledge.report import Documents, reporting
 from src.knowledge.types import Document, Row
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Document]:
-    """All documents of one file; ``name`` (default: the file's own) is their source.
+def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> Documents:
+    """All documents of one file, with a report on what was left out; ``name`` (default: the file's own) is their source.
 
     Runs in this process, without a limit of time or memory: what strangers send goes through ``ParserPool``.
 
@@ -25,10 +26,13 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
         KnowledgeError: not a kind that is read, too large, not what its suffix says, malformed, or nothing in it.
     """
     name = name or path.name
-    documents: list[Document] = _parse(path, name, limits, READERS, lambda found: _within(found, name, limits))
+    with reporting() as report:
+        documents: list[Document] = _parse(path, name, limits, READERS, lambda found: _within(found, name, limits))
+    for warning in report.warnings:
+        logger.warning("%s", warning)
     if not documents:
-        raise KnowledgeError(f"{name} 里没有可用的文字；请检查文件内容")
-    return documents
+        raise KnowledgeError("；".join([f"{name} 里没有可用的文字", *report.warnings[:1]]) + "；请检查文件内容")
+    return Documents(documents, report)
 
 
 def read_table(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Row]:
@@ -86,6 +90,8 @@ def _parse(
         cure = CURES.get(suffix) or f"能读的格式有 {' '.join(readers)}"
         raise KnowledgeError(f"{name}：不支持 {path.suffix or '没有后缀的文件'}；{cure}")
     data = _bytes(path, name, limits)
+    if not data:
+        raise KnowledgeError(f"{name} 里没有可用的文字：文件是空的（0 字节）；请换一个文件，或重新导出")
     check_kind(data, suffix, name)
     try:
         return list(checked(function_at(readers[suffix])(data, name, limits)))

@@ -58,6 +58,8 @@ def sample(suffix: str) -> bytes:
         return json.dumps([record] if suffix == ".json" else record, ensure_ascii=False).encode()
     if suffix == ".csv":
         return f"编号;内容\n1;{sentence}\n".encode("utf-16")
+    if suffix == ".tsv":
+        return f"编号\t内容\n1\t{sentence}\n".encode("gb18030")
     if suffix in (".html", ".htm"):
         return f"<h1>标题</h1><p>{sentence}".encode()
     if suffix == ".pdf":

@@ -21,6 +21,7 @@ READERS: dict[str, Place] = {
     ".md": ("markdown", "read"),
     ".json": ("records", "read_json"),
     ".csv": ("tables", "read_csv"),
+    ".tsv": ("tables", "read_tsv"),
     ".html": ("web", "read"),
     ".htm": ("web", "read"),
     ".pdf": ("pdf", "read"),
@@ -30,9 +31,13 @@ READERS: dict[str, Place] = {
     **dict.fromkeys(IMAGES, ("picture", "read")),
 }
 # Of these the rows can be had too, as they are.
-TABLE_READERS: dict[str, Place] = {".csv": ("tables", "csv_rows"), ".xlsx": ("workbook", "first_rows")}
+TABLE_READERS: dict[str, Place] = {
+    ".csv": ("tables", "csv_rows"),
+    ".tsv": ("tables", "tsv_rows"),
+    ".xlsx": ("workbook", "first_rows"),
+}
 # Read without a foreign parser: the owner's own need no process apart.
-PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv")
+PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv", ".tsv")
 
 
 def function_at(place: Place) -> Reader:

@@ -9,10 +9,13 @@ from pptx.enum.shapes import MSO_SHAPE_TYPE
 from src.errors import KnowledgeError
 from src.knowledge.clean import clean
 from src.knowledge.limits import Limits
+from src.knowledge.readers.header import Across, Below
 from src.knowledge.readers.packages import open_package
 from src.knowledge.readers.sections import MAX_TITLE_CHARS
 from src.knowledge.readers.tables import CellCount, table_lines
 from src.knowledge.types import Document
+
+MAX_SPAN = 100
 
 
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
@@ -46,12 +49,21 @@ def _texts(shape: Any, count: CellCount) -> Iterator[str]:
     if shape.has_text_frame:
         yield shape.text_frame.text
     if getattr(shape, "has_table", False):
-        rows = ([cell.text_frame.text for cell in row.cells] for row in shape.table.rows)
-        for line in table_lines(_counted(rows, count)):
+        for line in table_lines(_rows(shape.table, count)):
             yield line.text
 
 
-def _counted(rows: Iterator[list[str]], count: CellCount) -> Iterator[list[str]]:
-    for row in rows:
-        count.add(len(row))
-        yield row
+def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
+    """A merged cell fills every row and column that it covers."""
+    covered: dict[tuple[int, int], str] = {}
+    for number, row in enumerate(table.rows):
+        cells: list[str] = []
+        for column, cell in enumerate(row.cells):
+            text = covered.pop((number, column), cell.text_frame.text)
+            if cell.is_merge_origin:
+                for down in range(min(cell.span_height, MAX_SPAN)):
+                    for right in range(min(cell.span_width, MAX_SPAN)):
+                        covered[number + down, column + right] = Across(text) if right else Below(text)
+            cells.append(text)
+        count.add(len(cells))
+        yield cells

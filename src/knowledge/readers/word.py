@@ -8,6 +8,7 @@ import docx
 from docx.oxml.ns import qn
 
 from src.knowledge.limits import Limits
+from src.knowledge.readers.header import Across, Below
 from src.knowledge.readers.numbering import Numbering
 from src.knowledge.readers.packages import open_package
 from src.knowledge.readers.sections import Sections
@@ -80,7 +81,7 @@ def _text(element: Any) -> str:
 
 
 def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
-    """A cell merged downwards fills every row; one merged to the right only its first column."""
+    """A merged cell fills every row and column that it covers."""
     above: dict[int, str] = {}
     for row in table.iter(qn("w:tr")):
         if next(row.iterancestors(_TABLE)) is not table:
@@ -90,10 +91,10 @@ def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
             column = len(cells)
             merged = cell.find(qn("w:tcPr") + "/" + qn("w:vMerge"))
             goes_on = merged is not None and merged.get(qn("w:val")) != "restart"
-            text = above.get(column, "") if goes_on else _text(cell)
+            text = Below(above.get(column, "")) if goes_on else _text(cell)
             span = _number(_value(cell, "w:tcPr/w:gridSpan"), 1)
             above[column] = text
-            cells += [text, *itertools.repeat("", min(span, MAX_COLUMNS) - 1)]
+            cells += [text, *itertools.repeat(Across(text), min(span, MAX_COLUMNS) - 1)]
         count.add(len(cells))
         yield cells
 
