@@ -22,6 +22,11 @@ READERS: dict[str, Place] = {
     ".json": ("records", "read_json"),
     ".csv": ("tables", "read_csv"),
     ".tsv": ("tables", "read_tsv"),
+    ".xml": ("markup", "read"),
+    ".ipynb": ("notebook", "read"),
+    ".eml": ("mail", "read"),
+    ".srt": ("subtitles", "read"),
+    ".vtt": ("subtitles", "read"),
     ".html": ("web", "read"),
     ".htm": ("web", "read"),
     ".pdf": ("pdf", "read"),
@@ -37,7 +42,7 @@ TABLE_READERS: dict[str, Place] = {
     ".xlsx": ("workbook", "first_rows"),
 }
 # Read without a foreign parser: the owner's own need no process apart.
-PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv", ".tsv")
+PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv", ".tsv", ".srt", ".vtt")
 
 
 def function_at(place: Place) -> Reader:

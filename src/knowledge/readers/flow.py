@@ -16,6 +16,8 @@ _ITEM = re.compile(
 _GAP = re.compile(rf"\S\s+(?={_WIDE})|{_WIDE}\s+\S")
 
 
+# How PDFium gives a hyphen or minus sign at a line's end.
+_DIVIDED = "\ufffe\x02\xad"
 _SPACED = re.compile(rf"(?<={_WIDE}) (?={_WIDE})")
 _UNSPACED = re.compile(rf"{_WIDE}(?={_WIDE})")
 
@@ -23,7 +25,7 @@ _UNSPACED = re.compile(rf"{_WIDE}(?={_WIDE})")
 def join_lines(lines: Sequence[str]) -> str:
     """Paragraphs, one a line: a line that fills its column goes on in the next, without a space between CJK."""
     lines = [_unspaced(line) for line in map(str.strip, lines) if line]
-    widths = [_columns(line) for line in lines]
+    widths = [columns(line) for line in lines]
     full = max(MIN_FULL_COLUMNS, FULL * _usual_maximum(widths))
     paragraphs: list[str] = []
     goes_on = False
@@ -31,18 +33,36 @@ def join_lines(lines: Sequence[str]) -> str:
         # A lower-case Latin word never begins a paragraph.
         after_latin = paragraphs and paragraphs[-1][-1].isascii() and line[0].isascii() and line[0].islower()
         if paragraphs and (goes_on or (after_latin and not _ENDS.search(paragraphs[-1]))) and not _ITEM.match(line):
-            paragraphs[-1] = _join(paragraphs[-1], line)
+            paragraphs[-1] = joined(paragraphs[-1], line)
         else:
             paragraphs.append(line)
-        goes_on = width >= full and not _ENDS.search(line) and len(_GAP.findall(line)) < 3
-    return "\n".join(paragraphs)
+        divided = line[-1] in _DIVIDED
+        goes_on = divided or (width >= full and not _ENDS.search(line) and len(_GAP.findall(line)) < 3)
+    return "\n".join(line[:-1] + "-" if line[-1] in _DIVIDED else line for line in paragraphs)
 
 
-def _join(before: str, after: str) -> str:
-    if before[-1] in "\ufffe\x02\xad":  # how PDFium marks a word that was divided
-        return before[:-1] + after
+def joined(before: str, after: str) -> str:
+    """Two lines of a paragraph as one: a space between Latin words only; a word that was divided is made whole.
+
+    PDFium gives a hyphen at a line's end as U+0002, be it in a word, in a number, or the sign of what follows.
+    """
+    if before[-1] in _DIVIDED:
+        divided = len(before) > 1 and before[-2].islower() and before[-2].isascii() and after[0].islower()
+        return before[:-1] + ("" if divided and after[0].isascii() else "-") + after
+    if before[-1] in "-−" and after[0].isdigit():
+        return before + after
     latin = before[-1].isascii() and after[0].isascii()
     return f"{before} {after}" if latin else before + after
+
+
+def ends_sentence(text: str) -> bool:
+    """Whether a closing mark is its last, quotes aside; a Latin full stop counts."""
+    return bool(_ENDS.search(text)) or (text.endswith((".", ".”", '."')) and not text.endswith(".."))
+
+
+def is_item(text: str) -> bool:
+    """Whether it begins as items of lists, clauses and chapters do."""
+    return bool(_ITEM.match(text))
 
 
 def _unspaced(line: str) -> str:
@@ -51,7 +71,8 @@ def _unspaced(line: str) -> str:
     return _SPACED.sub("", line) if spaces > len(_UNSPACED.findall(line)) else line
 
 
-def _columns(line: str) -> int:
+def columns(line: str) -> int:
+    """Its width: a CJK character takes two columns."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in line)
 
 
