@@ -16,6 +16,7 @@ from src.knowledge.readers.flow import columns, ends_sentence, is_item, join_lin
 from src.knowledge.readers.header import header_of
 from src.knowledge.readers.ruled import MIN_LINES, RuledTables, Table
 from src.knowledge.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
+from src.knowledge.readers.signs import with_boxes
 from src.knowledge.readers.tables import table_lines
 from src.knowledge.report import note
 from src.knowledge.types import Document
@@ -123,7 +124,7 @@ def _pages(document: pypdfium2.PdfDocument, tables: RuledTables, name: str, limi
         characters += textpage.count_chars()
         if characters > limits.max_characters:
             raise KnowledgeError(f"{name} 超过 {limits.max_characters} 个字；请拆成几个文件")
-        text = textpage.get_text_bounded()
+        text = with_boxes(textpage.get_text_bounded())
         objects = list(islice(page.get_objects(max_depth=3), MAX_OBJECTS))
         kinds = Counter(item.type for item in objects)
         must, may = _is_scan(text, kinds), _is_stamped_scan(page, text, objects)
@@ -183,7 +184,7 @@ def _read_page(
 def _between(textpage: pypdfium2.PdfTextPage, left: float, bottom: float, right: float, top: float) -> list[str]:
     if top - bottom < 1 or right - left < 1:
         return []
-    return _filled(textpage.get_text_bounded(left, bottom, right, top))
+    return _filled(with_boxes(textpage.get_text_bounded(left, bottom, right, top)))
 
 
 def _filled(text: str) -> list[str]:

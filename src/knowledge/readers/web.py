@@ -13,6 +13,7 @@ from src.knowledge.clean import decode
 from src.knowledge.limits import Limits
 from src.knowledge.readers.header import Across, Below
 from src.knowledge.readers.sections import Sections
+from src.knowledge.readers.signs import raised
 from src.knowledge.readers.tables import CellCount, table_lines
 from src.knowledge.types import Document
 
@@ -122,6 +123,9 @@ def _walk(root: Any) -> Iterator[Any]:
         if _is_hidden(current):
             continue
         tag = current.tag
+        if tag == "sup":
+            stack.append(raised("".join(current.itertext())))
+            continue
         whole = tag in _HEADINGS or tag == "pre" or (tag == "table" and not _is_layout(current))
         if whole:
             yield current
