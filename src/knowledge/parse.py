@@ -1,8 +1,10 @@
 """Files and folders to documents."""
 
 import logging
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,11 +12,22 @@ from src.errors import KnowledgeError
 from src.knowledge.kinds import CURES, check_kind
 from src.knowledge.limits import KNOWLEDGE_LIMITS, Limits
 from src.knowledge.readers import READERS, TABLE_READERS, Place, function_at
+from src.knowledge.readers.sections import MAX_TITLE_CHARS
 from src.knowledge.report import Documents, reporting
 from src.knowledge.types import Document, Row
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# Their documents are sentences, records and letters of their own, whatever the file is called.
+_UNTITLED = (".txt", ".json", ".jsonl", ".eml", ".md", ".ipynb")
+_SAYS_SOMETHING = re.compile(r"[\u4e00-\u9fff]{2}|[A-Za-z]{3,}[^A-Za-z]+[A-Za-z]{3,}")
+_SAYS_NOTHING = re.compile(
+    r"(?:(?:新建|未命名|无标题|扫描件?|微信|图片|mmexport|屏幕|截图|screen ?shot|img|dsc|scan|new|document|文档|工作簿|工作表"
+    r"|演示文稿|副本|untitled|download|下载|文件|表格|附件|课件|幻灯片|sheet|copy|of|final|test)[\W\d_]*)+",
+    re.I,
+)
+_SHEET = re.compile(r"(sheet|工作表)\s*\d*", re.I)
 
 
 def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> Documents:
@@ -32,7 +45,7 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
         logger.warning("%s", warning)
     if not documents:
         raise KnowledgeError("；".join([f"{name} 里没有可用的文字", *report.warnings[:1]]) + "；请检查文件内容")
-    return Documents(documents, report)
+    return Documents(_titled(documents, path.suffix.lower(), name), report)
 
 
 def read_table(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Row]:
@@ -76,6 +89,19 @@ def knowledge_files(paths: Sequence[Path | str]) -> list[tuple[Path, str]]:
 def readable_kinds() -> str:
     """The suffixes that are read, for messages and for the page's file picker."""
     return " ".join(READERS)
+
+
+def _titled(documents: list[Document], suffix: str, name: str) -> list[Document]:
+    """Documents without a title get the file's name for one, if it says something: it is then searched too."""
+    stem = Path(name).stem.strip()
+    if suffix in _UNTITLED or not _SAYS_SOMETHING.search(stem) or _SAYS_NOTHING.fullmatch(stem):
+        return documents
+    return [
+        replace(document, title=stem[:MAX_TITLE_CHARS])
+        if not document.title or _SHEET.fullmatch(document.title)
+        else document
+        for document in documents
+    ]
 
 
 def _parse(
