@@ -10,6 +10,7 @@ FULL = 0.85
 # A narrower column is one by so many lines, of prose, that are about as long.
 NEAR_LINES = 4
 MIN_NARROW_COLUMNS = 20
+MIN_COLUMN_COLUMNS = 12
 _MARKS = re.compile("[，。；、,;]")
 _WIDE = "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60\u3000-\u303f]"
 _ENDS = re.compile(r"[。！？!?；;：:][”’」』）)】》\"']*$")
@@ -26,11 +27,14 @@ _SPACED = re.compile(rf"(?<={_WIDE}) (?={_WIDE})")
 _UNSPACED = re.compile(rf"{_WIDE}(?={_WIDE})")
 
 
-def join_lines(lines: Sequence[str]) -> str:
-    """Paragraphs, one a line: a line that fills its column goes on in the next, without a space between CJK."""
+def join_lines(lines: Sequence[str], in_column: bool = False) -> str:
+    """Paragraphs, one a line: a line that fills its column goes on in the next, without a space between CJK.
+
+    ``in_column``: they are known to be a column of prose, however narrow.
+    """
     lines = [unspaced(line) for line in map(str.strip, lines) if line]
     widths = [columns(line) for line in lines]
-    page = max(MIN_FULL_COLUMNS, FULL * _usual_maximum(widths))
+    page = max(MIN_COLUMN_COLUMNS if in_column else MIN_FULL_COLUMNS, FULL * _usual_maximum(widths))
     paragraphs: list[str] = []
     goes_on = False
     for place, (line, width) in enumerate(zip(lines, widths, strict=True)):
