@@ -78,6 +78,17 @@ def sample(suffix: str) -> bytes:
         return samples.word(lambda document: document.add_paragraph(sentence))
     if suffix == ".pptx":
         return samples.slides([("封面", ""), ("正文", sentence)])
+    if suffix == ".odt":
+        return samples.opendocument("text", f"<text:p>{sentence}</text:p>")
+    if suffix == ".ods":
+        cell = (
+            f"<table:table-row><table:table-cell><text:p>{sentence}</text:p></table:table-cell></table:table-row>"
+        )
+        return samples.opendocument("spreadsheet", f'<table:table table:name="二">{cell}</table:table>')
+    if suffix == ".epub":
+        return samples.book("书", {"a.xhtml": f"<p>{sentence}</p>"})
+    if suffix == ".rtf":
+        return samples.rich(sentence)
     if suffix == ".xlsx":
         return samples.workbook({"一": [["甲"]], "二": [["编号", "内容"], [1, sentence]]})
     kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
@@ -92,6 +103,7 @@ def test_every_format_is_read_with_its_source(pool: ParserPool, tmp_path: Path, 
         ".pdf": " 第 2 页",
         ".pptx": " 第 2 页",
         ".xlsx": " 工作表 二",
+        ".ods": " 工作表 二",
         ".srt": " 00:00:01",
         ".vtt": " 00:00:01",
     }.get(suffix, "")

@@ -33,6 +33,10 @@ READERS: dict[str, Place] = {
     ".docx": ("word", "read"),
     ".pptx": ("slides", "read"),
     ".xlsx": ("workbook", "read"),
+    ".odt": ("opendocument", "read_text"),
+    ".ods": ("opendocument", "read_sheets"),
+    ".epub": ("book", "read"),
+    ".rtf": ("richtext", "read"),
     **dict.fromkeys(IMAGES, ("picture", "read")),
 }
 # Of these the rows can be had too, as they are.
