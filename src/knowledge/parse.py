@@ -44,7 +44,7 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
     for warning in report.warnings:
         logger.warning("%s", warning)
     if not documents:
-        raise KnowledgeError("；".join([f"{name} 里没有可用的文字", *report.warnings[:1]]) + "；请检查文件内容")
+        raise KnowledgeError(f"{name} 里没有可用的文字；请检查文件内容")
     return Documents(_titled(documents, path.suffix.lower(), name), report)
 
 
@@ -117,7 +117,7 @@ def _parse(
         raise KnowledgeError(f"{name}：不支持 {path.suffix or '没有后缀的文件'}；{cure}")
     data = _bytes(path, name, limits)
     if not data:
-        raise KnowledgeError(f"{name} 里没有可用的文字：文件是空的（0 字节）；请换一个文件，或重新导出")
+        raise KnowledgeError(f"{name} 是空的（0 字节）；请换一个文件，或重新导出")
     check_kind(data, suffix, name)
     try:
         return list(checked(function_at(readers[suffix])(data, name, limits)))
