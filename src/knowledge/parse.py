@@ -45,7 +45,9 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
         logger.warning("%s", warning)
     if not documents:
         raise KnowledgeError(f"{name} 里没有可用的文字；请检查文件内容")
-    return Documents(_titled(documents, path.suffix.lower(), name), report)
+    titled = _titled(documents, path.suffix.lower(), name)
+    report.counts["titled_by_file"] = sum(new is not old for new, old in zip(titled, documents, strict=True))
+    return Documents(titled, report)
 
 
 def read_table(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Row]:
