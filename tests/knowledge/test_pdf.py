@@ -74,6 +74,35 @@ def test_merged_cells_of_a_ruled_table_fill_what_they_cover(tmp_path: Path) -> N
     ]
 
 
+def test_a_table_with_lines_across_only_has_its_names(tmp_path: Path) -> None:
+    pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    rows = [
+        ["试件", "含水率(%)", "强度(MPa)", "备注"],
+        ["甲组", "12.3", "31.5", "养护七天"],
+        ["乙组", "11.8", "33.0", ""],
+        ["丙组", "12.9", "29.7", "有裂缝"],
+    ]
+    table = Table(rows, colWidths=[60, 90, 120, 100])
+    rules = [
+        ("LINEABOVE", (0, 0), (-1, 0), 1, "black"),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.5, "black"),
+        ("LINEBELOW", (0, -1), (-1, -1), 1, "black"),
+    ]
+    table.setStyle(TableStyle([("FONT", (0, 0), (-1, -1), FONT, 10), *rules]))
+    stream = io.BytesIO()
+    around = [
+        Paragraph(f'<font name="{FONT}">{text}</font>') for text in ("表一 各组的结果如下。", "由表可见乙组最好。")
+    ]
+    SimpleDocTemplate(stream, pagesize=A4).build([around[0], table, around[1]])
+    assert lines(read(tmp_path, stream.getvalue())) == [
+        "表一 各组的结果如下。",
+        "试件：甲组；含水率(%)：12.3；强度(MPa)：31.5；备注：养护七天",
+        "试件：乙组；含水率(%)：11.8；强度(MPa)：33.0",
+        "试件：丙组；含水率(%)：12.9；强度(MPa)：29.7；备注：有裂缝",
+        "由表可见乙组最好。",
+    ]
+
+
 def test_a_frame_around_text_is_no_table(tmp_path: Path) -> None:
     assert lines(read(tmp_path, ruled([["只有一格的框。"]], before="前言。"))) == ["前言。", "只有一格的框。"]
 

@@ -29,6 +29,8 @@ STAMPED_SCAN_SHARE = 0.5
 DRAWN_OBJECTS = 50
 OCR_LONG_SIDE = 2_000
 MAX_OBJECTS = 2_000
+# More paths among them are a drawing, not the lines of a table.
+MAX_PATHS = 1_900
 MAX_BOOKMARKS = 5_000
 MAX_DEPTH = 6
 # A line at the top or bottom of more than this share of the pages is a header or footer.
@@ -161,7 +163,7 @@ def _read_page(
     upright = (
         page.get_rotation() == 0 and (left, bottom) == (0, 0) and page.get_cropbox() == (left, bottom, right, top)
     )
-    ruled = upright and kinds[raw.FPDF_PAGEOBJ_PATH] >= MIN_LINES
+    ruled = upright and MIN_LINES <= kinds[raw.FPDF_PAGEOBJ_PATH] <= MAX_PATHS
     found = tables.of(index) if ruled else []
     if not found:
         return _Page([_filled(text)])

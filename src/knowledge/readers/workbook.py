@@ -71,6 +71,8 @@ def _visible(data: bytes, name: str, limits: Limits) -> Iterator[_Sheet]:
     if len(workbook.worksheets) > limits.max_pages:
         raise KnowledgeError(f"{name} 的工作表超过 {limits.max_pages} 个；请拆成几个文件")
     formulas = None
+    if any(entry.startswith(("xl/media/", "xl/charts/")) for entry in workbook._archive.namelist()):
+        note("pictures_unread", f"{name} 里的图片和图表没有读；图表的数据若不在表里，请另存为 png 后单独加入")
     for number, sheet in enumerate(workbook.worksheets, 1):
         if sheet.sheet_state != "visible":
             continue
