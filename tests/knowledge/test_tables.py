@@ -11,6 +11,7 @@ import pptx.util
 import pytest
 
 from src.knowledge.parse import read_file
+from src.knowledge.readers.header import Across
 from src.knowledge.readers.tables import table_documents, table_lines
 from src.knowledge.split import split_document
 from src.knowledge.types import Document
@@ -104,6 +105,22 @@ def test_tables_below_and_beside_each_other_have_their_own_names() -> None:
     assert texts(rows) == ["果园：东坡；亩数：30", "合作社：丰年；社员：51", "仓房：一号；容积：600"]
     documents = list(table_documents(rows, "a.xlsx", "a.xlsx"))
     assert len({document.doc_id for document in documents}) == 3
+
+
+def test_a_second_table_of_texts_is_known_by_the_names_of_its_columns() -> None:
+    rows = [["科室", "负责人"], ["水电科", "邱禾"], [], ["仓房", "位置"], ["一号", "后院"]]
+    assert texts(rows) == ["科室：水电科；负责人：邱禾", "仓房：一号；位置：后院"]
+
+
+def test_headings_and_notes_among_the_rows_are_no_values() -> None:
+    group = "一、果树"
+    rows = [
+        ["名称", "株数", "行距"],
+        [group, Across(group), Across(group)],
+        ["枇杷", "30", "4米"],
+        ["注：含新栽的。"],
+    ]
+    assert texts(rows) == [group, "名称：枇杷；株数：30；行距：4米", "注：含新栽的。"]
 
 
 def test_a_blank_row_does_not_end_a_table() -> None:
