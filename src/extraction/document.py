@@ -1,6 +1,7 @@
 """A resume that comes as a file: its text in reading order."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ def read_resume(parser: ParserPool, path: Path, max_chars: int) -> ResumeText:
         KnowledgeError: not a kind that is read, too large, locked, damaged, or without any text.
     """
     documents = parser.read(path)
+    # The file's name, where it stands for a title, is no part of the resume.
+    if documents.report.counts["titled_by_file"] == sum(document.title == path.stem for document in documents):
+        documents[:] = [replace(one, title="") if one.title == path.stem else one for one in documents]
     # The titles of a PDF are its bookmarks: they name headings that stand on the page as well.
     text = whole_text(documents, titles=path.suffix.lower() != ".pdf")
     return ResumeText(text[:max_chars], len(text))

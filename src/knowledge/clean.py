@@ -31,10 +31,16 @@ _PAIR = re.compile(rb"[\x81-\xfe][\x40-\xfe]")
 _FREQUENT_BIG5 = re.compile(rb"[\xa1-\xc6].", re.DOTALL)
 _FREQUENT_GB = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
 _MIN_PAIRS = 10
+_WIDE = re.compile("[^\x00-\xff]")
+_KANA = re.compile("[\u3041-\u30ff]")
+_HALF_KANA = re.compile("[\uff61-\uff9f]")
+_MIN_KANA = 0.1
+_HIGH = re.compile(rb"[\x80-\xff]")
+_ACCENT = re.compile(rb"(?<=[A-Za-z \n'])[\xc0-\xff](?=[a-z .,;:!?'\r\n]|\Z)")
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8, UTF-16/32 by their mark, UTF-16 or Big5 without one where that is certain, else GB18030.
+    """UTF-8, UTF-16/32 by their mark, UTF-16, Shift-JIS or Big5 without one where that is certain, else GB18030.
 
     Raises:
         KnowledgeError: binary data, or UTF-8 with damaged bytes; ``name`` is the file in the message.
@@ -70,6 +76,10 @@ def _decode_bytes(data: bytes, name: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         _refuse_damaged_utf8(data, name, error.start)
+    if _is_shift_jis(data):
+        return data.decode("cp932")
+    if _is_latin(data):
+        return data.decode("cp1252", "replace")
     try:
         return data.decode("cp950" if _is_big5(data) else "gb18030")
     except UnicodeDecodeError as error:
@@ -101,6 +111,23 @@ def _is_big5(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_shift_jis(data: bytes) -> bool:
+    """Kana begin with a byte that no character of GB2312 has."""
+    try:
+        text = data.decode("cp932")[:_SAMPLE_CHARS]
+    except UnicodeDecodeError:
+        return False
+    wide = len(_WIDE.findall(text))
+    return len(_KANA.findall(text)) >= max(2, _MIN_KANA * wide) and len(_HALF_KANA.findall(text)) < 0.2 * wide
+
+
+def _is_latin(data: bytes) -> bool:
+    """Single letters with accents among others; characters of Chinese encodings come in pairs and in rows."""
+    sample = data[:_SAMPLE_BYTES]
+    high = len(_HIGH.findall(sample))
+    return high > 0 and len(_ACCENT.findall(sample)) >= 0.9 * high and high <= 0.2 * len(sample)
 
 
 def _refuse_damaged_utf8(data: bytes, name: str, position: int) -> None:

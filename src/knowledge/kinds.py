@@ -7,20 +7,20 @@ from src.errors import KnowledgeError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tiff", ".tif")
 # Their signature must be that of their suffix; every other kind is text.
-BINARY = (".pdf", ".docx", ".pptx", ".xlsx", *IMAGES)
+BINARY = (".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".epub", ".rtf", *IMAGES)
 
 _AS_DOCX, _AS_PPTX, _AS_XLSX = ("请用 Office 或 WPS 另存为 " + kind for kind in ("docx", "pptx", "xlsx"))
 _AS_PNG = "请另存为 png 或 jpg"
 _UNPACK = "请解压后加入里面的文件"
 # Kinds that people will try, and what cures each.
 CURES = {
-    **dict.fromkeys((".doc", ".docm", ".dot", ".dotx", ".wps", ".rtf", ".odt", ".pages"), _AS_DOCX),
+    **dict.fromkeys((".doc", ".docm", ".dot", ".dotx", ".wps", ".pages"), _AS_DOCX),
     **dict.fromkeys((".ppt", ".pptm", ".pps", ".ppsx", ".dps", ".odp", ".key"), _AS_PPTX),
-    **dict.fromkeys((".xls", ".xlsm", ".xlsb", ".et", ".ods", ".numbers"), _AS_XLSX),
+    **dict.fromkeys((".xls", ".xlsm", ".xlsb", ".et", ".numbers"), _AS_XLSX),
     **dict.fromkeys((".gif", ".heic", ".svg", ".avif"), _AS_PNG),
     **dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"), _UNPACK),
-    **dict.fromkeys((".epub", ".mobi", ".ofd", ".caj", ".xps"), "请另存为 pdf"),
-    ".xml": "请另存为 json 或 txt",
+    **dict.fromkeys((".mobi", ".azw3", ".ofd", ".caj", ".xps"), "请另存为 pdf"),
+    ".msg": "请用邮件软件另存为 eml",
     ".mhtml": "请另存为 html",
 }
 
@@ -32,7 +32,7 @@ _SIGNATURES = (
     (b"II*\x00", "image"),
     (b"MM\x00*", "image"),
     (b"GIF8", "gif"),
-    (b"{\\rtf", "rtf"),
+    (b"{\\rtf", ".rtf"),
     (b"MZ", "program"),
     (b"\x7fELF", "program"),
     (b"Rar!\x1a\x07", "archive"),
@@ -40,6 +40,12 @@ _SIGNATURES = (
     (b"\x1f\x8b", "archive"),
 )
 _PACKAGES = (("word/", ".docx"), ("ppt/", ".pptx"), ("xl/", ".xlsx"))
+# Their first entry says what they are, without being packed.
+_DECLARED = (
+    (".odt", b"mimetypeapplication/vnd.oasis.opendocument.text"),
+    (".ods", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"),
+    (".epub", b"mimetypeapplication/epub+zip"),
+)
 # Signatures of two printable letters say nothing about a text file.
 _SHORT = ("image", "program")
 
@@ -85,5 +91,8 @@ def _package_kind(data: bytes) -> str:
             names = package.namelist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return "zip"
+    for suffix, declared in _DECLARED:
+        if declared in data[:200]:
+            return suffix
     found = [kind for folder, kind in _PACKAGES if any(name.startswith(folder) for name in names)]
     return found[0] if found and "[Content_Types].xml" in names else "zip"

@@ -1,8 +1,10 @@
 """Files and folders to documents."""
 
 import logging
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,14 +12,26 @@ from src.errors import KnowledgeError
 from src.knowledge.kinds import CURES, check_kind
 from src.knowledge.limits import KNOWLEDGE_LIMITS, Limits
 from src.knowledge.readers import READERS, TABLE_READERS, Place, function_at
+from src.knowledge.readers.sections import MAX_TITLE_CHARS
+from src.knowledge.report import Documents, reporting
 from src.knowledge.types import Document, Row
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# Their documents are sentences, records and letters of their own, whatever the file is called.
+_UNTITLED = (".txt", ".json", ".jsonl", ".eml", ".md", ".ipynb")
+_SAYS_SOMETHING = re.compile(r"[\u4e00-\u9fff]{2}|[A-Za-z]{3,}[^A-Za-z]+[A-Za-z]{3,}")
+_SAYS_NOTHING = re.compile(
+    r"(?:(?:新建|未命名|无标题|扫描件?|微信|图片|mmexport|屏幕|截图|screen ?shot|img|dsc|scan|new|document|文档|工作簿|工作表"
+    r"|演示文稿|副本|untitled|download|下载|文件|表格|附件|课件|幻灯片|sheet|copy|of|final|test)[\W\d_]*)+",
+    re.I,
+)
+_SHEET = re.compile(r"(sheet|工作表)\s*\d*", re.I)
 
-def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Document]:
-    """All documents of one file; ``name`` (default: the file's own) is their source.
+
+def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> Documents:
+    """All documents of one file, with a report on what was left out; ``name`` (default: the file's own) is their source.
 
     Runs in this process, without a limit of time or memory: what strangers send goes through ``ParserPool``.
 
@@ -25,10 +39,15 @@ def read_file(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LI
         KnowledgeError: not a kind that is read, too large, not what its suffix says, malformed, or nothing in it.
     """
     name = name or path.name
-    documents: list[Document] = _parse(path, name, limits, READERS, lambda found: _within(found, name, limits))
+    with reporting() as report:
+        documents: list[Document] = _parse(path, name, limits, READERS, lambda found: _within(found, name, limits))
+    for warning in report.warnings:
+        logger.warning("%s", warning)
     if not documents:
         raise KnowledgeError(f"{name} 里没有可用的文字；请检查文件内容")
-    return documents
+    titled = _titled(documents, path.suffix.lower(), name)
+    report.counts["titled_by_file"] = sum(new is not old for new, old in zip(titled, documents, strict=True))
+    return Documents(titled, report)
 
 
 def read_table(path: Path, name: str | None = None, limits: Limits = KNOWLEDGE_LIMITS) -> list[Row]:
@@ -74,6 +93,19 @@ def readable_kinds() -> str:
     return " ".join(READERS)
 
 
+def _titled(documents: list[Document], suffix: str, name: str) -> list[Document]:
+    """Documents without a title get the file's name for one, if it says something: it is then searched too."""
+    stem = Path(name).stem.strip()
+    if suffix in _UNTITLED or not _SAYS_SOMETHING.search(stem) or _SAYS_NOTHING.fullmatch(stem):
+        return documents
+    return [
+        replace(document, title=stem[:MAX_TITLE_CHARS])
+        if not document.title or _SHEET.fullmatch(document.title)
+        else document
+        for document in documents
+    ]
+
+
 def _parse(
     path: Path,
     name: str,
@@ -86,6 +118,8 @@ def _parse(
         cure = CURES.get(suffix) or f"能读的格式有 {' '.join(readers)}"
         raise KnowledgeError(f"{name}：不支持 {path.suffix or '没有后缀的文件'}；{cure}")
     data = _bytes(path, name, limits)
+    if not data:
+        raise KnowledgeError(f"{name} 是空的（0 字节）；请换一个文件，或重新导出")
     check_kind(data, suffix, name)
     try:
         return list(checked(function_at(readers[suffix])(data, name, limits)))

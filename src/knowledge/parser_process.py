@@ -48,17 +48,20 @@ def main() -> None:
 
 def _answers(wanted: str, path: Path, name: str, limits: Limits) -> Iterator[dict[str, Any]]:
     items: list[Any]
+    done: dict[str, Any] = {"done": True}
     try:
         if wanted == "rows":
             items = read_table(path, name, limits)
         else:
-            items = [astuple(document) for document in read_file(path, name, limits)]
+            documents = read_file(path, name, limits)
+            items = [astuple(document) for document in documents]
+            done["report"] = documents.report.as_json()
     except KnowledgeError as error:
         yield {"error": str(error)}
         return
     for start in range(0, len(items), ITEMS_A_LINE):
         yield {"items": items[start : start + ITEMS_A_LINE]}
-    yield {"done": True}
+    yield done
 
 
 def _as_json(cell: datetime.datetime) -> dict[str, str]:

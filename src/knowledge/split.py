@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from src.knowledge.types import Chunk, Document
 
 # Part of every cache key: raise it whenever the same document could be cut in another way.
-SPLITTER_VERSION = "sentences-300-overlap1-rows-v2"
+SPLITTER_VERSION = "sentences-300-overlap1-rows-v3"
 MAX_CHARS = 300
 
 _CLOSERS = "”’」』）)】》〉\"'"

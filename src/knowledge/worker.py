@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -19,9 +20,13 @@ from src.errors import KnowledgeError
 from src.knowledge.limits import KNOWLEDGE_LIMITS, UPLOAD_LIMITS, Limits
 from src.knowledge.parse import read_file
 from src.knowledge.readers import PLAIN
+from src.knowledge.report import Documents, Report
 from src.knowledge.types import Cell, Document, Row
 
+logger = logging.getLogger(__name__)
+
 Wanted = Literal["documents", "rows"]
+Answer = tuple[list[Any], Report]
 ROOT = Path(__file__).resolve().parents[2]
 # Of the environment only this reaches a parser: no tokens, no keys.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -48,13 +53,16 @@ class ParserPool:
         for parser in self._parsers:
             self._free.put(parser)
 
-    def read(self, path: Path, name: str | None = None) -> list[Document]:
+    def read(self, path: Path, name: str | None = None) -> Documents:
         """``read_file`` in a process apart; waits until one is free.
 
         Raises:
             KnowledgeError: as ``read_file``; also when the process took too long or died.
         """
-        return [Document(*map(str, fields)) for fields in self._read("documents", path, name)]
+        items, report = self._read("documents", path, name)
+        for warning in report.warnings:
+            logger.warning("%s", warning)
+        return Documents((Document(*map(str, fields)) for fields in items), report)
 
     def read_table(self, path: Path, name: str | None = None) -> list[Row]:
         """``parse.read_table`` in a process apart; waits until one is free.
@@ -62,9 +70,9 @@ class ParserPool:
         Raises:
             KnowledgeError: as ``read``.
         """
-        return [[_cell(cell) for cell in row] for row in self._read("rows", path, name)]
+        return [[_cell(cell) for cell in row] for row in self._read("rows", path, name)[0]]
 
-    def _read(self, wanted: Wanted, path: Path, name: str | None) -> list[Any]:
+    def _read(self, wanted: Wanted, path: Path, name: str | None) -> Answer:
         parser = self._free.get()
         try:
             return parser.read(wanted, path, name or path.name, self.limits)
@@ -120,15 +128,15 @@ class _Parser:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def read(self, wanted: Wanted, path: Path, name: str, limits: Limits) -> list[Any]:
+    def read(self, wanted: Wanted, path: Path, name: str, limits: Limits) -> Answer:
         request = json.dumps(
             {"wanted": wanted, "path": str(path.absolute()), "name": name, "limits": asdict(limits)}
         )
         for _ in range(2):
             process, fresh = self._running(name)
-            items = self._ask(process, request, name, limits)
-            if items is not None:
-                return items
+            answer = self._ask(process, request, name, limits)
+            if answer is not None:
+                return answer
             # One that was there before may have been leaving, or dying of an earlier file: a fresh one will tell.
             if fresh and process.returncode != 0:
                 break
@@ -162,7 +170,7 @@ class _Parser:
             with suppress(OSError):
                 cast(IO[bytes], pipe).close()
 
-    def _ask(self, process: subprocess.Popen[bytes], request: str, name: str, limits: Limits) -> list[Any] | None:
+    def _ask(self, process: subprocess.Popen[bytes], request: str, name: str, limits: Limits) -> Answer | None:
         """None if the process died."""
         assert process.stdin is not None
         assert process.stdout is not None
@@ -211,7 +219,7 @@ class _Parser:
         )
 
 
-def _answers(stream: Iterable[bytes]) -> list[Any] | str | None:
+def _answers(stream: Iterable[bytes]) -> Answer | str | None:
     """All items, the reason there are none, or None where the stream ends before its last line."""
     items: list[Any] = []
     for line in stream:
@@ -219,7 +227,7 @@ def _answers(stream: Iterable[bytes]) -> list[Any] | str | None:
         if "error" in answer:
             return str(answer["error"])
         if "done" in answer:
-            return items
+            return items, Report.from_json(answer["report"]) if "report" in answer else Report()
         items += answer["items"]
     return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,17 @@ def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path, parser: ParserPoo
     path.write_bytes(next(case for case in CASES if case.name == name).make())
     with pytest.raises(KnowledgeError, match=name):
         read_resume(parser, path, 5000)
+
+
+def test_the_name_of_the_file_is_no_part_of_the_resume(tmp_path: Path, parser: ParserPool) -> None:
+    for name, heading in (("王小明的简历", ""), ("王小明简历", "王小明简历")):
+        path = tmp_path / f"{name}.docx"
+
+        def fill(document: Any, heading: str = heading) -> None:
+            if heading:
+                document.add_heading(heading, 1)
+            document.add_paragraph("王小明，汉族。")
+
+        path.write_bytes(samples.word(fill))
+        expected = "\n".join(filter(None, [heading, "王小明，汉族。"]))
+        assert read_resume(parser, path, 1_000).text == expected

@@ -131,7 +131,7 @@ def test_what_is_done_stays_done_when_the_model_fails(tmp_path: Path, parser: Pa
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("空.csv", b"", "没有内容"),
+        ("空.csv", b"", "是空的"),
         ("空.jsonl", b"\n \n", "没有一行"),
         ("没有列.csv", "姓名,电话\n张三,1\n".encode(), "没有放简历文字的列"),
         ("重复.jsonl", b'{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n', "第 2 行的 id 1 与第 1 行重复"),

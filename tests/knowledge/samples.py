@@ -146,6 +146,51 @@ def package(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return stream.getvalue()
 
 
+def declared(kind: str, entries: dict[str, str]) -> bytes:
+    """A package whose first entry says what it is: OpenDocument and EPUB."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), kind)
+        for name, content in entries.items():
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def opendocument(kind: str, inner: str) -> bytes:
+    """An OpenDocument file (``text`` or ``spreadsheet``) with this content."""
+    spaces = " ".join(
+        f'xmlns:{one}="urn:oasis:names:tc:opendocument:xmlns:{one}:1.0"' for one in ("office", "text", "table")
+    )
+    body = f"<office:body><office:{kind}>{inner}</office:{kind}></office:body>"
+    content = f"<office:document-content {spaces}>{body}</office:document-content>"
+    return declared(f"application/vnd.oasis.opendocument.{kind}", {"content.xml": content})
+
+
+def book(title: str, chapters: dict[str, str]) -> bytes:
+    """An EPUB of these chapters, by their file's name."""
+    items = "".join(f'<item id="{name}" href="{name}" media-type="application/xhtml+xml"/>' for name in chapters)
+    spine = "".join(f'<itemref idref="{name}"/>' for name in chapters)
+    package = (
+        '<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata>'
+        f"<dc:title>{title}</dc:title></metadata><manifest>{items}</manifest><spine>{spine}</spine></package>"
+    )
+    container = (
+        '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+        '<rootfile full-path="OEBPS/a.opf"/></rootfiles></container>'
+    )
+    page = '<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml"><body>{}</body></html>'
+    files = {f"OEBPS/{name}": page.format(inner) for name, inner in chapters.items()}
+    return declared("application/epub+zip", {"META-INF/container.xml": container, "OEBPS/a.opf": package, **files})
+
+
+def rich(text: str) -> bytes:
+    """A line a paragraph, as WordPad writes them."""
+    codes = "".join(
+        "\\par\n" if c == "\n" else c if c.isascii() else f"\\u{ord(c) - 65536 * (ord(c) > 32767)}?" for c in text
+    )
+    return ("{\\rtf1\\ansi\\ansicpg936{\\fonttbl{\\f0 SimSun;}}\\f0\\fs24 " + codes + "}").encode("ascii")
+
+
 def replaced(data: bytes, changes: dict[str, bytes | Callable[[bytes], bytes]]) -> bytes:
     """A package with some of its entries changed or added."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -72,3 +72,19 @@ def test_clean_removes_what_cannot_be_shown_and_keeps_the_rest():
 
 def test_squash():
     assert squash(" ＡＢＣ　１２\n\n３ ") == "ABC 12 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("この資料館は月曜日に休みます。入館は無料です。", "cp932"),
+        ("名前,部署\n山田,開発部\n鈴木,営業部のひと", "cp932"),
+        ("Le musée est fermé à Noël, été compris.", "cp1252"),
+        ("资料馆周一闭馆，入馆免费。", "gb18030"),
+        ("姓名,部门\n张三,研发部", "gb18030"),
+        ("龙井 80度", "gb18030"),
+        ("資料館於週一休館，入館免費，請勿攜帶寵物。", "big5"),
+    ],
+)
+def test_encodings_without_a_mark_are_told_apart(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding), "a.txt") == text

@@ -41,12 +41,6 @@ def test_jsonl(tmp_path):
     [
         ("{bad", "JSON"),
         ("[1]", "list"),
-        ('{"text": "甲"}', "id 缺少"),
-        ('{"id": true, "text": "甲"}', "id 是 bool"),
-        ('{"id": " ", "text": "甲"}', "id 是空的"),
-        ('{"id": "a"}', "text 缺少"),
-        ('{"id": "a", "text": 3}', "text 是 int"),
-        ('{"id": "a", "text": "甲", "title": ["题"]}', "title 是 list"),
         ('{"id": "first", "text": "甲"}', "与第 1 行重复"),
         ("[" * 100_000, "JSON"),
     ],
@@ -114,3 +108,20 @@ def test_a_heading_that_is_a_book_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text(f"# {'长' * 5000}\n\n正文", encoding="utf-8")
     assert [len(document.title) for document in read_file(path)] == [200]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("水库巡查表.csv", "水库巡查表"),
+        ("新建 表格2.csv", ""),
+        ("IMG_2231.csv", ""),
+        ("dam patrol.csv", "dam patrol"),
+    ],
+)
+def test_a_file_name_that_says_something_is_the_title_of_what_has_none(
+    tmp_path: Path, name: str, title: str
+) -> None:
+    path = tmp_path / name
+    path.write_text("坝号,水位\n一号,31", encoding="utf-8")
+    assert [document.title for document in read_file(path)] == [title]

@@ -58,6 +58,18 @@ def sample(suffix: str) -> bytes:
         return json.dumps([record] if suffix == ".json" else record, ensure_ascii=False).encode()
     if suffix == ".csv":
         return f"编号;内容\n1;{sentence}\n".encode("utf-16")
+    if suffix == ".tsv":
+        return f"编号\t内容\n1\t{sentence}\n".encode("gb18030")
+    if suffix == ".xml":
+        return f"<a><b>标题</b><c>{sentence}</c></a>".encode("gb18030").join(
+            [b'<?xml version="1.0" encoding="gb18030"?>', b""]
+        )
+    if suffix == ".ipynb":
+        return json.dumps({"cells": [{"cell_type": "markdown", "source": ["# 标题\n", sentence]}]}).encode()
+    if suffix == ".eml":
+        return f"Subject: a\nContent-Type: text/plain; charset=utf-8\n\n{sentence}".encode()
+    if suffix in (".srt", ".vtt"):
+        return f"WEBVTT\n\n1\n00:00:01,000 --> 00:00:02,500\n{sentence}\n".encode()
     if suffix in (".html", ".htm"):
         return f"<h1>标题</h1><p>{sentence}".encode()
     if suffix == ".pdf":
@@ -66,6 +78,17 @@ def sample(suffix: str) -> bytes:
         return samples.word(lambda document: document.add_paragraph(sentence))
     if suffix == ".pptx":
         return samples.slides([("封面", ""), ("正文", sentence)])
+    if suffix == ".odt":
+        return samples.opendocument("text", f"<text:p>{sentence}</text:p>")
+    if suffix == ".ods":
+        cell = (
+            f"<table:table-row><table:table-cell><text:p>{sentence}</text:p></table:table-cell></table:table-row>"
+        )
+        return samples.opendocument("spreadsheet", f'<table:table table:name="二">{cell}</table:table>')
+    if suffix == ".epub":
+        return samples.book("书", {"a.xhtml": f"<p>{sentence}</p>"})
+    if suffix == ".rtf":
+        return samples.rich(sentence)
     if suffix == ".xlsx":
         return samples.workbook({"一": [["甲"]], "二": [["编号", "内容"], [1, sentence]]})
     kind = {".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper())
@@ -76,7 +99,14 @@ def sample(suffix: str) -> bytes:
 def test_every_format_is_read_with_its_source(pool: ParserPool, tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path, f"文件{suffix}", sample(suffix))
     found = [document for document in pool.read(path) if "编号七三一九" in document.text]
-    place = {".pdf": " 第 2 页", ".pptx": " 第 2 页", ".xlsx": " 工作表 二"}.get(suffix, "")
+    place = {
+        ".pdf": " 第 2 页",
+        ".pptx": " 第 2 页",
+        ".xlsx": " 工作表 二",
+        ".ods": " 工作表 二",
+        ".srt": " 00:00:01",
+        ".vtt": " 00:00:01",
+    }.get(suffix, "")
     assert [document.source for document in found] == [f"文件{suffix}{place}"]
     assert found[0].doc_id.startswith(f"文件{suffix}:") or suffix in (".json", ".jsonl")
 

@@ -75,7 +75,7 @@ def test_a_process_is_started_for_the_first_file_and_kept(good: Path) -> None:
     assert parsers() == []
     pool.read(good)
     (process,) = parsers()
-    assert pool.read(good, "别名.docx") == [Document("别名.docx:1", "别名.docx", "", "好的。")]
+    assert pool.read(good, "别名.docx") == [Document("别名.docx:1", "别名.docx", "别名", "好的。")]
     assert parsers() == [process]
     pool.close()
     assert parsers() == []

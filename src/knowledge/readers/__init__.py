@@ -21,18 +21,32 @@ READERS: dict[str, Place] = {
     ".md": ("markdown", "read"),
     ".json": ("records", "read_json"),
     ".csv": ("tables", "read_csv"),
+    ".tsv": ("tables", "read_tsv"),
+    ".xml": ("markup", "read"),
+    ".ipynb": ("notebook", "read"),
+    ".eml": ("mail", "read"),
+    ".srt": ("subtitles", "read"),
+    ".vtt": ("subtitles", "read"),
     ".html": ("web", "read"),
     ".htm": ("web", "read"),
     ".pdf": ("pdf", "read"),
     ".docx": ("word", "read"),
     ".pptx": ("slides", "read"),
     ".xlsx": ("workbook", "read"),
+    ".odt": ("opendocument", "read_text"),
+    ".ods": ("opendocument", "read_sheets"),
+    ".epub": ("book", "read"),
+    ".rtf": ("richtext", "read"),
     **dict.fromkeys(IMAGES, ("picture", "read")),
 }
 # Of these the rows can be had too, as they are.
-TABLE_READERS: dict[str, Place] = {".csv": ("tables", "csv_rows"), ".xlsx": ("workbook", "first_rows")}
+TABLE_READERS: dict[str, Place] = {
+    ".csv": ("tables", "csv_rows"),
+    ".tsv": ("tables", "tsv_rows"),
+    ".xlsx": ("workbook", "first_rows"),
+}
 # Read without a foreign parser: the owner's own need no process apart.
-PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv")
+PLAIN = (".txt", ".jsonl", ".md", ".json", ".csv", ".tsv", ".srt", ".vtt")
 
 
 def function_at(place: Place) -> Reader:

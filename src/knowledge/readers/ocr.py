@@ -3,7 +3,8 @@
 import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -11,16 +12,29 @@ from PIL import Image
 from rapidocr import RapidOCR
 
 from src.knowledge.readers.flow import join_lines
+from src.knowledge.readers.layout import Piece, columns_of, grids, lines_of, table_of
+from src.knowledge.readers.tables import table_lines
 
 # RapidOCR shrinks what is larger; longer pictures (of a whole chat, of a web page) are read in strips.
 MAX_SIDE = 2_000
 STRIP = 1_600
 _SEAM = 400
+# A box so much higher than wide is a line that stands on its side.
+TALL = 1.3
+# Texts by which it is told whether a picture stands on its head.
+PROBES = 5
 
 
 def recognise(image: Image.Image) -> str:
-    """Paragraphs of the text in an RGB or grey picture."""
-    return join_lines([line for strip in strips(image) for line in _lines(np.asarray(strip.convert("RGB")))])
+    """Paragraphs and rows of ruled tables in an RGB or grey picture, columns one after the other."""
+    parts = [part for strip in strips(image) for part in _parts(np.asarray(strip.convert("RGB")))]
+    texts = []
+    for is_table, group in groupby(parts, key=lambda part: isinstance(part, list)):
+        if is_table:
+            texts += [line for lines in group for line in cast(list[str], lines)]
+        else:
+            texts.append("\n".join(cast(Iterator[str], group)))
+    return "\n".join(filter(None, texts))
 
 
 def strips(image: Image.Image) -> Iterator[Image.Image]:
@@ -48,27 +62,62 @@ def strip_count(width: int, height: int) -> int:
     return 1 + height * min(STRIP, width) // width // (STRIP - _SEAM)
 
 
-def _lines(pixels: np.ndarray) -> Iterator[str]:
-    """Boxes beside each other are one line."""
-    found = _engine()(pixels)
+def _parts(pixels: np.ndarray) -> Iterator[str | list[str]]:
+    """From the top: paragraphs, and the lines of tables."""
+    pieces, pixels = _pieces(pixels)
+    above = -np.inf
+    for grid in grids(pixels):
+        rows, rest = table_of(grid, pieces)
+        if not rows:
+            continue
+        yield from _paragraphs([piece for piece in rest if above <= piece.middle[1] < grid.rows[0]])
+        yield [line.text for line in table_lines(rows)]
+        pieces = [piece for piece in rest if piece.middle[1] >= grid.rows[0]]
+        above = grid.rows[0]
+    yield from _paragraphs(pieces)
+
+
+def _paragraphs(pieces: Sequence[Piece]) -> Iterator[str]:
+    groups = columns_of(pieces)
+    yield from filter(None, (join_lines(list(lines_of(group)), in_column) for group, in_column in groups))
+
+
+def _pieces(pixels: np.ndarray) -> tuple[list[Piece], np.ndarray]:
+    """What is recognised, and the picture, both turned upright."""
+    found = _engine()(pixels, use_det=True, use_cls=True, use_rec=True)
     if not found.txts:
-        return
-    boxes = sorted(zip(found.boxes, found.txts, strict=True), key=lambda pair: float(pair[0][:, 1].mean()))
-    line: list[tuple[float, str]] = []
-    middle = 0.0
-    for box, text in boxes:
-        top, bottom = float(box[:, 1].min()), float(box[:, 1].max())
-        if line and not top < middle < bottom:
-            yield _line(line)
-            line = []
-        if not line:
-            middle = (top + bottom) / 2
-        line.append((float(box[:, 0].min()), text))
-    yield _line(line)
+        return [], pixels
+    boxes = np.asarray(found.boxes, dtype=np.float32)  # (n, 4, 2)
+    sizes = boxes.max(axis=1) - boxes.min(axis=1)
+    long = np.array([len(text) > 1 for text in found.txts])
+    if long.any() and (sizes[long, 1] > TALL * sizes[long, 0]).mean() > 0.6:
+        width = pixels.shape[1]
+        pixels = np.ascontiguousarray(np.rot90(pixels))
+        boxes = np.stack([boxes[:, :, 1], width - boxes[:, :, 0]], axis=2)
+    if _is_upside_down(pixels, boxes):
+        height, width = pixels.shape[:2]
+        pixels = np.ascontiguousarray(np.rot90(pixels, 2))
+        boxes = np.array([width, height], dtype=np.float32) - boxes
+    low, high = boxes.min(axis=1), boxes.max(axis=1)
+    pieces = [
+        Piece(float(left), float(top), float(right), float(bottom), text)
+        for (left, top), (right, bottom), text in zip(low, high, found.txts, strict=True)
+    ]
+    return pieces, pixels
 
 
-def _line(parts: Sequence[tuple[float, str]]) -> str:
-    return "  ".join(text for _, text in sorted(parts))
+def _is_upside_down(pixels: np.ndarray, boxes: np.ndarray) -> bool:
+    """By what the classifier says of the widest lines."""
+    widths = boxes[:, :, 0].max(axis=1) - boxes[:, :, 0].min(axis=1)
+    turned = probed = 0
+    for index in np.argsort(widths)[-PROBES:]:
+        (left, top), (right, bottom) = boxes[index].min(axis=0).astype(int), boxes[index].max(axis=0).astype(int)
+        crop = np.ascontiguousarray(pixels[max(0, top) : bottom + 1, max(0, left) : right + 1])
+        if crop.size:
+            found = _engine()(crop, use_det=False, use_cls=True, use_rec=False)
+            probed += 1
+            turned += bool(found.cls_res) and found.cls_res[0][0] == "180"
+    return 2 * turned > probed
 
 
 @lru_cache(1)

@@ -42,6 +42,25 @@ def open_package(data: bytes, name: str, limits: Limits) -> io.BytesIO:
         raise KnowledgeError(f"{name} 已损坏（{error}）；请用原来的软件打开后重新保存") from error
 
 
+def texts_in(data: bytes, name: str, limits: Limits, suffixes: tuple[str, ...]) -> dict[str, bytes]:
+    """What is in the entries with these suffixes, by their name.
+
+    Raises:
+        KnowledgeError: as ``open_package``, but for document types, which pages of books have: parse without entities.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            entries = package.infolist()
+            _check_directory(entries, len(data), name, limits)
+            return {
+                entry.filename: _read(package, entry, limits.max_unpacked_bytes, name)
+                for entry in entries
+                if entry.filename.lower().endswith(suffixes)
+            }
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+        raise KnowledgeError(f"{name} 已损坏（{error}）；请用原来的软件打开后重新保存") from error
+
+
 def _check_directory(entries: list[zipfile.ZipInfo], packed: int, name: str, limits: Limits) -> None:
     if len(entries) > MAX_ENTRIES:
         raise KnowledgeError(f"{name} 里有 {len(entries)} 个部件，最多 {MAX_ENTRIES} 个；请拆成几个文件")

@@ -23,14 +23,31 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         for number in range(1, pages + 1):
             image.seek(number - 1)
             _check_size(image, name, limits)
-            upright = ImageOps.exif_transpose(image)
-            # Transparent becomes white, as a page would show it.
-            if "A" in upright.getbands() or "transparency" in upright.info:
-                upright = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-            if text := clean(recognise(upright.convert("RGB"))):
+            if text := clean(recognise(_upright(image))):
                 source = f"{name} 第 {number} 页" if pages > 1 else name
                 yield Document(f"{name}:p{number}", source, "", text)
+
+
+def size_of(data: bytes, name: str) -> tuple[int, int]:
+    """Width and height."""
+    with _opened(data, name) as image:
+        return image.size
+
+
+def recognised(data: bytes, name: str, limits: Limits) -> str:
+    """The text of a picture that is part of another file."""
+    with _opened(data, name) as image:
+        _check_size(image, name, limits)
+        return clean(recognise(_upright(image)))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera was held; transparent becomes white, as a page would show it."""
+    upright = ImageOps.exif_transpose(image)
+    if "A" in upright.getbands() or "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return upright.convert("RGB")
 
 
 def _opened(data: bytes, name: str) -> Image.Image:

@@ -15,9 +15,9 @@ class Sections:
     A section without text is only the title of those below it, unless there are none.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, key: str = "1") -> None:
         self._name = name
-        self._key = "1"
+        self._key = key
         self._path: list[tuple[int, str]] = []
         self._body: list[str] = []
 
@@ -29,8 +29,10 @@ class Sections:
         """Begin a section, whose document will be ``name:key``; yields the one that ends here."""
         yield from self._section(leaf=not self._path or level <= self._path[-1][0])
         self._path = [(depth, title) for depth, title in self._path if depth < level]
-        self._path.append((level, clean(title)))
-        self._body, self._key = [], key
+        title = clean(title)
+        self._path.append((level, title))
+        # A title says so much; a longer heading is also text.
+        self._body, self._key = ([title] if len(title) > MAX_TITLE_CHARS else []), key
 
     def end(self) -> Iterator[Document]:
         """The last section."""

@@ -11,7 +11,9 @@ from lxml import etree, html
 from src.errors import KnowledgeError
 from src.knowledge.clean import decode
 from src.knowledge.limits import Limits
+from src.knowledge.readers.header import Across, Below
 from src.knowledge.readers.sections import Sections
+from src.knowledge.readers.signs import raised
 from src.knowledge.readers.tables import CellCount, table_lines
 from src.knowledge.types import Document
 
@@ -121,6 +123,9 @@ def _walk(root: Any) -> Iterator[Any]:
         if _is_hidden(current):
             continue
         tag = current.tag
+        if tag == "sup":
+            stack.append(raised("".join(current.itertext())))
+            continue
         whole = tag in _HEADINGS or tag == "pre" or (tag == "table" and not _is_layout(current))
         if whole:
             yield current
@@ -166,16 +171,18 @@ def _walk_inside(element: Any) -> Iterator[Any]:
 
 
 def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
-    """A cell that spans rows fills each of them; one that spans columns only its first."""
+    """A cell that spans rows or columns fills each of them."""
     below: dict[int, tuple[int, str]] = {}  # column: rows still to fill, text
     for row in table.iter("tr"):
         cells: list[str] = []
         for cell in row.iterchildren("td", "th"):
             _fill(cells, below)
             text = _squeeze(_shown(cell))
-            if (rows := _span(cell, "rowspan")) > 1:
-                below[len(cells)] = (rows - 1, text)
-            cells += [text, *[""] * (_span(cell, "colspan") - 1)]
+            rows, columns = _span(cell, "rowspan"), _span(cell, "colspan")
+            for place in range(columns):
+                if rows > 1:
+                    below[len(cells)] = (rows - 1, Across(text) if place else text)
+                cells.append(Across(text) if place else text)
         _fill(cells, below)
         count.add(len(cells))
         yield cells
@@ -184,7 +191,7 @@ def _rows(table: Any, count: CellCount) -> Iterator[list[str]]:
 def _fill(cells: list[str], below: dict[int, tuple[int, str]]) -> None:
     while (column := len(cells)) in below:
         rows, text = below.pop(column)
-        cells.append(text)
+        cells.append(text if isinstance(text, Across) else Below(text))
         if rows > 1:
             below[column] = (rows - 1, text)
 
