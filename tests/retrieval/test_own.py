@@ -80,7 +80,7 @@ def test_limits(documents, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(module, "MAX_CHARACTERS", 50)
     assert documents.add([write(tmp_path, "长.txt", "字" * 51)])["rejected"][0]["reason"].startswith("文字太多")
     assert documents.add([write(tmp_path, "1.txt", "一。")])["added"]
-    assert "加入过" in documents.add([write(tmp_path, "1.txt", "二。")])["rejected"][0]["reason"]
+    assert "加入过" in documents.add([write(tmp_path, "1.txt", "一。")])["rejected"][0]["reason"]
     assert documents.add([write(tmp_path, "2.txt", "二。")])["added"]
     assert "最多加入 2 个" in documents.add([write(tmp_path, "3.txt", "三。")])["rejected"][0]["reason"]
     assert texts(documents) == ["一。", "二。"]
@@ -139,3 +139,28 @@ def test_a_file_is_removed_and_its_copies_come_back(documents, tmp_path) -> None
     documents.remove("2.txt")
     assert documents.store is None
     assert documents.characters == 0
+
+
+def test_a_new_version_takes_the_place_of_the_old_one(documents, tmp_path) -> None:
+    first, second = tmp_path / "一", tmp_path / "二"
+    first.mkdir()
+    second.mkdir()
+    documents.add([write(first, "价目.txt", "桂花糕三十八元。"), write(first, "别的.txt", "别的话。")])
+    (told,) = documents.add([write(second, "价目.txt", "桂花糕四十二元。")])["added"]
+    assert told == {"source": "价目.txt", "chunks": 1, "replaced": True}
+    assert sorted(texts(documents)) == ["别的话。", "桂花糕四十二元。"]
+    (same,) = documents.add([second / "价目.txt"])["rejected"]
+    assert "没有变" in same["reason"]
+    # One that cannot be used leaves the old one there.
+    assert documents.add([write(second, "价目.txt", " \n")])["rejected"]
+    assert sorted(texts(documents)) == ["别的话。", "桂花糕四十二元。"]
+    assert documents.characters == len("别的话。桂花糕四十二元。")
+
+
+def test_what_is_left_out_of_a_file_is_said(documents, tmp_path) -> None:
+    (tmp_path / "表.xlsx").write_bytes(
+        samples.workbook({"一": [["品名", "金额"], ["水泥", "=OTHER!A1*2"], ["钢筋", 3]]})
+    )
+    (told,) = documents.add([tmp_path / "表.xlsx"])["added"]
+    assert told["chunks"] >= 1
+    assert any("公式" in warning for warning in told["warnings"])

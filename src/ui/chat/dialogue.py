@@ -360,6 +360,13 @@ class Dialogue:
         if added:
             text = words("已加入 {count} 个文件：{names}").format(count=len(added), names=words("、").join(added))
             gr.Info(render_notice([text], words), title=words("提示"))
+        left_out = [
+            words("{source}：{warning}").format(source=one["source"], warning=words.error(warning))
+            for one in result["added"]
+            for warning in one.get("warnings", ())
+        ]
+        if left_out:
+            gr.Warning(render_notice(left_out[:MAX_REASONS], words), title=words("提示"), duration=20)
         return added
 
     # Views

@@ -8,7 +8,7 @@ import gradio as gr
 
 from src.knowledge.parse import readable_kinds
 from src.retrieval.indexing import add_file, remove_file
-from src.retrieval.own import add_each
+from src.retrieval.own import add_each, told
 from src.retrieval.store import FileEntry
 from src.ui.context import EDIT, UPLOAD, Context
 from src.ui.index.facts import Facts
@@ -97,9 +97,10 @@ class FileList:
         assert self._passages is not None
         return gr.Tabs(selected="passages"), self._scope, "", *self._passages.enter(self._scope, "", name, request)
 
-    def _add_shared(self, path: Path) -> int:
+    def _add_shared(self, path: Path) -> dict[str, Any]:
         runtime = self._context.runtime
-        return add_file(runtime.base, path, path.name, runtime.parser.read(path)).chunks
+        documents = runtime.parser.read(path)
+        return told(add_file(runtime.base, path, path.name, documents).chunks, documents)
 
     def _changed(self, result: str, request: gr.Request) -> tuple[Any, ...]:
         return result, None, self._facts.show(request), *self.view(request)
