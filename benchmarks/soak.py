@@ -140,8 +140,8 @@ HOSTILE_CALLS = [
     ("chat", [{"a": ["b"]}, None, "yes", 1e308]),
     ("chat", ["<sep><eod>" * 150, [], False, 20]),
     ("compare", ["", 4]),
-    ("extract", ["<|im_end|>\x00李雷\u2028经理" * 20, True]),
-    ("extract", ["长" * 100_000, True]),
+    ("extract", ["<|im_end|>\x00李雷\u2028经理" * 20, True, None]),
+    ("extract", ["长" * 100_000, True, None]),
     ("search", ["' OR 1=1 --<script>", 10**9, "magic"]),
     ("search", ["\u202e" * 500, 100, "hybrid"]),
     ("add_documents", [[{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]]),
@@ -159,7 +159,7 @@ def act(visitor: Visitor, kind: str, dice: random.Random) -> Iterator[Result]:
     elif kind == "search":
         yield visitor.call(kind, "search", dice.choice([*QUESTIONS, SECRET_QUESTION]), 10, "hybrid")
     elif kind == "extract":
-        yield visitor.call(kind, "extract", RESUME * dice.randint(1, 5), dice.random() < 0.8)
+        yield visitor.call(kind, "extract", RESUME * dice.randint(1, 5), dice.random() < 0.8, None)
     elif kind == "compare":
         yield visitor.call(kind, "compare", question, 4)
     elif kind == "upload":
@@ -168,7 +168,7 @@ def act(visitor: Visitor, kind: str, dice: random.Random) -> Iterator[Result]:
         yield visitor.upload(kind, {f"{visitor.marker}.txt": text.encode()})
     elif kind == "leave":
         endpoint = dice.choice(["chat", "compare", "extract"])
-        data = [RESUME * 5, True] if endpoint == "extract" else ["写一篇一千字的文章，介绍长江", 4]
+        data = [RESUME * 5, True, None] if endpoint == "extract" else ["写一篇一千字的文章，介绍长江", 4]
         data = [data[0], [], False, 4] if endpoint == "chat" else data
         yield visitor.call(kind, endpoint, *data, leave_after=dice.randint(0, 12))
     elif dice.random() < 0.3:

@@ -9,6 +9,7 @@ from src.caller import Caller
 from src.chat.claims import CODE
 from src.chat.numbers import canonical
 from src.chat.question import is_latin
+from src.chat.rows import row_asked_for
 from src.chat.types import Quote, Span
 from src.knowledge.split import sentence_spans
 from src.language.base import Queued, Reading, ReadingModel
@@ -63,15 +64,17 @@ class Reader:
         found: dict[int, Reading] = {}
         for start in range(0, len(hits), self._at_once):
             chosen = hits[start : start + self._at_once]
+            # Of a table's rows, which are alike but for their values, the one that is asked for.
+            rows = [row_asked_for(question, hit.chunk.text) for hit in chosen]
             # 1987年9月1日 and 一九八七年九月一日 are read as one day.
-            texts = [Dated(hit.chunk.text) for hit in chosen]
+            texts = [Dated(hit.chunk.text[slice(*row)]) for hit, row in zip(chosen, rows, strict=True)]
             passages = [(hit.chunk.title, text.text) for hit, text in zip(chosen, texts, strict=True)]
             for item in self._model.read(passages, [dated(question)], self._adapter, caller):
                 if isinstance(item, Queued):
                     yield item
                     continue
                 for i, (read, *_) in item.items():
-                    begin, end = texts[i].there(read.start, read.end)
+                    begin, end = (rows[i][0] + place for place in texts[i].there(read.start, read.end))
                     reading = replace(read, start=begin, end=end)
                     share = _named(question, f"{chosen[i].chunk.title} {chosen[i].chunk.text}")
                     if _bare(chosen[i].chunk.text[reading.start : reading.end]) in _bare(question) + _LABELS:

@@ -48,6 +48,20 @@ def rows_of(text: str) -> list[Row]:
     return found
 
 
+def row_asked_for(question: str, text: str) -> tuple[int, int]:
+    """The span of the one row of a table that has a value which the question names (旗舰版每日上限是多少); the whole text
+    where there is none, or more than one."""
+    asked, rows = plain(question), rows_of(text)
+    if len(rows) < 2:
+        return 0, len(text)
+    named = [sum(len(value) for _, value in row.fields if len(value) >= 2 and value in asked) for row in rows]
+    best = max(named)
+    if best == 0 or named.count(best) > 1:
+        return 0, len(text)
+    row = rows[named.index(best)]
+    return row.start, row.end
+
+
 def fits(row: Row, others: Sequence[Row], claim: str, question: str) -> bool:
     """Whether a plain sentence gives the row's values to their own columns, and to no row that it tells apart by
     another value (周末, where this row is 工作日)."""

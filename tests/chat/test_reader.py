@@ -233,3 +233,21 @@ def test_dates_are_read_in_one_writing_and_cited_as_written() -> None:
     assert reader.read_texts == ["1987年9月1日，东沙小学开学。"]
     assert found.span is not None
     assert text[found.span.start : found.span.end] == found.span.text == "一九八七年九月一日"
+
+
+@pytest.mark.parametrize(
+    ("question", "read"),
+    [
+        ("旗舰版每日上限是多少？", "套餐：旗舰版；每秒请求数：200；每日上限：不限"),
+        ("货号563的金额", "货号：563；金额：249"),
+        ("哪个套餐的每日上限最高？", None),
+        ("套餐有哪些", None),
+    ],
+)
+def test_of_a_table_the_row_that_is_asked_for_is_read(question: str, read: str | None) -> None:
+    table = "套餐：标准版；每秒请求数：50；每日上限：100\n套餐：旗舰版；每秒请求数：200；每日上限：不限\n货号：563；金额：249\n货号：564；金额：155"
+    reader = FakeReader({"不限": 0.9, "249": 0.9})
+    found = finished(Reader(reader, "reader").read(question, [hit(1, table)], ANYONE))
+    assert reader.read_texts == [read or table]
+    assert found.span is not None
+    assert table[found.span.start : found.span.end] == found.span.text

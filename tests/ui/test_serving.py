@@ -163,7 +163,7 @@ def test_who_leaves_frees_the_model_within_a_token(app: str, model: OneAtATime, 
     arguments: dict[str, list[Any]] = {
         "chat": ["写一篇长文", [], False, 4],
         "compare": ["写一篇长文", 4],
-        "extract": ["王小明，经理", True],
+        "extract": ["王小明，经理", True, None],
     }
     if how == "cancel":
         job = Client(app, verbose=False).submit(*arguments[endpoint], api_name=f"/{endpoint}")
@@ -425,9 +425,9 @@ def everything(address: str, folder: Path) -> None:
         ("chat", [MARKER * 1000, [], False, 4]),
         ("compare", [MARKER, 4]),
         ("compare", [MARKER, MARKER]),
-        ("extract", [f"{MARKER}，经理", True]),
-        ("extract", [MARKER * 2000, True]),
-        ("extract", [MARKER, MARKER]),
+        ("extract", [f"{MARKER}，经理", True, None]),
+        ("extract", [MARKER * 2000, True, None]),
+        ("extract", [MARKER, MARKER, None]),
         ("search", [MARKER, 3, "hybrid"]),
         ("search", [MARKER, MARKER, MARKER]),
     ]
