@@ -32,6 +32,8 @@ STORE, ADDED = "store.db", "added"
 TAIL_SHARE, MIN_TAIL, MAX_TAIL = 0.1, 500, 5000
 MAX_DELETED = 0.25
 ROWS_AT_ONCE = 5000
+# Three times what a chunk is split at; more of them would not fit the prompt.
+MAX_EDITED_CHARS = 900
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,9 @@ class KnowledgeBase:
         return self.store.holders(column, values)
 
     def mark_stale(self, names: Sequence[str]) -> None:
-        """As ``Store.mark_stale``."""
-        self.store.mark_stale(names)
+        """As ``Store.mark_stale``; the log says what the owner loses with it."""
+        if lost := self.store.mark_stale(names):
+            logger.warning("有 %d 段改过或停用了的段落，随文件重新读取恢复成文件里的样子", lost)
 
     def commit(
         self,
@@ -232,12 +235,14 @@ class KnowledgeBase:
         """Give a chunk another text; its terms and vectors follow.
 
         Raises:
-            KnowledgeError: there is no such chunk, there is no text, or another chunk has it.
+            KnowledgeError: there is no such chunk, there is no text or too much, or another chunk has it.
         """
         with self.exclusive():
             stored = self.store.known(chunk_id)
             if not text.strip():
                 raise KnowledgeError("段落不能是空的；不要它可以停用")
+            if len(text) > MAX_EDITED_CHARS:
+                raise KnowledgeError(f"一段最多 {MAX_EDITED_CHARS} 字，这里有 {len(text)} 字；请删减")
             changed = replace(stored, chunk=replace(stored.chunk, text=text.strip()))
             self.store.edit(chunk_id, self._made([changed])[0])
 

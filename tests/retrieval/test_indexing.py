@@ -85,6 +85,21 @@ def test_rebuild_embeds_everything_again(folder):
     assert len(base) == 6
 
 
+def test_what_the_owner_changed_lasts_until_the_file_is_read_again_and_the_log_says_so(folder, caplog):
+    base = opened(folder)
+    base.switch("0.txt:1#1", False)
+    base.edit("1.txt:1#1", "改过的话。")
+    again = opened(folder)
+    assert (len(again), found(again, "改过的话")) == (5, "改过的话。")
+    assert not caplog.records
+    (folder / "0.txt").write_text("第0篇的话。\n", "utf-8")
+    assert len(opened(folder)) == 5
+    assert "有 1 段改过或停用了的段落" in caplog.text
+    caplog.clear()
+    assert found(opened(folder, rebuild=True), "第1篇的话") == "第1篇的话。"
+    assert "有 1 段改过或停用了的段落" in caplog.text
+
+
 def test_the_key_follows_paths_embedder_splitter_and_format(folder, monkeypatch):
     keys = {
         cache_key([folder], HashingEmbedder()),

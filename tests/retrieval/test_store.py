@@ -129,6 +129,25 @@ def test_a_chunk_is_edited_and_its_terms_and_vectors_follow():
     assert store.gone().tolist() == [2]
 
 
+def test_what_the_owner_changed_is_listed_and_counted_when_it_is_lost():
+    store = filled()
+    store.switch("a.txt:1#1", False)
+    store.edit("a.txt:2#1", new(LONG, number=2))
+    assert (store.count(), store.count(shown="off"), store.count(shown="all")) == (2, 1, 3)
+    assert [s.chunk.text for s in store.page(0, 9, shown="all")] == ["甲的话。", "乙的话。", LONG]
+    assert [s.chunk.text for s in store.chunks(shown="off")] == ["乙的话。"]
+    assert [(s.enabled, s.edited) for s in store.page(0, 9, "a.txt", "all")] == [
+        (True, False),
+        (False, False),
+        (True, True),
+    ]
+    assert store.mark_stale(["none.txt"]) == 0
+    assert store.mark_stale(["a.txt"]) == 2
+    store.edit("a.txt:2#1", new("丁的话。", number=2))  # while it waits for its file to be read
+    store.commit({"a.txt": FileEntry("a.txt")})
+    assert store.count(shown="all") == 0
+
+
 def test_another_embedder_or_version_is_said(tmp_path):
     filled(tmp_path / "s.db")
     with pytest.raises(KnowledgeError, match=r"hashing-64.*hashing-32.*--rebuild"):
