@@ -413,12 +413,12 @@ class Store:
             self.write(change)
         return lost
 
-    def publish(self, name: str, background: str) -> None:
-        """Note which index holds all chunks, and what was measured of them."""
+    def publish(self, name: str, background: str, gone: np.ndarray) -> None:
+        """Note which index holds all chunks, what was measured of them, and the ids ``gone`` that it does not hold."""
 
         def change(db: sqlite3.Connection) -> None:
             _put_meta(db, index=name, background=background)
-            db.execute("DELETE FROM gone")
+            db.execute(f"DELETE FROM gone WHERE id IN {_LISTED}", (json.dumps(gone.tolist()),))
 
         self.write(change, new=False)
 

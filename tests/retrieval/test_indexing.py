@@ -15,7 +15,7 @@ import pytest
 from src.embedding.fake import HashingEmbedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
-from src.retrieval import indexing
+from src.retrieval import indexing, knowledge_base
 from src.retrieval.indexing import add_documents, add_file, base_of, cache_key, open_base, remove_file
 from src.retrieval.knowledge_base import STORE, KnowledgeBase
 from src.retrieval.search import Retriever
@@ -321,7 +321,7 @@ def test_another_process_sees_a_change_without_a_restart(folder):
     add_documents(writer, "x.txt", [Document("x", "x.txt", "", "别的进程加的话。")])
     assert "别的进程加的话。" in texts(reader)
     assert found(reader, "别的进程") == "别的进程加的话。"
-    assert len(before.main) + len(before.tail) == 6  # a search that has begun goes on with what it had
+    assert sum(map(len, before.parts)) == 6  # a search that has begun goes on with what it had
 
 
 def test_only_the_indexes_used_last_are_kept(tmp_path):
@@ -401,3 +401,52 @@ def test_killed_at_any_moment_the_index_opens_with_all_that_was_reported(tmp_pat
         assert len(names - reported) <= round_number + 1  # at most one a kill was saved but not yet reported
         assert {name for name, entry in base.files().items() if entry.complete} == names
     shutil.rmtree(directory)
+
+
+BUILDING = """
+import sys, threading, time
+from pathlib import Path
+from src.embedding.fake import HashingEmbedder
+from src.knowledge.types import Document
+from src.retrieval import knowledge_base
+from src.retrieval.index import Index
+from src.retrieval.indexing import add_documents
+
+knowledge_base.MIN_TAIL = 10
+base = knowledge_base.KnowledgeBase(HashingEmbedder(), Path(sys.argv[1]))
+add_documents(base, "a", [Document(f"a{i}", "a", "", f"甲的第{i}件事。") for i in range(20)])
+save, started = Index.save, threading.Event()
+
+def slow(index, directory):
+    print("building", flush=True)
+    started.set()
+    time.sleep(float(sys.argv[2]))
+    save(index, directory)
+
+Index.save = slow
+add_documents(base, "b", [Document(f"b{i}", "b", "", f"乙的第{i}件事。") for i in range(20)])
+print("added", flush=True)
+started.wait(30)
+if sys.argv[3] == "stay":
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("end", ["stay", "leave"])
+def test_a_process_that_ends_while_it_builds_in_the_background_loses_nothing(tmp_path, monkeypatch, end):
+    directory = tmp_path / "b"
+    command = [sys.executable, "-c", BUILDING, str(directory), "30", end]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert sorted(process.stdout.readline() for _ in range(2)) == ["added\n", "building\n"]
+    if end == "stay":
+        process.send_signal(signal.SIGKILL)
+    assert process.wait(20) == (-signal.SIGKILL if end == "stay" else 0)
+    monkeypatch.setattr(knowledge_base, "MIN_TAIL", 10)
+    base = KnowledgeBase(HashingEmbedder(), directory)
+    assert [len(part) for part in base.snapshot().parts] == [20, 20]
+    assert found(base, "乙的第7件事") == "乙的第7件事。"
+    add_documents(base, "c", [Document("c", "c", "", "丙的一件事。")])  # the next commit builds it
+    base.join()
+    assert [len(part) for part in base.snapshot().parts] == [41]
+    base.verify()

@@ -96,7 +96,7 @@ def test_ids_are_never_used_twice_and_what_is_gone_is_noted():
     assert store.gone().tolist() == [1, 2, 3]
     store.commit({"a.txt": FileEntry("a.txt")}, chunks=[new("丁的话。")])
     assert [row.id for row in store.indexable(last, 10)] == [last + 1]
-    store.publish("index-9", "")
+    store.publish("index-9", "", store.gone())
     assert store.gone().tolist() == []
     assert store.meta("index") == "index-9"
 
