@@ -576,7 +576,7 @@ def _add(db: sqlite3.Connection, chunks: Sequence[NewChunk]) -> None:
 
 
 def _blobs(new: NewChunk, numbers: Mapping[str, int]) -> tuple[bytes, bytes]:
-    tokens = np.array([numbers[term] for term in new.terms], dtype=np.int32)
+    tokens = np.fromiter(map(numbers.__getitem__, new.terms), np.int32, len(new.terms))
     return tokens.tobytes(), new.windows.astype(np.float16).tobytes()
 
 
