@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     context_tokens: int = Field(4096, ge=512, le=32768, description="提示词加回答最多占的 token 数")
     hub_timeout_s: float = Field(4.0, gt=0, le=60, description="等模型站答复的秒数，超过就换下一个来源")
     edit_knowledge: bool = Field(
-        False, description="允许在网页上增删知识库的文件：打开后每位访客都可以，对所有人生效"
+        False, description="允许在网页上增删知识库的文件、停用和改段落：打开后每位访客都可以，对所有人生效"
     )
     queue_size: int = Field(
         32,

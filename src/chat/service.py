@@ -361,9 +361,9 @@ def _text_of(content: Any) -> Any:
     """The text of a message as gradio 6 keeps it, a list of parts; files and other components are left out."""
     if isinstance(content, dict):
         content = [content]
-    if not isinstance(content, list) or not all(isinstance(part, str | dict) for part in content):
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         return content
-    parts = (part if isinstance(part, str) else part.get("text") for part in content)
+    parts = (part.get("text") for part in content)
     return "\n".join(part for part in parts if isinstance(part, str))
 
 

@@ -74,8 +74,13 @@ class Base(Collection, Protocol):
         files (None: forget it, and drop its chunks)."""
         ...
 
-    def compact(self, share: float = 0.1) -> None:
-        """Tidy up after commits, so that searches are fast."""
+    def compact(self, *, more: bool = False, wait: bool = True) -> None:
+        """Tidy up after commits, so that searches are fast.
+
+        Args:
+            more: other commits follow.
+            wait: until it is done.
+        """
         ...
 
 

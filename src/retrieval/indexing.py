@@ -124,7 +124,7 @@ def sync(
         todo = [file for file in files if file.name in changed]
         base.mark_stale([name for name in changed if rebuild or not _is_resumed(entries.get(name), now.get(name))])
         base.commit(dict.fromkeys(gone))
-        writer = _Writer(base, progress, sum(now[file.name].size for file in todo))
+        writer = _Writer(base, progress, sum(now[file.name].size for file in todo), wait=True)
         reading = read_files([(file.path, file.name) for file in todo], workers=workers)
         for file, (name, read) in zip(todo, reading, strict=True):
             writer.take(now[name], read, file.required)
@@ -205,7 +205,7 @@ def remove_file(base: Base, name: str) -> None:
         for file, (_, read) in zip(again, read_files([(f.path, f.name) for f in again]), strict=True):
             writer.take(_describe(file), read)
         writer.flush()
-        base.compact()
+        base.compact(wait=False)
 
 
 def _add(
@@ -214,15 +214,20 @@ def _add(
     writer = _Writer(base, progress, entry.size)
     writer.take(entry, documents, required=True)
     writer.flush()
-    base.compact()
+    base.compact(wait=False)
     return base.files()[entry.name]
 
 
 class _Writer:
-    """Splits documents into chunks, leaves out copies, and commits some ``BATCH_CHUNKS`` at a time."""
+    """Splits documents into chunks, leaves out copies, and commits some ``BATCH_CHUNKS`` at a time.
 
-    def __init__(self, base: Base, progress: Progress | None = None, total: int = 0) -> None:
+    Args:
+        wait: for indexes that have to be built meanwhile.
+    """
+
+    def __init__(self, base: Base, progress: Progress | None = None, total: int = 0, *, wait: bool = False) -> None:
         self._base = base
+        self._wait = wait
         self._progress = progress
         self._total = total
         self._done = 0.0
@@ -264,8 +269,8 @@ class _Writer:
             batch.entries[stored.file] = replace(entry, chunks=entry.chunks + 1)
         self._base.commit(batch.entries, kept, batch.refused, self._within(batch.bytes))
         if self._base.directory is not None:
-            # So that a search in another process does not go without what has been indexed so far.
-            self._base.compact(share=1.0)
+            # So that a search in another process does not go through many tails.
+            self._base.compact(more=True, wait=self._wait)
         self._done += batch.bytes
         self._report(self._done)
 

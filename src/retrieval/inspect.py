@@ -8,7 +8,7 @@ import numpy as np
 from src.errors import InputError
 from src.knowledge.types import Chunk
 from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.store import StoredChunk
+from src.retrieval.store import Shown, StoredChunk
 
 # Reading this many takes half a second; a look at a larger base goes on where the last one ended.
 SCAN_CHUNKS = 50_000
@@ -83,15 +83,15 @@ def neighbours(base: KnowledgeBase, chunk_id: str, count: int = 5) -> Neighbours
     )
 
 
-def look(base: KnowledgeBase, text: str = "", file: str | None = None, start: int = 0) -> Look:
+def look(base: KnowledgeBase, text: str = "", file: str | None = None, start: int = 0, shown: Shown = "on") -> Look:
     """The chunks from number ``start`` that hold ``text`` (in title or text, whatever the case) and are of ``file``.
 
     Without ``text`` only the page's own chunks are read, else at most ``SCAN_CHUNKS``.
     """
     wanted = text.strip().casefold()
-    total = base.store.count(file)
+    total = base.store.count(file, shown)
     start = min(max(0, start), total)
-    read = base.store.page(start, SCAN_CHUNKS if wanted else PAGE_ROWS, file)
+    read = base.store.page(start, SCAN_CHUNKS if wanted else PAGE_ROWS, file, shown)
     end = start + len(read)
     rows: list[tuple[int, StoredChunk]] = []
     found = 0
@@ -106,10 +106,12 @@ def look(base: KnowledgeBase, text: str = "", file: str | None = None, start: in
     return Look(tuple(rows), start, end, found, following, total)
 
 
-def every(base: KnowledgeBase, text: str = "", file: str | None = None) -> Iterator[StoredChunk]:
+def every(
+    base: KnowledgeBase, text: str = "", file: str | None = None, shown: Shown = "on"
+) -> Iterator[StoredChunk]:
     """All chunks that ``look`` would show, page after page, read as they are asked for."""
     wanted = text.strip().casefold()
-    return (stored for stored in base.chunks(file) if holds(stored.chunk, wanted))
+    return (stored for stored in base.store.chunks(file, shown) if holds(stored.chunk, wanted))
 
 
 def holds(chunk: Chunk, wanted: str) -> bool:

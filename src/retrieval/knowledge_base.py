@@ -26,12 +26,15 @@ logger = logging.getLogger(__name__)
 
 # As long as another process may take to index a large folder.
 LOCK_TIMEOUT_S = 3600.0
-STORE, ADDED = "store.db", "added"
-# The tail is indexed anew whenever it changes (some 0.2 ms a chunk), the main index when the tail holds this share of
-# it, within these bounds, or when so much of it is gone.
+STORE, ADDED, BUILDING = "store.db", "added", "building.lock"
+# Chunks that are newer than the main index are in tails, the last of which is indexed anew whenever there are more (some
+# 0.2 ms a chunk) until it holds ``MAX_TAIL``. The main index is built anew when the tails hold this share of it, within
+# these bounds, or when so much of it is gone.
 TAIL_SHARE, MIN_TAIL, MAX_TAIL = 0.1, 500, 5000
 MAX_DELETED = 0.25
 ROWS_AT_ONCE = 5000
+# Three times what a chunk is split at; more of them would not fit the prompt.
+MAX_EDITED_CHARS = 900
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,13 @@ class Snapshot:
     generation: int
     name: str
     main: Index
-    tail: Index
+    tails: tuple[Index, ...] = ()
     background: Background | None = None
 
     @property
     def parts(self) -> list[Index]:
         """The indexes that hold any chunk."""
-        return [index for index in (self.main, self.tail) if len(index.ids)]
+        return [index for index in (self.main, *self.tails) if len(index.ids)]
 
 
 class KnowledgeBase:
@@ -70,10 +73,13 @@ class KnowledgeBase:
         """
         self.embedder = embedder
         self.store = Store(directory / STORE if directory else None, embedder)
-        self._now = Snapshot(-1, "", self._empty(), self._empty())
+        self._main = "", Index.build([], embedder.dimension, 0)
+        self._now = Snapshot(-1, *self._main)
         self._unsaved = False
-        self._refreshing = threading.Lock()
+        self._refreshing = threading.RLock()
         self._changing = threading.RLock()
+        self._building = threading.Lock()
+        self._builder: threading.Thread | None = None
 
     @property
     def directory(self) -> Path | None:
@@ -139,7 +145,7 @@ class KnowledgeBase:
     @property
     def size(self) -> int:
         """Chunks at the last search or change; nothing is read."""
-        return len(self._now.main) + len(self._now.tail)
+        return sum(map(len, self._now.parts))
 
     def stats(self) -> dict[str, Any]:
         """Figures for the inspector; ``bytes`` counts the database, vectors and postings."""
@@ -166,21 +172,8 @@ class KnowledgeBase:
         Raises:
             KnowledgeError: another process keeps changing the index.
         """
-        with self._changing:
-            if self.directory is None:
-                yield
-                return
-            lock = FileLock(lock_path(self.directory), timeout=LOCK_TIMEOUT_S)
-            try:
-                lock.acquire()
-            except Timeout as error:
-                raise KnowledgeError(f"另一个进程一直在更新索引 {self.directory}；请等它结束后再试") from error
-            except (OSError, NotImplementedError) as error:
-                logger.warning("不能锁住索引 %s（%s）：请不要同时用另一个进程改它", self.directory, error)
-            try:
-                yield
-            finally:
-                lock.release()
+        with self._changing, self._alone(lock_path(self.directory) if self.directory else None):
+            yield
 
     def check(self, name: str, documents: Sequence[Document]) -> None:
         """Everything can be kept."""
@@ -190,8 +183,9 @@ class KnowledgeBase:
         return self.store.holders(column, values)
 
     def mark_stale(self, names: Sequence[str]) -> None:
-        """As ``Store.mark_stale``."""
-        self.store.mark_stale(names)
+        """As ``Store.mark_stale``; the log says what the owner loses with it."""
+        if lost := self.store.mark_stale(names):
+            logger.warning("有 %d 段改过或停用了的段落，随文件重新读取恢复成文件里的样子", lost)
 
     def commit(
         self,
@@ -206,18 +200,27 @@ class KnowledgeBase:
         """
         self.store.commit(entries, self._made(chunks, progress), dropped)
 
-    def compact(self, share: float = TAIL_SHARE) -> None:
-        """Build and publish a new main index where the tail or what is gone has grown; call it inside ``exclusive``.
+    def compact(self, *, more: bool = False, wait: bool = True) -> None:
+        """Build and publish a new main index where the tails or what is gone have grown; call it inside ``exclusive``.
 
         Args:
-            share: of the main index, from which a tail is too long.
+            more: other commits follow: only where the tails have outgrown the main index.
+            wait: for it. Else it is built in the background, unless it is the first one, and published whenever it
+                is done; until then searches go on with what there is, and if the process ends, the next one builds it.
         """
-        now = self.snapshot()
-        tail = self.store.count_after(now.main.last_id)
-        most = min(max(MIN_TAIL, share * len(now.main)), MAX_TAIL if share < 1 else np.inf)
-        worn = len(now.main) < (1 - MAX_DELETED) * len(now.main.ids)
-        if tail > most or worn or self._unsaved or (tail and not now.name):
-            self._publish()
+        if self._is_worn(more):
+            if wait or not self.store.meta("index"):
+                self._rebuild(more)
+            elif self._builder is None or not self._builder.is_alive():
+                self._builder = threading.Thread(target=self._try_to_rebuild, name="index", daemon=True)
+                self._builder.start()
+        if not more:
+            self.snapshot()
+
+    def join(self) -> None:
+        """Wait for the index that is being built in the background, if there is one."""
+        if self._builder is not None:
+            self._builder.join()
 
     def switch(self, chunk_id: str, enabled: bool) -> None:
         """Let a chunk be found, or not.
@@ -232,12 +235,14 @@ class KnowledgeBase:
         """Give a chunk another text; its terms and vectors follow.
 
         Raises:
-            KnowledgeError: there is no such chunk, there is no text, or another chunk has it.
+            KnowledgeError: there is no such chunk, there is no text or too much, or another chunk has it.
         """
         with self.exclusive():
             stored = self.store.known(chunk_id)
             if not text.strip():
                 raise KnowledgeError("段落不能是空的；不要它可以停用")
+            if len(text) > MAX_EDITED_CHARS:
+                raise KnowledgeError(f"一段最多 {MAX_EDITED_CHARS} 字，这里有 {len(text)} 字；请删减")
             changed = replace(stored, chunk=replace(stored.chunk, text=text.strip()))
             self.store.edit(chunk_id, self._made([changed])[0])
 
@@ -258,8 +263,23 @@ class KnowledgeBase:
 
     # Details
 
-    def _empty(self) -> Index:
-        return Index.build([], self.embedder.dimension, 0)
+    @contextmanager
+    def _alone(self, path: Path | None) -> Iterator[None]:
+        """One process at a time; only a warning where files cannot be locked."""
+        if path is None:
+            yield
+            return
+        lock = FileLock(path, timeout=LOCK_TIMEOUT_S)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise KnowledgeError(f"另一个进程一直在更新索引 {self.directory}；请等它结束后再试") from error
+        except (OSError, NotImplementedError) as error:
+            logger.warning("不能锁住索引 %s（%s）：请不要同时用另一个进程改它", self.directory, error)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _made(self, chunks: Sequence[StoredChunk], progress: Progress | None = None) -> list[NewChunk]:
         vectors = embed([stored.chunk for stored in chunks], self.embedder, progress)
@@ -269,44 +289,74 @@ class KnowledgeBase:
         ]
 
     def _read(self) -> Snapshot:
-        """The published index, where it is another now, without what is gone, and a tail of what is newer."""
+        """The published index without what is gone, and tails of what is newer, the full ones kept."""
         while True:
-            name = self.store.meta("index")
-            main = self._now.main if name == self._now.name else self._load(name)
+            name, main = self._published()
+            kept = [tail for tail in self._now.tails if len(tail.ids) == MAX_TAIL] if name == self._now.name else []
+            after = kept[-1].last_id if kept else main.last_id
             with self.store.read():
                 if name != self.store.meta("index"):
                     continue  # another process has published meanwhile
                 generation, background = self.store.generation(), self.store.meta("background")
-                gone, rows = self.store.gone(), self.store.indexable(main.last_id, MAX_TAIL)
-            tail = Index.build(rows, self.embedder.dimension, rows[-1].id if rows else 0)
+                gone, pages = self.store.gone(), list(self._pages(after, MAX_TAIL))
+            built = [Index.build(rows, self.embedder.dimension, rows[-1].id) for rows in pages]
+            tails = tuple(tail.without(gone) for tail in [*kept, *built])
             cosines = Background(**json.loads(background)) if background else None
-            return Snapshot(generation, name, main.without(gone), tail, cosines)
+            return Snapshot(generation, name, main.without(gone), tails, cosines)
+
+    def _published(self) -> tuple[str, Index]:
+        """Name and content of the published index; what is gone is still in it."""
+        with self._refreshing:
+            if (name := self.store.meta("index")) != self._main[0]:
+                self._main = name, self._load(name)
+            return self._main
 
     def _load(self, name: str) -> Index:
-        if not name:
-            return self._empty()
         try:
-            if self.directory is not None:
+            if self.directory is not None and name:
                 return Index.load(self.directory / name)
         except KnowledgeError as error:
-            if name != self.store.meta("index"):
-                return self._empty()  # which is not used
-            logger.warning("%s（现在由库里的段落重建）", error)
-        self._unsaved = True
-        return self._built()
+            if name == self.store.meta("index"):  # else it is not used
+                logger.warning("%s（现在由库里的段落重建）", error)
+                self._unsaved = True
+                return self._built()
+        return Index.build([], self.embedder.dimension, 0)
+
+    def _pages(self, after: int, size: int) -> Iterator[list[Indexable]]:
+        while page := self.store.indexable(after, size):
+            yield page
+            after = page[-1].id
 
     def _built(self) -> Index:
-        def rows() -> Iterator[Indexable]:
-            after = 0
-            while page := self.store.indexable(after, ROWS_AT_ONCE):
-                yield from page
-                after = page[-1].id
-
         last_id = self.store.last_id()
-        return Index.build(rows(), self.embedder.dimension, last_id)
+        rows = (row for page in self._pages(0, ROWS_AT_ONCE) for row in page if row.id <= last_id)
+        return Index.build(rows, self.embedder.dimension, last_id)
+
+    def _is_worn(self, more: bool) -> bool:
+        name, main = self._published()
+        tail = self.store.count_after(main.last_id)
+        most = max(MIN_TAIL, len(main.ids)) if more else min(max(MIN_TAIL, TAIL_SHARE * len(main.ids)), MAX_TAIL)
+        worn = len(main.without(self.store.gone())) < (1 - MAX_DELETED) * len(main.ids)
+        return tail > most or worn or self._unsaved or bool(tail and not name)
+
+    def _rebuild(self, more: bool = False) -> None:
+        building = self.directory / BUILDING if self.directory else None
+        with self._building, self._alone(building):
+            if self._is_worn(more):  # nobody has done it meanwhile
+                self._publish()
+
+    def _try_to_rebuild(self) -> None:
+        try:
+            self._rebuild()
+        except KnowledgeError as error:
+            logger.warning("索引没有在后台建完（%s），下次加入文件或启动时再建", error)
 
     def _publish(self) -> None:
-        """Build beside, save, and only then name it in the store: whatever happens, the old or the new one is read."""
+        """Build beside, save, and only then name it in the store: whatever happens, the old or the new one is read.
+
+        Others may change the store meanwhile: what they add has higher ids, what they take away stays in ``gone``.
+        """
+        gone = self.store.gone()
         main = self._built()
         name = f"index-{self.store.generation() + 1}"
         if self.directory is not None:
@@ -318,9 +368,8 @@ class KnowledgeBase:
                 logger.warning("索引存不进 %s（%s），下次启动要重建", self.directory, error)
         background = self._background()
         with self._refreshing:
-            self.store.publish(name, json.dumps(asdict(background)) if background else "")
-            self._now = Snapshot(self.store.generation(), name, main, self._empty(), background)
-            self._unsaved = False
+            self.store.publish(name, json.dumps(asdict(background)) if background else "", gone)
+            self._main, self._unsaved = (name, main), False
         if self.directory is not None:
             for path in self.directory.glob("index-*"):
                 if path.name != name:

@@ -269,7 +269,7 @@ class MilvusBase:
             self._put([])
             self._now(fresh=True)
 
-    def compact(self, share: float = 0.1) -> None:  # noqa: ARG002
+    def compact(self, *, more: bool = False, wait: bool = True) -> None:  # noqa: ARG002
         """Milvus Lite scans what is in its log for every search; let it index that."""
         self._server.flush()
 

@@ -3,8 +3,8 @@
     meta     key, value: format, embedder, fingerprint, dimension; generation, built_at; name of the published index
     files    what became of each knowledge file (``FileEntry``)
     chunks   file, position in it, the chunk's own fields, ``lead`` (its document's first sentence), the number of its
-             index terms, ``enabled``; the two copy keys are UNIQUE, so that a text is in the store once.
-             A chunk without keys is stale: it can be found until its file has been read again.
+             index terms, ``enabled`` and ``edited`` by the owner; the two copy keys are UNIQUE, so that a text is in
+             the store once. A chunk without keys is stale: it can be found until its file has been read again.
     indexed  what indexes are made of: a chunk's term numbers (int32) and the vectors of its windows (fp16)
     terms    number of each index term
     gone     ids that an index built earlier may still hold; filled by triggers
@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from src.knowledge.types import Chunk
 logger = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the tables, the terms or the dense windows change.
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 BUSY_S = 60.0
 # Of a connection, used as needed: with SQLite's own 2 MB the keys of a million chunks are looked up on the disk.
 CACHE_KB = 64_000
@@ -59,7 +59,8 @@ CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, file_id INTEGER NOT NULL REFERENCES files, position INTEGER NOT NULL,
     chunk_id TEXT NOT NULL, doc_id TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, lead TEXT NOT NULL, terms INTEGER NOT NULL,
-    exact INTEGER UNIQUE, near INTEGER UNIQUE, enabled INTEGER NOT NULL DEFAULT 1
+    exact INTEGER UNIQUE, near INTEGER UNIQUE, enabled INTEGER NOT NULL DEFAULT 1,
+    edited INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX chunks_place ON chunks (file_id, position, enabled);
@@ -83,9 +84,12 @@ END
 """
 _FIELDS = 'chunk_id, doc_id, source, title, text, start, "end"'
 _CHUNK = (
-    f"SELECT c.id, c.{_FIELDS.replace(', ', ', c.')}, f.name, c.lead, c.terms, c.enabled, c.file_id, c.position"
+    f"SELECT c.id, c.{_FIELDS.replace(', ', ', c.')}, f.name, c.lead, c.terms, c.enabled, c.edited, c.file_id, c.position"
     " FROM chunks c JOIN files f USING (file_id) "
 )
+# Chunks that can be found, those that the owner has switched off, or both.
+Shown = Literal["on", "off", "all"]
+_SHOWN = {"on": "enabled", "off": "NOT enabled", "all": "1"}
 _LISTED = "(SELECT value FROM json_each(?))"
 
 
@@ -130,6 +134,7 @@ class StoredChunk:
         lead: its document's first sentence, where that is not in the chunk itself; else empty.
         id, order: of the row, and its place among all; chunks of one file stand together, as they do in it.
         terms: number of its index terms, repeated ones counted again.
+        enabled, edited: by the owner; one that is not enabled is not found.
     """
 
     chunk: Chunk
@@ -138,6 +143,7 @@ class StoredChunk:
     id: int = field(default=0, compare=False)
     terms: int = field(default=0, compare=False)
     enabled: bool = True
+    edited: bool = False
     order: tuple[int, int] = field(default=(0, 0), compare=False)
 
     @property
@@ -222,18 +228,19 @@ class Store:
         rows = self._rows(f"SELECT {', '.join(_ENTRY)} FROM files ORDER BY file_id")
         return {entry.name: entry for entry in map(_entry, rows)}
 
-    def count(self, file: str | None = None) -> int:
-        """Chunks that can be found; of one file, if given."""
-        return int(self._rows(f"SELECT count(*) FROM chunks WHERE enabled AND {_of(file)}", *_named(file))[0][0])
+    def count(self, file: str | None = None, shown: Shown = "on") -> int:
+        """Number of chunks; of one file, if given."""
+        query = f"SELECT count(*) FROM chunks WHERE {_SHOWN[shown]} AND {_of(file)}"
+        return int(self._rows(query, *_named(file))[0][0])
 
-    def page(self, start: int, limit: int, file: str | None = None) -> list[StoredChunk]:
+    def page(self, start: int, limit: int, file: str | None = None, shown: Shown = "on") -> list[StoredChunk]:
         """Chunks ``start`` to ``start + limit`` in reading order, file by file."""
-        where = f"WHERE enabled AND {_of(file)} ORDER BY c.file_id, c.position LIMIT ? OFFSET ?"
+        where = f"WHERE {_SHOWN[shown]} AND {_of(file)} ORDER BY c.file_id, c.position LIMIT ? OFFSET ?"
         return list(map(_stored, self._rows(_CHUNK + where, *_named(file), limit, start)))
 
-    def chunks(self, file: str | None = None) -> Iterator[StoredChunk]:
-        """Every chunk that can be found, in reading order."""
-        where = f"WHERE (c.file_id, c.position) > (?, ?) AND enabled AND {_of(file)}"
+    def chunks(self, file: str | None = None, shown: Shown = "on") -> Iterator[StoredChunk]:
+        """Every chunk, in reading order."""
+        where = f"WHERE (c.file_id, c.position) > (?, ?) AND {_SHOWN[shown]} AND {_of(file)}"
         order = f" ORDER BY c.file_id, c.position LIMIT {_PAGE}"
         after = (-1, -1)
         while rows := self._rows(_CHUNK + where + order, *after, *_named(file)):
@@ -381,13 +388,22 @@ class Store:
 
         self.write(change)
 
-    def mark_stale(self, names: Iterable[str]) -> None:
-        """Files that are about to be read again: what they hold is found until then, but is nobody's original."""
+    def mark_stale(self, names: Iterable[str]) -> int:
+        """Files that are about to be read again: what they hold is found until then, but is nobody's original.
+
+        Returns:
+            The number of chunks whose switching off or editing will be lost with it.
+        """
         entries = self.files()
         known = [entries[name] for name in names if name in entries]
+        lost = 0
 
         def change(db: sqlite3.Connection) -> None:
+            nonlocal lost
+            lost = 0
             for entry in known:
+                query = f"SELECT count(*) FROM chunks WHERE (edited OR NOT enabled) AND {_of(entry.name)}"
+                lost += _one(db, query, _named(entry.name))
                 db.execute(
                     f"UPDATE chunks SET exact = NULL, near = NULL WHERE {_of(entry.name)}", _named(entry.name)
                 )
@@ -395,13 +411,14 @@ class Store:
 
         if known:
             self.write(change)
+        return lost
 
-    def publish(self, name: str, background: str) -> None:
-        """Note which index holds all chunks, and what was measured of them."""
+    def publish(self, name: str, background: str, gone: np.ndarray) -> None:
+        """Note which index holds all chunks, what was measured of them, and the ids ``gone`` that it does not hold."""
 
         def change(db: sqlite3.Connection) -> None:
             _put_meta(db, index=name, background=background)
-            db.execute("DELETE FROM gone")
+            db.execute(f"DELETE FROM gone WHERE id IN {_LISTED}", (json.dumps(gone.tolist()),))
 
         self.write(change, new=False)
 
@@ -436,8 +453,12 @@ class Store:
         def change(db: sqlite3.Connection) -> None:
             number = _renumber(db, stored.id)
             alike = db.execute("SELECT 1 FROM chunks WHERE near = ? AND id != ?", (near, number)).fetchone()
-            query = "UPDATE chunks SET text = CAST(? AS TEXT), terms = ?, exact = ?, near = ? WHERE id = ?"
-            values = (_bytes(new.stored.chunk.text), len(new.terms), exact, None if alike else near, number)
+            # A stale chunk stays stale: it goes when its file has been read.
+            query = (
+                "UPDATE chunks SET text = CAST(? AS TEXT), terms = ?, near = iif(exact IS NULL, NULL, ?),"
+                " exact = iif(exact IS NULL, NULL, ?), edited = 1 WHERE id = ?"
+            )
+            values = (_bytes(new.stored.chunk.text), len(new.terms), None if alike else near, exact, number)
             db.execute(query, values)
             blobs = _blobs(new, _numbers(db, new.terms, add=True))
             db.execute("UPDATE indexed SET tokens = ?, windows = ? WHERE id = ?", (*blobs, number))
@@ -555,7 +576,7 @@ def _add(db: sqlite3.Connection, chunks: Sequence[NewChunk]) -> None:
 
 
 def _blobs(new: NewChunk, numbers: Mapping[str, int]) -> tuple[bytes, bytes]:
-    tokens = np.array([numbers[term] for term in new.terms], dtype=np.int32)
+    tokens = np.fromiter(map(numbers.__getitem__, new.terms), np.int32, len(new.terms))
     return tokens.tobytes(), new.windows.astype(np.float16).tobytes()
 
 
@@ -598,8 +619,9 @@ def _entry(row: Sequence[Any]) -> FileEntry:
 
 def _stored(row: Sequence[Any]) -> StoredChunk:
     number, *fields = row[:8]
-    file, lead, terms, enabled, file_id, position = row[8:]
-    return StoredChunk(Chunk(*fields), file, lead, number, terms, bool(enabled), (file_id, position))
+    file, lead, terms, enabled, edited, file_id, position = row[8:]
+    order = file_id, position
+    return StoredChunk(Chunk(*fields), file, lead, number, terms, bool(enabled), bool(edited), order)
 
 
 def _of(file: str | None) -> str:

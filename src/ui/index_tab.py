@@ -29,7 +29,7 @@ class IndexTab:
             files = gr.Tab(words("文件清单"), id="files")
             if context.runtime.is_local:
                 with gr.Tab(words("段落"), id="passages") as passages:
-                    self.passages = Passages(context, passages)
+                    self.passages = Passages(context, passages, self.facts)
                 with gr.Tab(words("地图"), id="map") as map_:
                     self.map = Map(context, map_, self.probe.query, self.passages)
                 with gr.Tab(words("体检"), id="check") as check:

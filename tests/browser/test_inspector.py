@@ -226,6 +226,46 @@ def test_passages_are_paged_filtered_read_and_exported(page: Page, inspected: Ru
     keep(page, "passages")
 
 
+def test_a_passage_is_edited_switched_off_and_on_again(page: Page, inspected: Runtime) -> None:
+    choose_tab(page, "段落")
+    total = len(inspected.base)
+    table, result, detail = (
+        page.locator("#chunk-table"),
+        page.locator("#chunk-result"),
+        page.locator("#chunk-detail"),
+    )
+    expect(page.locator("#chunk-count")).to_contain_text(f"共 {total} 段")
+    expect(page.locator("#chunk-text")).to_be_hidden()
+    box(page, "chunk-filter").fill("是公式")
+    expect(page.locator("#chunk-count")).to_contain_text("找到 1 段")
+    cell(table, 0, 1).click()
+    expect(box(page, "chunk-text")).to_have_value("=1+1 是公式。")
+    expect(page.locator("#chunk-lasting")).to_contain_text("它的文件变了")
+    box(page, "chunk-text").fill("青柠社的社长是公式。")
+    page.locator("#chunk-save").click()
+    expect(result).to_contain_text("已存下")
+    expect(cell(table, 0, 1)).to_contain_text("（改过）")
+    page.locator("#chunk-switch").click()
+    expect(result).to_contain_text("已停用")
+    expect(detail).to_contain_text("（已停用）")
+    expect(page.locator("#index-facts")).to_contain_text(f"{total - 1} 段")
+    keep(page, "switched-off")
+    box(page, "chunk-filter").fill("")
+    page.get_by_label("只看停用的").check()
+    expect(page.locator("#chunk-count")).to_contain_text("共 1 段")
+    expect(page.locator("#chunk-text")).to_be_hidden()
+    cell(table, 0, 1).click()
+    expect(page.locator("#chunk-switch")).to_have_text("启用")
+    page.locator("#chunk-switch").click()
+    expect(result).to_contain_text("又能搜到")
+    assert len(inspected.base) == total
+    choose_tab(page, "为什么这样答")
+    box(page, "probe-input").fill("青柠社的社长是谁")
+    page.locator("#probe-run").click()
+    expect(page.locator("#probe-text")).to_contain_text("青柠社的社长是公式。")
+    inspected.local_base.edit(inspected.base.store.sample(1000)[-1].chunk.chunk_id, "=1+1 是公式。")
+
+
 def test_files_are_added_and_deleted_for_all(page: Page, inspected: Runtime, tmp_path: Path) -> None:
     choose_tab(page, "文件清单")
     files, result = page.locator("#shared-files"), page.locator("#shared-result")

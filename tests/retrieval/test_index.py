@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -152,13 +153,82 @@ def test_a_tail_holds_what_is_new_until_it_is_long(tmp_path, monkeypatch):
     add_documents(base, "a", documents(40))
     published = base.snapshot().name
     add_documents(base, "b", documents(5, "b"))
-    assert (len(base.snapshot().main), len(base.snapshot().tail)) == (40, 5)
+    assert [len(part) for part in base.snapshot().parts] == [40, 5]
     assert found(base, "b的第3件事") == documents(5, "b")[3].text
     assert base.snapshot().name == published
     add_documents(base, "c", documents(20, "c"))
-    assert (len(base.snapshot().main), len(base.snapshot().tail)) == (65, 0)
+    base.join()
+    assert [len(part) for part in base.snapshot().parts] == [65]
     assert [path.name for path in base.directory.glob("index-*")] == [base.snapshot().name] != [published]
     assert found(base, "c的第3件事") == documents(5, "c")[3].text
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Indexes are long in being saved: until the event is set, which the test does."""
+    let, save = threading.Event(), Index.save
+    monkeypatch.setattr(knowledge_base, "MIN_TAIL", 10)
+    monkeypatch.setattr(Index, "save", lambda *given: let.wait(30) and save(*given))
+    let.set()
+    return let
+
+
+def test_whoever_adds_does_not_wait_for_the_index(tmp_path, held):
+    base = KnowledgeBase(HashingEmbedder(), tmp_path / "b")
+    add_documents(base, "a", documents(40))
+    before = base.snapshot().name
+    held.clear()
+    add_documents(base, "b", documents(20, "b"))
+    add_documents(base, "c", documents(3, "c"))  # while it is built
+    base.switch("a:7#1", False)
+    base.edit("b:8#1", "现在说的是鲸鱼。")
+    base.switch("b:9#1", False)
+    base.switch("b:9#1", True)
+
+    def check(base, parts):
+        assert [len(part) for part in base.snapshot().parts] == parts
+        assert sum(parts) == len(base) == 62
+        assert found(base, "b的第3件事") == documents(5, "b")[3].text
+        assert found(base, "c的第2件事") == documents(5, "c")[2].text
+        assert found(base, "b的第9件事") == documents(10, "b")[9].text
+        assert found(base, "鲸鱼") == "现在说的是鲸鱼。"
+        assert found(base, "a的第7件事") != documents(10)[7].text
+
+    check(base, [39, 23])
+    assert base.snapshot().name == before
+    held.set()
+    base.join()
+    check(base, [57, 5])
+    check(KnowledgeBase(HashingEmbedder(), tmp_path / "b"), [57, 5])
+    assert [path.name for path in base.directory.glob("index-*")] == [base.snapshot().name] != [before]
+    base.verify()
+
+
+def test_full_tails_are_kept_and_nothing_is_left_out(tmp_path, held, monkeypatch):
+    monkeypatch.setattr(knowledge_base, "MAX_TAIL", 8)
+    base = KnowledgeBase(HashingEmbedder(), tmp_path / "b")
+    add_documents(base, "a", documents(40))
+    held.clear()
+    add_documents(base, "b", documents(20, "b"))
+    first, *_ = base.snapshot().tails
+    add_documents(base, "c", documents(6, "c"))
+    base.switch("b:1#1", False)
+    assert [len(part) for part in base.snapshot().parts] == [40, 7, 8, 8, 2]
+    assert base.snapshot().tails[0].lexical is first.lexical
+    assert found(base, "c的第5件事") == documents(6, "c")[5].text
+    held.set()
+    base.join()
+    assert sum(map(len, base.snapshot().parts)) == len(base) == 65
+
+
+def test_an_index_that_cannot_be_built_in_the_background_costs_a_warning(tmp_path, held, monkeypatch, caplog):
+    base = KnowledgeBase(HashingEmbedder(), tmp_path / "b")
+    add_documents(base, "a", documents(40))
+    monkeypatch.setattr(base, "_publish", lambda: (_ for _ in ()).throw(KnowledgeError("坏了")))
+    add_documents(base, "b", documents(20, "b"))
+    base.join()
+    assert "没有在后台建完（坏了）" in caplog.text
+    assert [len(part) for part in base.snapshot().parts] == [40, 20]
 
 
 def test_what_is_deleted_or_switched_off_is_not_found(tmp_path):

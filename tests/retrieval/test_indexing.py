@@ -15,7 +15,7 @@ import pytest
 from src.embedding.fake import HashingEmbedder
 from src.errors import KnowledgeError
 from src.knowledge.types import Document
-from src.retrieval import indexing
+from src.retrieval import indexing, knowledge_base
 from src.retrieval.indexing import add_documents, add_file, base_of, cache_key, open_base, remove_file
 from src.retrieval.knowledge_base import STORE, KnowledgeBase
 from src.retrieval.search import Retriever
@@ -83,6 +83,21 @@ def test_rebuild_embeds_everything_again(folder):
     base = opened(folder, embedder, rebuild=True)
     assert embedder.encoded == 6
     assert len(base) == 6
+
+
+def test_what_the_owner_changed_lasts_until_the_file_is_read_again_and_the_log_says_so(folder, caplog):
+    base = opened(folder)
+    base.switch("0.txt:1#1", False)
+    base.edit("1.txt:1#1", "改过的话。")
+    again = opened(folder)
+    assert (len(again), found(again, "改过的话")) == (5, "改过的话。")
+    assert not caplog.records
+    (folder / "0.txt").write_text("第0篇的话。\n", "utf-8")
+    assert len(opened(folder)) == 5
+    assert "有 1 段改过或停用了的段落" in caplog.text
+    caplog.clear()
+    assert found(opened(folder, rebuild=True), "第1篇的话") == "第1篇的话。"
+    assert "有 1 段改过或停用了的段落" in caplog.text
 
 
 def test_the_key_follows_paths_embedder_splitter_and_format(folder, monkeypatch):
@@ -306,7 +321,7 @@ def test_another_process_sees_a_change_without_a_restart(folder):
     add_documents(writer, "x.txt", [Document("x", "x.txt", "", "别的进程加的话。")])
     assert "别的进程加的话。" in texts(reader)
     assert found(reader, "别的进程") == "别的进程加的话。"
-    assert len(before.main) + len(before.tail) == 6  # a search that has begun goes on with what it had
+    assert sum(map(len, before.parts)) == 6  # a search that has begun goes on with what it had
 
 
 def test_only_the_indexes_used_last_are_kept(tmp_path):
@@ -386,3 +401,51 @@ def test_killed_at_any_moment_the_index_opens_with_all_that_was_reported(tmp_pat
         assert len(names - reported) <= round_number + 1  # at most one a kill was saved but not yet reported
         assert {name for name, entry in base.files().items() if entry.complete} == names
     shutil.rmtree(directory)
+
+
+BUILDING = """
+import sys, threading, time
+from pathlib import Path
+from src.embedding.fake import HashingEmbedder
+from src.knowledge.types import Document
+from src.retrieval import knowledge_base
+from src.retrieval.index import Index
+from src.retrieval.indexing import add_documents
+
+knowledge_base.MIN_TAIL = 10
+base = knowledge_base.KnowledgeBase(HashingEmbedder(), Path(sys.argv[1]))
+add_documents(base, "a", [Document(f"a{i}", "a", "", f"甲的第{i}件事。") for i in range(20)])
+save, started = Index.save, threading.Event()
+
+def slow(index, directory):
+    started.set()
+    time.sleep(float(sys.argv[2]))
+    save(index, directory)
+
+Index.save = slow
+add_documents(base, "b", [Document(f"b{i}", "b", "", f"乙的第{i}件事。") for i in range(20)])
+started.wait(30)
+print("added", flush=True)
+if sys.argv[3] == "stay":
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("end", ["stay", "leave"])
+def test_a_process_that_ends_while_it_builds_in_the_background_loses_nothing(tmp_path, monkeypatch, end):
+    directory = tmp_path / "b"
+    command = [sys.executable, "-c", BUILDING, str(directory), "30", end]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "added\n"
+    if end == "stay":
+        process.send_signal(signal.SIGKILL)
+    assert process.wait(20) == (-signal.SIGKILL if end == "stay" else 0)
+    monkeypatch.setattr(knowledge_base, "MIN_TAIL", 10)
+    base = KnowledgeBase(HashingEmbedder(), directory)
+    assert [len(part) for part in base.snapshot().parts] == [20, 20]
+    assert found(base, "乙的第7件事") == "乙的第7件事。"
+    add_documents(base, "c", [Document("c", "c", "", "丙的一件事。")])  # the next commit builds it
+    base.join()
+    assert [len(part) for part in base.snapshot().parts] == [41]
+    base.verify()

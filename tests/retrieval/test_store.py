@@ -96,7 +96,7 @@ def test_ids_are_never_used_twice_and_what_is_gone_is_noted():
     assert store.gone().tolist() == [1, 2, 3]
     store.commit({"a.txt": FileEntry("a.txt")}, chunks=[new("丁的话。")])
     assert [row.id for row in store.indexable(last, 10)] == [last + 1]
-    store.publish("index-9", "")
+    store.publish("index-9", "", store.gone())
     assert store.gone().tolist() == []
     assert store.meta("index") == "index-9"
 
@@ -127,6 +127,25 @@ def test_a_chunk_is_edited_and_its_terms_and_vectors_follow():
     with pytest.raises(KnowledgeError, match="与它相同"):
         store.edit("a.txt:1#1", new("甲的话。", number=1))
     assert store.gone().tolist() == [2]
+
+
+def test_what_the_owner_changed_is_listed_and_counted_when_it_is_lost():
+    store = filled()
+    store.switch("a.txt:1#1", False)
+    store.edit("a.txt:2#1", new(LONG, number=2))
+    assert (store.count(), store.count(shown="off"), store.count(shown="all")) == (2, 1, 3)
+    assert [s.chunk.text for s in store.page(0, 9, shown="all")] == ["甲的话。", "乙的话。", LONG]
+    assert [s.chunk.text for s in store.chunks(shown="off")] == ["乙的话。"]
+    assert [(s.enabled, s.edited) for s in store.page(0, 9, "a.txt", "all")] == [
+        (True, False),
+        (False, False),
+        (True, True),
+    ]
+    assert store.mark_stale(["none.txt"]) == 0
+    assert store.mark_stale(["a.txt"]) == 2
+    store.edit("a.txt:2#1", new("丁的话。", number=2))  # while it waits for its file to be read
+    store.commit({"a.txt": FileEntry("a.txt")})
+    assert store.count(shown="all") == 0
 
 
 def test_another_embedder_or_version_is_said(tmp_path):

@@ -46,6 +46,7 @@ def test_chat_streams_and_names_its_source(client: Client) -> None:
         "question",
         "hits",
         "support",
+        "conflicts",
         "refused",
         "span",
         "answerable",

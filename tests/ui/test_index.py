@@ -345,17 +345,17 @@ def table_of(view) -> tuple[list[str], list[list]]:
 def test_passages_are_paged_twenty_at_a_time(base) -> None:
     tab = tab_of(base).passages
     assert tab is not None
-    view = tab.enter("shared", "", "*", visitor())
+    view = tab.enter("shared", "", "*", False, visitor())
     assert len(view) == len(tab.outputs)
-    count, _rows, _detail, _before, after, _ids, back, on, *_ = view[1:]
+    count, _rows, _here, _before, after, _ids, back, on, *_ = view[1:]
     assert "第 1–20 段，共 30 段" in count
     assert (PAGE_ROWS, len(table_of(view)[1])) == (20, 20)
     assert (back.interactive, on.interactive) == (False, True)
-    count, _rows, _detail, before, _after, ids, back, on, *_ = tab.page("shared", "", "*", after, visitor())
+    count, _rows, _here, before, _after, ids, back, on, *_ = tab.page("shared", "", "*", False, after, visitor())
     assert "第 21–30 段" in count
     assert (back.interactive, on.interactive) == (True, False)
-    assert "第 1–20 段" in tab.page("shared", "", "*", before, visitor())[0]
-    detail = tab.choose("shared", "", ids, chosen(25), visitor())
+    assert "第 1–20 段" in tab.page("shared", "", "*", False, before, visitor())[0]
+    detail, *_ = tab.choose("shared", "", ids, chosen(25), visitor())
     assert HOSTILE[:20] in detail.replace("&lt;", "<").replace("&gt;", ">")
     with pytest.raises(InputError, match="不在索引里"):
         tab.choose("shared", "", {}, chosen(25), visitor())
@@ -364,19 +364,19 @@ def test_passages_are_paged_twenty_at_a_time(base) -> None:
 def test_another_filter_clears_the_detail(base) -> None:
     tab = tab_of(base).passages
     assert tab is not None
-    count, _, detail, *_ = tab.page("shared", "第7件", "*", [0], visitor())
-    assert detail == ""
+    count, *rest = tab.page("shared", "第7件", "*", False, [0], visitor())
+    assert rest[-6:-4] == ["", ("", True)]
     assert "找到 1 段" in count
-    nothing = tab.page("shared", "没有的字", "*", [0], visitor())
-    assert [button.interactive for button in nothing[-4:]] == [False] * 4
+    nothing = tab.page("shared", "没有的字", "*", False, [0], visitor())
+    assert [button.interactive for button in nothing[-10:-6]] == [False] * 4
 
 
 def test_the_column_of_titles_is_there_where_there_are_any(base, towns) -> None:
     titled, plain = tab_of(base).passages, tab_of(towns).passages
     assert titled is not None
     assert plain is not None
-    assert "标题" in table_of(titled.enter("shared", "", "*", visitor()))[0]
-    headers, rows = table_of(plain.enter("shared", "", "*", visitor()))
+    assert "标题" in table_of(titled.enter("shared", "", "*", False, visitor()))[0]
+    headers, rows = table_of(plain.enter("shared", "", "*", False, visitor()))
     assert headers == ["序号", "文字", "字数", "文件"]
     assert {len(row) for row in rows} == {4}
 
@@ -389,16 +389,65 @@ def test_a_passage_that_is_gone_is_said_to_be(base) -> None:
     with pytest.raises(InputError, match="不在索引里"):
         tab.around("own", "", "d#0", visitor("nobody"))
     with pytest.raises(InputError, match="没有文件"):
-        tab.page("shared", "", "x" * 1000, [0], visitor())
-    assert "还没有段落" in tab.enter("own", "", "*", visitor("nobody"))[1]
+        tab.page("shared", "", "x" * 1000, False, [0], visitor())
+    assert "还没有段落" in tab.enter("own", "", "*", False, visitor("nobody"))[1]
 
 
 def test_filtered_passages_are_exported(base) -> None:
     tab = tab_of(base).passages
     assert tab is not None
-    name, data = exported("passages", tab.rows("shared", "第7件", "*", visitor()), "jsonl", CHINESE)
+    name, data = exported("passages", tab.rows("shared", "第7件", "*", False, visitor()), "jsonl", CHINESE)
     assert name == "passages.jsonl"
     assert ["第7件" in json.loads(line)["text"] for line in data.decode().splitlines()] == [True]
+
+
+def test_a_passage_is_switched_off_and_on_and_edited(stored) -> None:
+    add_documents(stored, "别.txt", [Document("e", "别.txt", "", "别的一段。")])
+    tab = tab_of(stored, edit_knowledge=True)
+    made = tab.passages
+    assert made is not None
+    view = "shared", "", "*", False
+    ids = made.page(*view, [0], visitor())[5]
+    _detail, picked, editor, text, switch, _ = made.choose("shared", "", ids, chosen(1), visitor())
+    assert (picked, editor.visible, text, switch.value) == (("d#1", True), True, "来自设定的一段。", "停用")
+    facts, _count, rows, *_, detail, picked, _, _, switch, said = made.switch(*view, [0], picked, visitor())
+    assert (len(stored), picked, switch.value) == (1, ("d#1", False), "启用")
+    assert "1 段" in facts
+    assert "搜不到" in said
+    assert "（已停用）" in detail
+    assert rows.value["data"][0][1].startswith("（已停用）")
+    assert "共 1 段" in made.page("shared", "", "*", True, [0], visitor())[0]
+    assert "停用了" in tab.probe.search("设定", "d#1", "hybrid", 4, visitor())[0]
+    assert "又能搜到" in made.switch(*view, [0], picked, visitor())[-1]
+    assert "还没有段落" in made.page("shared", "", "*", True, [0], visitor())[0]
+    picked, *_, said = made.save(*view, [0], ("d#1", True), "现在说的是鲸鱼。", visitor())[-5:]
+    assert "已存下" in said
+    assert [c.chunk.text for c in stored.chunks()] == ["现在说的是鲸鱼。", "别的一段。"]
+    assert runtime_of(stored).retriever.search("鲸鱼")[0].chunk.text == "现在说的是鲸鱼。"
+    assert "（改过）" in made.around("shared", "", "d#1", visitor())
+
+
+def test_what_cannot_be_a_passage_is_refused(stored) -> None:
+    made = tab_of(stored, edit_knowledge=True).passages
+    assert made is not None
+    for text, said in ((" ", "不能是空的"), ("长" * 901, "最多 900 字，这里有 901 字")):
+        with pytest.raises(KnowledgeError, match=said):
+            made.save("shared", "", "*", False, [0], ("d#1", True), text, visitor())
+    with pytest.raises(KnowledgeError, match="不在索引里"):
+        made.switch("shared", "", "*", False, [0], ("gone#1", True), visitor())
+
+
+def test_what_is_switched_off_is_not_listed_for_those_who_cannot_switch_it_on(stored, tmp_path) -> None:
+    stored.switch("d#1", False)
+    made = tab_of(stored).passages
+    assert made is not None
+    assert "还没有段落" in made.page("shared", "", "*", False, [0], visitor())[0]
+    tab = tab_of(stored, edit_knowledge=True)
+    tab.own.add([write(tmp_path, "我的.txt", "甲。")], visitor())
+    assert tab.passages is not None
+    ids = tab.passages.page("own", "", "*", False, [0], visitor())[5]
+    editor = tab.passages.choose("own", "", ids, chosen(1), visitor())[2]
+    assert editor.visible is False  # one's own files are changed where they come from
 
 
 def test_an_export_that_is_cut_says_so(base, monkeypatch) -> None:
@@ -500,9 +549,9 @@ def test_nobody_changes_the_knowledge_base_unless_its_owner_allows(stored, allow
     config = App(runtime_of(stored, edit_knowledge=allowed)).page.config
     names = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
     heard = {names.get(target) for d in config["dependencies"] for target, _ in d["targets"]}
+    changing = {"shared-upload", "shared-delete", "chunk-switch", "chunk-save"}
     assert {"own-upload", "own-delete"} <= heard
-    assert ({"shared-upload", "shared-delete"} <= heard) is allowed
-    assert allowed or not {"shared-upload", "shared-delete"} & heard
+    assert heard & changing == (changing if allowed else set())
 
 
 def test_only_a_file_that_can_be_deleted_has_a_button_for_it(stored, tmp_path) -> None:
@@ -540,7 +589,7 @@ def test_own_files_are_added_listed_and_removed(stored, tmp_path) -> None:
 def test_the_passages_of_a_file_are_a_click_away(stored, tmp_path) -> None:
     tab = tab_of(stored)
     tab.own.add([write(tmp_path, "我的.txt", "甲。\n乙。")], visitor())
-    tabs, scope, needle, file, count, *_ = tab.own.show("我的.txt", visitor())
+    tabs, scope, needle, _only_off, file, count, *_ = tab.own.show("我的.txt", visitor())
     assert (tabs.selected, scope, needle, file.value) == ("passages", "own", "", "我的.txt")
     assert "共 2 段" in count
     assert tab.shared.show("设定.txt", visitor())[1] == "shared"

@@ -61,7 +61,7 @@ class FileList:
             context.listen(self.upload.upload, self.add, self.upload, changed, **slot)
             context.listen(self.delete.click, self.remove, chosen, changed, **slot)
         if passages is not None:
-            jump = [tabs, passages.scope, passages.needle, *passages.outputs]
+            jump = [tabs, passages.scope, passages.needle, passages.only_off, *passages.outputs]
             context.listen(show.click, self.show, chosen, jump, **MINIMAL)
 
     def view(self, request: gr.Request) -> tuple[Any, ...]:
@@ -95,7 +95,13 @@ class FileList:
     def show(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         """The sub-tab of passages, at one file."""
         assert self._passages is not None
-        return gr.Tabs(selected="passages"), self._scope, "", *self._passages.enter(self._scope, "", name, request)
+        return (
+            gr.Tabs(selected="passages"),
+            self._scope,
+            "",
+            False,
+            *self._passages.enter(self._scope, "", name, False, request),
+        )
 
     def _add_shared(self, path: Path) -> dict[str, Any]:
         runtime = self._context.runtime

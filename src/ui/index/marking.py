@@ -23,8 +23,14 @@ def passage_html(
     """A passage in full, ``marked`` highlighted in it, with a line ``about`` it and those ``around`` it."""
     return render(
         "index/passage", words, passage=passage, pieces=pieces(passage.chunk.text, marked), about=about, around=around,
-        place=lambda one: place(one.chunk, words, one.file),
+        place=lambda one: marks(one, words) + place(one.chunk, words, one.file),
     )  # fmt: skip
+
+
+def marks(stored: StoredChunk, words: Words) -> str:
+    """What the owner has done with a passage."""
+    off = "" if stored.enabled else words("（已停用）")
+    return off + (words("（改过）") if stored.edited else "")
 
 
 def pieces(text: str, terms: Iterable[str]) -> list[tuple[str, bool]]:

@@ -62,7 +62,9 @@ def expected_line(
     found = next((c for c in every if c.chunk.chunk_id == wanted or holds(c.chunk, wanted.casefold())), None)
     if found is None:
         text = words("索引里没有这样的段落。看看文件是否加入了、文字是否一样，或者它是不是重复的而没有收。")
-        if any(base.store.find(wanted) or look(base, wanted).found for base in bases):
+        if any((stored := base.store.find(wanted)) and not stored.enabled for base in bases):
+            text = words("它停用了，所以搜不到。可以在“段落”里重新启用。")
+        elif any(base.store.find(wanted) or look(base, wanted).found for base in bases):
             text = words("它不是候选：字面和向量都没有把它排进前 {pool}。换成它自己的说法来问，看看能不能找到。")
         return "bad", title, text.format(pool=pool)
     passage, place = excerpt(found.chunk.text, limit=24), ranks_text(found, pool, words)
