@@ -27,8 +27,8 @@ def read(runtime: Runtime, case: Case, texts: list[str]) -> Evidence:
 
 
 def test_look_alikes_are_refused_and_answers_are_found(runtime) -> None:
-    """Floors below what was measured (NOTES.md), on every other question."""
-    cases = read_cases(CASES, "test")[::2]
+    """Floors below what was measured (NOTES.md)."""
+    cases = read_cases(CASES, "test")
     refused = found = wrongly = 0
     for case in cases:
         refused += read(runtime, case, list(case.negative[:4])).answerable < runtime.threshold
