@@ -158,6 +158,7 @@ def _set_up_logging(command: str) -> None:
     # Their INFO lines hold every address that is called.
     for chatty in ("httpx", "httpx2", "httpcore", "urllib3", "filelock", "faiss", "bm25s"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("bm25s").propagate = False  # it sets itself to DEBUG when it is imported
 
 
 def _serve(_: argparse.Namespace, settings: Settings) -> None:
