@@ -17,7 +17,13 @@ from tests.knowledge import samples
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 RESUME = "王建国，男，汉族，工商管理硕士，现任宏远科技股份有限公司董事长。"
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"><b>粗体</b>"
-TABLE = [["id", "简历", "备注"], ["007", RESUME, "=1+1"], ["", "", "空的"], ["x", f"{HOSTILE}李雷，总经理。", "甲"]]
+# The last one is long, so that there is time to press stop.
+TABLE = [
+    ["id", "简历", "备注"],
+    ["007", RESUME, "=1+1"],
+    ["", "", "空的"],
+    ["x", f"{HOSTILE}李雷，总经理。" * 8, "甲"],
+]
 
 
 @pytest.fixture(autouse=True)
