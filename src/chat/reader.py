@@ -9,7 +9,7 @@ from src.caller import Caller
 from src.chat.claims import CODE
 from src.chat.numbers import canonical
 from src.chat.question import is_latin
-from src.chat.rows import row_asked_for
+from src.chat.rows import Row, row_asked_for
 from src.chat.types import Quote, Span
 from src.knowledge.split import sentence_spans
 from src.language.base import Queued, Reading, ReadingModel
@@ -64,22 +64,29 @@ class Reader:
         found: dict[int, Reading] = {}
         for start in range(0, len(hits), self._at_once):
             chosen = hits[start : start + self._at_once]
-            # Of a table's rows, which are alike but for their values, the one that is asked for.
-            rows = [row_asked_for(question, hit.chunk.text) for hit in chosen]
+            rows = {hit.rank: row for hit in chosen if (row := row_asked_for(question, hit.chunk.text))}
+            pieces = [(hit, 0, len(hit.chunk.text)) for hit in chosen]
+            pieces += [(hit, rows[hit.rank].start, rows[hit.rank].end) for hit in chosen if hit.rank in rows]
             # 1987年9月1日 and 一九八七年九月一日 are read as one day.
-            texts = [Dated(hit.chunk.text[slice(*row)]) for hit, row in zip(chosen, rows, strict=True)]
-            passages = [(hit.chunk.title, text.text) for hit, text in zip(chosen, texts, strict=True)]
+            texts = [Dated(hit.chunk.text[begin:end]) for hit, begin, end in pieces]
+            passages = [(hit.chunk.title, text.text) for (hit, _, _), text in zip(pieces, texts, strict=True)]
+            readings: dict[int, list[Reading]] = {}  # by rank: of the whole, then of its row
             for item in self._model.read(passages, [dated(question)], self._adapter, caller):
                 if isinstance(item, Queued):
                     yield item
                     continue
-                for i, (read, *_) in item.items():
-                    begin, end = (rows[i][0] + place for place in texts[i].there(read.start, read.end))
-                    reading = replace(read, start=begin, end=end)
-                    share = _named(question, f"{chosen[i].chunk.title} {chosen[i].chunk.text}")
-                    if _bare(chosen[i].chunk.text[reading.start : reading.end]) in _bare(question) + _LABELS:
+                for i, (read, *_) in sorted(item.items()):
+                    hit, offset, _ = pieces[i]
+                    begin, end = texts[i].there(read.start, read.end)
+                    placed = replace(read, start=offset + begin, end=offset + end)
+                    readings.setdefault(hit.rank, []).append(placed)
+            for hit in chosen:
+                if hit.rank in readings:
+                    reading = _in_its_row(readings[hit.rank], rows.get(hit.rank))
+                    share = _named(question, f"{hit.chunk.title} {hit.chunk.text}")
+                    if _bare(hit.chunk.text[reading.start : reading.end]) in _bare(question) + _LABELS:
                         share = 0.0  # what the question says itself is no answer
-                    found[chosen[i].rank] = replace(reading, probability=share * reading.probability)
+                    found[hit.rank] = replace(reading, probability=share * reading.probability)
             enough = any(reading.probability >= ENOUGH for reading in found.values())
             if caller.stopped or (enough and not every):
                 break
@@ -93,6 +100,14 @@ class Reader:
         text = next(hit.chunk.text for hit in hits if hit.rank == rank)
         span = Span(rank, text[best.start : best.end], best.start, best.end, best.probability)
         return Evidence(marked, span if span.text.strip() else None, best.probability if span.text.strip() else 0.0)
+
+
+def _in_its_row(readings: Sequence[Reading], row: Row | None) -> Reading:
+    """The rows of a table are alike but for their values: what is read outside of the one that is asked for gives way to
+    what is read in it. Whether there is an answer, the whole table tells better."""
+    most = max(reading.probability for reading in readings)
+    inside = [one for one in readings if row and row.start <= one.start and one.end <= row.end]
+    return replace(max(inside or readings, key=lambda one: one.probability), probability=most)
 
 
 def _named(question: str, passage: str) -> float:

@@ -48,18 +48,15 @@ def rows_of(text: str) -> list[Row]:
     return found
 
 
-def row_asked_for(question: str, text: str) -> tuple[int, int]:
-    """The span of the one row of a table that has a value which the question names (旗舰版每日上限是多少); the whole text
-    where there is none, or more than one."""
+def row_asked_for(question: str, text: str) -> Row | None:
+    """The one row of a table that has a value which the question names (旗舰版每日上限是多少); None where there is no such
+    row, or more than one."""
     asked, rows = plain(question), rows_of(text)
     if len(rows) < 2:
-        return 0, len(text)
+        return None
     named = [sum(len(value) for _, value in row.fields if len(value) >= 2 and value in asked) for row in rows]
     best = max(named)
-    if best == 0 or named.count(best) > 1:
-        return 0, len(text)
-    row = rows[named.index(best)]
-    return row.start, row.end
+    return None if best == 0 or named.count(best) > 1 else rows[named.index(best)]
 
 
 def fits(row: Row, others: Sequence[Row], claim: str, question: str) -> bool:

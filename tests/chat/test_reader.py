@@ -1,6 +1,7 @@
 """The reader's part in the chat, over a fake that reads what the test tells it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -248,6 +249,34 @@ def test_of_a_table_the_row_that_is_asked_for_is_read(question: str, read: str |
     table = "套餐：标准版；每秒请求数：50；每日上限：100\n套餐：旗舰版；每秒请求数：200；每日上限：不限\n货号：563；金额：249\n货号：564；金额：155"
     reader = FakeReader({"不限": 0.9, "249": 0.9})
     found = finished(Reader(reader, "reader").read(question, [hit(1, table)], ANYONE))
-    assert reader.read_texts == [read or table]
+    assert reader.read_texts == [table, *([read] if read else [])]
     assert found.span is not None
+    assert found.span.text in (read or table)
     assert table[found.span.start : found.span.end] == found.span.text
+
+
+def test_the_whole_table_tells_whether_there_is_an_answer() -> None:
+    table = "项目：营业成本；2023年：2405；2024年：2688\n项目：净利润；2023年：516；2024年：633"
+    row = table.split("\n")[1]
+
+    class Unsure(FakeReader):
+        """Of a row alone it is not sure."""
+
+        def read(self, passages, questions, adapter, caller=ANYONE):
+            for item in super().read(passages, questions, adapter, caller):
+                assert isinstance(item, dict)
+                low = {
+                    n: [replace(one, probability=0.02) for one in many]
+                    for n, many in item.items()
+                    if passages[n][1] == row
+                }
+                yield item | low
+
+    found = finished(Reader(Unsure({"633": 0.9}), "reader").read("2024年的净利润是多少", [hit(1, table)], ANYONE))
+    assert found.span is not None
+    assert (found.span.text, found.answerable) == ("633", 0.9)
+    found = finished(
+        Reader(Unsure({"2688": 0.9, "633": 0.9}), "reader").read("2024年的净利润", [hit(1, table)], ANYONE)
+    )
+    assert found.span is not None
+    assert (found.span.text, found.answerable) == ("633", 0.9)
