@@ -5,11 +5,10 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from src.caller import Caller
 from src.errors import InputError, KnowledgeError
@@ -121,8 +120,9 @@ class Batch:
         return (self.file_name, self.lines, self.table) == (other.file_name, other.lines, other.table)
 
 
-def read_resumes(parser: ParserPool, paths: Sequence[Path]) -> Generator[tuple[int, int], None, Batch]:
-    """Files of any readable kind, or zips of them, as a batch of one row a file; (files read, files in all) meanwhile.
+def read_resumes(parser: ParserPool, paths: Sequence[Path]) -> Iterator[tuple[int, int] | Batch]:
+    """Files of any readable kind, or zips of them, as a batch of one row a file, the last item; before it
+    (files read, files in all).
 
     A file that cannot be read is a row that says why.
 
@@ -150,7 +150,7 @@ def read_resumes(parser: ParserPool, paths: Sequence[Path]) -> Generator[tuple[i
     batch = Batch(f"{title}.xlsx", table.lines(), table.names(), table, unread=unread)
     if batch.characters > MAX_CHARACTERS:
         raise InputError(f"这些文件共有 {batch.characters} 个字，网页上一次最多 {MAX_CHARACTERS} 个；请分几次上传")
-    return batch
+    yield batch
 
 
 def _unpacked(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -178,8 +178,9 @@ def _unpacked(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
                 # Under a name of our own: the entry's may lead out of the folder.
                 target = folder / f"{path.stem[:40]}-{number}{Path(name).suffix.lower()[:10]}"
                 with package.open(entry) as source, target.open("wb") as copy:
-                    # What an entry says of its size may be wrong.
-                    shutil.copyfileobj(_Bounded(source, entry.file_size), copy)
+                    shutil.copyfileobj(
+                        source, copy
+                    )  # zipfile gives no more than the entry's size, which was added up
                 yield name, target
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path.name} 解不开：已损坏、加了密码，或不是 zip；请重新打包") from error
@@ -196,18 +197,6 @@ def _name_of(entry: zipfile.ZipInfo) -> str:
 
 def _is_left_over(name: str) -> bool:
     return not name or name.startswith((".", "~$")) or name == "Thumbs.db"
-
-
-class _Bounded:
-    """Reads at most so many bytes."""
-
-    def __init__(self, source: IO[bytes], most: int) -> None:
-        self._source, self._left = source, most
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._source.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(piece)
-        return piece
 
 
 def read_batch(parser: ParserPool, path: Path) -> Batch:

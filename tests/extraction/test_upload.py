@@ -171,13 +171,9 @@ def test_hostile_cells_cost_only_their_row(tmp_path: Path, parser: ParserPool) -
 
 def read_all(parser: ParserPool, *paths: Path) -> tuple[Batch, list[tuple[int, int]]]:
     """The batch of some files, and what was said meanwhile."""
-    reader = read_resumes(parser, paths)
-    said = []
-    while True:
-        try:
-            said.append(next(reader))
-        except StopIteration as end:
-            return end.value, said
+    *said, batch = read_resumes(parser, paths)
+    assert isinstance(batch, Batch)
+    return batch, [item for item in said if not isinstance(item, Batch)]
 
 
 def test_files_of_any_kind_are_a_row_each(tmp_path: Path, parser: ParserPool) -> None:
@@ -242,6 +238,16 @@ def test_zips_that_cannot_be_used(tmp_path: Path, parser: ParserPool, data: byte
             for number in range(3 if data else 201):
                 package.writestr(f"{number}.txt", bytes((data or 0) * 250_000) or "x")
     with pytest.raises(InputError, match=said):
+        read_all(parser, path)
+
+
+def test_an_entry_that_is_larger_than_it_says_is_cut_off_and_refused(tmp_path: Path, parser: ParserPool) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("a.txt", "x" * 100_000)
+    honest, lying = (100_000).to_bytes(4, "little"), (10).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(honest, lying))
+    with pytest.raises(InputError, match="解不开"):
         read_all(parser, path)
 
 

@@ -78,11 +78,8 @@ class BatchTab:
 
     def open(self, paths: list[str], use_adapter: bool, request: gr.Request) -> Views:
         """Take what was uploaded as the session's batch; the same again keeps what is done of it."""
-        files, session, words = (
-            [Path(path) for path in paths or []],
-            self._context.sessions.of(request),
-            self._words,
-        )
+        files, words = [Path(path) for path in paths or []], self._words
+        session = self._context.sessions.of(request)
         session.stop(self.work.name)
         reading = words("正在读取 {file}……").format(file=files[0].name if files else "")
         # The upload is emptied, so that another file can be dropped there at once, also where this one is refused.
@@ -93,13 +90,11 @@ class BatchTab:
                 if len(files) == 1 and files[0].suffix.lower() in UPLOAD_KINDS:
                     batch = read_batch(parser, files[0])
                 else:
-                    reader = read_resumes(parser, files)
-                    while True:
-                        try:
-                            done, total = next(reader)
-                        except StopIteration as end:
-                            batch = end.value
-                            break
+                    for item in read_resumes(parser, files):
+                        if isinstance(item, Batch):
+                            batch = item
+                            continue
+                        done, total = item
                         said = words("正在读取第 {now} 个文件，共 {total} 个……").format(now=done + 1, total=total)
                         yield {self.status: views.status(said, words, share=done / total)}
         except YuanZhiError:
