@@ -156,7 +156,7 @@ def _set_up_logging(command: str) -> None:
     level = logging.INFO if command in ("serve", "index", "train") else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     # Their INFO lines hold every address that is called.
-    for chatty in ("httpx", "httpx2", "httpcore", "urllib3", "filelock", "faiss", "bm25s"):
+    for chatty in ("httpx", "httpx2", "httpcore", "urllib3", "filelock", "faiss"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("bm25s").propagate = False  # it sets itself to DEBUG when it is imported
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from src.extraction.schema import Span
 
-_CHINESE = "\u3400-\u4dbf\u4e00-\u9fff"
+_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _GAP = re.compile(r"[ \t\u3000\xa0]+")
 _MARKS = "，。；：、！？）】》”"
 
@@ -34,17 +34,13 @@ class View:
 
 
 def _spreads(text: str, start: int, end: int) -> bool:
-    before, after = text[:start], text[end:]
-    if not before or not after or not _is_chinese(before[-1]):
+    """Whether the gap ``text[start:end]`` stands within a word or before a mark."""
+    if start == 0 or end == len(text) or not _CHINESE.match(text, start - 1):
         return False
-    if after[0] in _MARKS:
+    if text[end] in _MARKS:
         return True
-    if not _is_chinese(after[0]):
+    if not _CHINESE.match(text, end):
         return False
-    lone_before = len(before) < 2 or not _is_chinese(before[-2])
-    lone_after = len(after) < 2 or not _is_chinese(after[1])
-    return (lone_before and before[-1] not in "男女") or (lone_after and after[0] not in "男女")
-
-
-def _is_chinese(character: str) -> bool:
-    return re.match(f"[{_CHINESE}]", character) is not None
+    lone_before = start == 1 or not _CHINESE.match(text, start - 2)
+    lone_after = end + 1 == len(text) or not _CHINESE.match(text, end + 1)
+    return (lone_before and text[start - 1] not in "男女") or (lone_after and text[end] not in "男女")

@@ -1,12 +1,13 @@
 """Extractive reading with a causal language model: in one pass, the words of a passage that answer a question, and
 whether any do.
 
-The passage stands first and its questions behind it; every question sees the passage and itself, none another, so that
-the passage is computed once for all of them. A small head (``PointerHead``) compares the last token of a question with
-each token of the passage, as a pointer network does (Vinyals et al. 2015, https://arxiv.org/abs/1506.03134): once for
-where the answer begins, once for where it ends; a biaffine term (Dozat and Manning 2017,
-https://arxiv.org/abs/1611.01734) and the length say which begin and end belong together. What it finds is a substring of the passage by construction. A LoRA
-adapter and the head are trained together (``src/training/reader.py``); the layers above the adapter are not run.
+The passage stands first and its questions behind it; every question sees the passage and itself, none another, so
+that the passage is computed once for all of them. A small head (``PointerHead``) compares the last token of a
+question with each token of the passage, as a pointer network does (Vinyals et al. 2015,
+https://arxiv.org/abs/1506.03134): once for where the answer begins, once for where it ends; a biaffine term (Dozat
+and Manning 2017, https://arxiv.org/abs/1611.01734) and the length say which begin and end belong together. What it
+finds is a substring of the passage by construction. A LoRA adapter and the head are trained together
+(``src/training/reader.py``); the layers above the adapter are not run.
 """
 
 import math

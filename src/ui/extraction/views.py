@@ -111,21 +111,17 @@ def is_doubtful(span: Span) -> bool:
 def value_rows(extraction: Extraction, words: Words) -> list[list[str]]:
     """One row for each value, label by label; those of low confidence are marked, and fields of one's own that are not
     in the text."""
-    marks: dict[tuple[str, str], str] = {}
-    labels = list(extraction.entities)
-    if not set(labels) <= set(LABELS):
-        marks = {(words(label), "—"): words("没有找到") for label in labels if not extraction.entities[label]}
-    for span in sorted(extraction.spans, key=lambda span: labels.index(span.label)):
-        value = words(span.label), span.text
-        marks[value] = marks.get(value) or (words("⚠ 请核对") if is_doubtful(span) else "")
-    rows = [[*value, mark] for value, mark in marks.items()]
-    order = [words(label) for label in labels]
-    return sorted(rows, key=lambda row: order.index(row[0]))
-
-
-def _place_of_label(span: Span) -> int:
-    """The eight in their order; fields of one's own stay in the order of the text."""
-    return LABELS.index(span.label) if span.label in LABELS else len(LABELS)
+    rows: list[list[str]] = []
+    own = list(extraction.entities) != list(LABELS)
+    for label in extraction.entities:
+        marks: dict[str, str] = {}
+        for span in extraction.spans:
+            if span.label == label:
+                marks[span.text] = marks.get(span.text) or (words("⚠ 请核对") if is_doubtful(span) else "")
+        if own and not marks:
+            marks["—"] = words("没有找到")
+        rows += [[words(label), text, mark] for text, mark in marks.items()]
+    return rows
 
 
 def span_rows(spans: Sequence[Span], words: Words) -> list[list[Any]]:
@@ -158,7 +154,7 @@ def differences(base: Extraction, adapted: Extraction, words: Words) -> str:
     ours, theirs = set(base.spans), set(adapted.spans)
     of_base, of_adapter = words("只有基座"), words("只有适配器")
     counts = {words("两者都有"): ours & theirs, of_base: ours - theirs, of_adapter: theirs - ours}
-    differing = sorted(ours ^ theirs, key=lambda span: (span.start, span.end, _place_of_label(span)))
+    differing = sorted(ours ^ theirs, key=lambda span: (span.start, span.end, LABELS.index(span.label)))
     rows = [
         (words(span.label), span.text, f"{span.start}–{span.end}", of_base if span in ours else of_adapter)
         for span in differing
