@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 from src.caller import Caller
 from src.chat.prompt import build_messages
-from src.language.base import GenerationOptions, Message
-from src.language.local import LocalModel
-from src.language.turns import Turns
+from src.models.base import GenerationOptions, Message
+from src.models.local import LocalModel
+from src.models.turns import Turns
 from src.runtime import Runtime
 from src.settings import ROOT, load_settings
 

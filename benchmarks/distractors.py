@@ -12,7 +12,7 @@ import json
 import random
 from pathlib import Path
 
-from src.knowledge.split import sentence_spans
+from src.ingest.split import sentence_spans
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from unittest.mock import patch
 from src.evaluation.extraction import Evaluation, evaluate, spread
 from src.extraction.labelled import read_labelled
 from src.extraction.service import ExtractionService
-from src.language import local
-from src.language.grammar import GrammarConstraint
+from src.models import local
+from src.models.grammar import GrammarConstraint
 from src.runtime import Runtime
 from src.settings import load_settings
 

@@ -14,11 +14,11 @@ from typing import Any
 
 sys.path.insert(0, os.getcwd())
 
-from src.embedding.fake import HashingEmbedder
-from src.knowledge.types import Document
-from src.language.fake import FakeModel
-from src.retrieval.indexing import base_of
+from src.ingest.types import Document
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
+from src.search.indexing import base_of
 from src.settings import load_settings
 from src.ui import page
 
@@ -35,8 +35,8 @@ def queued(model: FakeModel) -> Any:
     """``model`` behind the fair queue, where the checkout has it in this form."""
     try:
         from src.caller import ANYONE
-        from src.language.base import Queued
-        from src.language.turns import Turns
+        from src.models.base import Queued
+        from src.models.turns import Turns
     except ImportError:
         return model
 

@@ -1,4 +1,4 @@
-"""Fits src/retrieval/rerank.json and says how good the fit is on articles that it has not seen.
+"""Fits src/search/rerank.json and says how good the fit is on articles that it has not seen.
 
 python -m benchmarks.fit_rerank [--write] [--threads 2]
 
@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from src.embedding.base import Embedder
-from src.embedding.use import UniversalSentenceEncoder
 from src.evaluation.retrieval import DENSE_WEIGHT
-from src.knowledge.split import sentence_spans
-from src.knowledge.types import Document
-from src.retrieval.indexing import base_of
-from src.retrieval.score import (
+from src.ingest.split import sentence_spans
+from src.ingest.types import Document
+from src.models.embedders.base import Embedder
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.runtime import MIN_SCORE
+from src.search.indexing import base_of
+from src.search.score import (
     FEATURES,
     SHARED,
     WEIGHTS,
@@ -35,9 +36,8 @@ from src.retrieval.score import (
     pool_features,
     reference,
 )
-from src.retrieval.search import Retriever
-from src.retrieval.synonyms import Lexicon
-from src.runtime import MIN_SCORE
+from src.search.search import Retriever
+from src.search.synonyms import Lexicon
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"
 FOLDS = 5
@@ -293,7 +293,7 @@ def show(reports: dict[str, Report]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--write", action="store_true", help="replace src/retrieval/rerank.json")
+    parser.add_argument("--write", action="store_true", help="replace src/search/rerank.json")
     given = parser.parse_args()
     run(Remembering(UniversalSentenceEncoder(given.threads)), given.write)
 

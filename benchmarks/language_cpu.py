@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from benchmarks.peer_linears import Int4Weight, Int8Weight
-from src.language.int8 import quantize_language_model
+from src.models.int8 import quantize_language_model
 
 PASSAGE = (
     "南湖图书馆位于校园东区，一九八六年建成，二〇一四年完成改造，总面积三万二千平方米，设阅览座位两千六百个。"

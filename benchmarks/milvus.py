@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from src.embedding.use import UniversalSentenceEncoder
-from src.knowledge.types import Document
-from src.retrieval.indexing import add_documents, base_of
-from src.retrieval.milvus import MilvusBase
-from src.retrieval.milvus_server import Address, Server
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.search.indexing import add_documents, base_of
+from src.search.milvus import MilvusBase
+from src.search.milvus_server import Address, Server
+from src.search.search import Retriever
 
 FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa" / "cmrc2018_trial.json"
 

@@ -39,7 +39,7 @@ ENTRIES = {
     "after": ["src/ui/chat_tab.py", "src/chat/service.py"],
 }
 # Rooms that are not the request's path but what it asks: the index, the model, the readers of files.
-ASKED = ("knowledge", "embedding", "yuan", "retrieval", "training", "evaluation", "extraction")
+ASKED = ("ingest", "models", "yuan", "search", "training", "evaluation", "extraction")
 # Watches the page from inside: a change is stamped when it is drawn, not when we come to ask.
 WATCH_JS = """([answers, before]) => {
   const seen = {first: null, last: null, text: ""};

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.knowledge.copies import copy_keys
-from src.knowledge.limits import KNOWLEDGE_LIMITS
-from src.knowledge.parse import read_file
-from src.knowledge.split import split_document
-from src.knowledge.types import Document
-from src.knowledge.worker import ParserPool
-from tests.knowledge import samples
+from src.ingest.copies import copy_keys
+from src.ingest.limits import KNOWLEDGE_LIMITS
+from src.ingest.parse import read_file
+from src.ingest.split import split_document
+from src.ingest.types import Document
+from src.ingest.worker import ParserPool
+from tests.ingest import samples
 
 LINES, CHARS = 30, 36
 OCR_PAGES = 4

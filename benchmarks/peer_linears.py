@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from src.language.int8 import quantize_rows
+from src.models.int8 import quantize_rows
 
 
 class Int8Weight(nn.Linear):

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.retrieval import DATA, read
-from src.embedding.base import Embedder
-from src.embedding.use import UniversalSentenceEncoder
-from src.knowledge.types import Document
-from src.retrieval.indexing import base_of
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.embedders.base import Embedder
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.search.indexing import base_of
+from src.search.search import Retriever
 
 TOP_K = 10
 # A question to document ids, best first.

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from src.chat.quote import PASSAGE_WEIGHT, sentences, subject
 from src.chat.service import worth_reading
-from src.embedding.use import UniversalSentenceEncoder
 from src.evaluation.measures import normalised
 from src.evaluation.questions import read_questions, spread
-from src.retrieval import search
-from src.retrieval.indexing import base_of
+from src.models.embedders.use import UniversalSentenceEncoder
 from src.runtime import MIN_SCORE
+from src.search import search
+from src.search.indexing import base_of
 
 MEANINGS = (0.0, 0.1, 0.35, 0.7)
 PASSAGES = (0.0, 0.4, 1.2)

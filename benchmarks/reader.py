@@ -21,13 +21,13 @@ from src.evaluation.measures import normalised
 from src.evaluation.questions import read_questions, spread
 from src.evaluation.reading import fit_calibration
 from src.evaluation.rgb import is_rgb, read_cases
-from src.knowledge.types import Document
-from src.language.local import LocalModel
-from src.language.reading import Read, read
-from src.retrieval.indexing import base_of
-from src.retrieval.search import Retriever
-from src.retrieval.types import Hit
+from src.ingest.types import Document
+from src.models.local import LocalModel
+from src.models.reading import Read, read
 from src.runtime import READER_ADAPTER, Runtime
+from src.search.indexing import base_of
+from src.search.search import Retriever
+from src.search.types import Hit
 from src.settings import load_settings
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.5)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.embedding.use import UniversalSentenceEncoder
-from src.knowledge.types import Document
-from src.retrieval.indexing import base_of
-from src.retrieval.score import Pool
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.search.indexing import base_of
+from src.search.score import Pool
+from src.search.search import Retriever
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "qa"
 WEIGHTS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.5)

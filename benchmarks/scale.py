@@ -26,11 +26,11 @@ import numpy as np
 import psutil
 from threadpoolctl import threadpool_limits
 
-from src.embedding.use import UniversalSentenceEncoder
-from src.knowledge.types import Document
-from src.retrieval.indexing import add_documents, find_files, sync
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.search.indexing import add_documents, find_files, sync
+from src.search.knowledge_base import KnowledgeBase
+from src.search.search import Retriever
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "qa"

@@ -92,7 +92,7 @@ def _course(
     from src.extraction.labelled import parse_labelled, read_labelled
     from src.extraction.prompt import Template
     from src.extraction.schema import LABELS, render_entities
-    from src.language.adapters import AdapterManifest
+    from src.models.adapters import AdapterManifest
     from src.training.recipe import Recipe
     from src.training.run import add_adapter, measure_f1
 

@@ -1,4 +1,4 @@
-"""The word list of ``src/retrieval/vocabulary.txt``, made from jieba's dictionary, and what it does for aliases.
+"""The word list of ``src/search/vocabulary.txt``, made from jieba's dictionary, and what it does for aliases.
 
 python -m benchmarks.vocabulary DICT.txt            # jieba 0.42.1's dict.txt: writes the list
 python -m benchmarks.vocabulary --questions FILE…   # lines {"question" or "query"}: aliases kept and refused
@@ -9,9 +9,9 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from src.retrieval.synonyms import default_lexicon
-from src.retrieval.terms import without_question
-from src.retrieval.vocabulary import VOCABULARY
+from src.search.synonyms import default_lexicon
+from src.search.terms import without_question
+from src.search.vocabulary import VOCABULARY
 
 # Of jieba's frequencies. At 100, of 4,173 aliases in the questions of CMRC 2018 and DRCD 27 are refused of those that
 # jieba cuts apart, and 4 of those that it does not (at 50: 31 and 9; at 300: 21 and 1).

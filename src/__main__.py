@@ -171,8 +171,8 @@ def _ask(given: argparse.Namespace, settings: Settings) -> None:
     from src.chat.answer import Answer  # noqa: PLC0415
     from src.chat.events import Replaced  # noqa: PLC0415
     from src.chat.service import MAX_TOP_K, ChatOptions, check_message  # noqa: PLC0415
-    from src.retrieval.search import check_top_k  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
+    from src.search.search import check_top_k  # noqa: PLC0415
 
     question = check_message(given.question)
     check_top_k(given.top_k, MAX_TOP_K)

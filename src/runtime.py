@@ -14,25 +14,25 @@ from tqdm import tqdm
 from src.chat.prompt import COURSE, POINTED, Prompt
 from src.chat.reader import Reader
 from src.chat.service import MIN_ANSWERABLE, ChatService
-from src.embedding.base import Embedder
 from src.errors import ModelError, SettingsError, WeightsError
 from src.extraction.own_fields import FieldReader
 from src.extraction.service import ExtractionService
-from src.knowledge.worker import ParserPool
-from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, LanguageModel
-from src.retrieval.base import Base
-from src.retrieval.indexing import open_base
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.own import OwnDocuments
-from src.retrieval.score import LinearReranker, Reranker
-from src.retrieval.search import Retriever
-from src.retrieval.types import Collection
+from src.ingest.worker import ParserPool
+from src.models.adapters import AdapterManifest
+from src.models.base import GenerationOptions, LanguageModel
+from src.models.embedders.base import Embedder
+from src.search.base import Base
+from src.search.indexing import open_base
+from src.search.knowledge_base import KnowledgeBase
+from src.search.own import OwnDocuments
+from src.search.score import LinearReranker, Reranker
+from src.search.search import Retriever
+from src.search.types import Collection
 from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
 if TYPE_CHECKING:
-    from src.language.local import LocalModel
+    from src.models.local import LocalModel
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +80,12 @@ class Runtime:
     def model(self) -> LanguageModel:
         settings = self.settings
         if settings.llm_url:
-            from src.language.server import ServerModel  # noqa: PLC0415 (only the chosen implementation)
+            from src.models.server import ServerModel  # noqa: PLC0415 (only the chosen implementation)
 
             key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
             return ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
         path = self.llm_path()
-        from src.language.local import load_local  # noqa: PLC0415 (only the chosen implementation)
+        from src.models.local import load_local  # noqa: PLC0415 (only the chosen implementation)
 
         model = load_local(
             path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
@@ -136,8 +136,8 @@ class Runtime:
             return cast("LocalModel", self.model)
         if self.settings.reader == "off" and self.settings.adapter:
             return None
-        from src.language.gguf import dense_checkpoint  # noqa: PLC0415 (only beside another chat model)
-        from src.language.local import load_local  # noqa: PLC0415
+        from src.models.gguf import dense_checkpoint  # noqa: PLC0415 (only beside another chat model)
+        from src.models.local import load_local  # noqa: PLC0415
 
         settings = self.settings
         try:
@@ -171,7 +171,7 @@ class Runtime:
         """
         import torch  # noqa: PLC0415 (slow import)
 
-        from src.language.local import best_dtype, load_local  # noqa: PLC0415
+        from src.models.local import best_dtype, load_local  # noqa: PLC0415
 
         if self.settings.llm_url:
             raise SettingsError("--llm-url 上的模型不能在这里训练；请用 --llm 指定本地模型，或不填")
@@ -202,7 +202,7 @@ class Runtime:
         else:
             path = self._local_or_hub(llm, "--llm")
         if path.suffix == ".gguf":
-            from src.language.gguf import dense_checkpoint  # noqa: PLC0415 (only for a GGUF)
+            from src.models.gguf import dense_checkpoint  # noqa: PLC0415 (only for a GGUF)
 
             return dense_checkpoint(path, self.settings.cache_dir)
         return path
@@ -219,10 +219,10 @@ class Runtime:
     def embedder(self) -> Embedder:
         choice = self.settings.embedder or ("bge" if self.profile == "yuan" else "use")
         if choice == "use":
-            from src.embedding.use import UniversalSentenceEncoder  # noqa: PLC0415 (only the chosen one)
+            from src.models.embedders.use import UniversalSentenceEncoder  # noqa: PLC0415 (only the chosen one)
 
             return UniversalSentenceEncoder(threads=self.settings.threads)
-        from src.embedding.bge import BgeEmbedder  # noqa: PLC0415 (only the chosen one)
+        from src.models.embedders.bge import BgeEmbedder  # noqa: PLC0415 (only the chosen one)
 
         path = self.weights.find(BGE) if choice == "bge" else self._local_or_hub(choice, "--embedder")
         # ZeroGPU lends its GPU to generation only.
@@ -247,7 +247,7 @@ class Runtime:
             if settings.vector_store == "faiss":
                 cache = self.weights.cache_dir / "index"
                 return open_base(settings.knowledge, self.embedder, cache, **options)
-            from src.retrieval.milvus import open_milvus  # noqa: PLC0415 (only the chosen implementation)
+            from src.search.milvus import open_milvus  # noqa: PLC0415 (only the chosen implementation)
 
             token = settings.vector_store_token.get_secret_value() if settings.vector_store_token else None
             return open_milvus(settings.vector_store, token, settings.knowledge, self.embedder, **options)
@@ -270,7 +270,7 @@ class Runtime:
     def reranker(self) -> Reranker:
         if self.settings.reranker is None:
             return LinearReranker()
-        from src.retrieval.cross_encoder import CrossEncoder  # noqa: PLC0415 (only when asked for)
+        from src.search.cross_encoder import CrossEncoder  # noqa: PLC0415 (only when asked for)
 
         path = self._local_or_hub(self.settings.reranker, "--reranker")
         return CrossEncoder(path, device="cuda" if has_gpu() else "cpu", threads=self.settings.threads)

@@ -6,8 +6,8 @@ from typing import Any
 
 from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
 from src.chat.types import Conflict, Quote, Span, Support
-from src.retrieval.terms import fold
-from src.retrieval.types import Hit
+from src.search.terms import fold
+from src.search.types import Hit
 
 REFUSAL = "知识库里没有找到能回答这个问题的内容，所以没有作答。可以换一种问法、加入相关文档，或关闭“使用知识库”直接问模型。"
 

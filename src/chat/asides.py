@@ -15,13 +15,13 @@ from src.chat.question import subject_of
 from src.chat.requests import Request, recognise
 from src.chat.support import Similarity, support_of
 from src.chat.writing import written
-from src.knowledge.types import Chunk
-from src.language.base import GenerationOptions, LanguageModel, Message
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.search import Retriever
-from src.retrieval.store import FileEntry, StoredChunk
-from src.retrieval.terms import fold
-from src.retrieval.types import Collection, Hit, Stages
+from src.ingest.types import Chunk
+from src.models.base import GenerationOptions, LanguageModel, Message
+from src.search.knowledge_base import KnowledgeBase
+from src.search.search import Retriever
+from src.search.store import FileEntry, StoredChunk
+from src.search.terms import fold
+from src.search.types import Collection, Hit, Stages
 
 # Of a document, as many passages as the page shows of a search.
 MAX_HITS = 20

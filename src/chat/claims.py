@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from src.chat.numbers import canonical, values
-from src.retrieval.terms import fold
+from src.search.terms import fold
 
 _LIST_MARK = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.、)）](?!\d)|[(（]\d{1,2}[)）])\s*")
 _LEAD_IN = re.compile(

@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 
 from src.chat.claims import letters, plain
 from src.chat.types import Conflict
-from src.knowledge.split import sentence_spans
-from src.retrieval.types import Hit
+from src.ingest.split import sentence_spans
+from src.search.types import Hit
 
 # How alike two statements are without their numbers, and how much of the question they share.
 MIN_ALIKE = 0.75

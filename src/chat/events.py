@@ -1,6 +1,6 @@
 """Events of one question, in the order in which they come.
 
-Queued      the request waits for the model (``src/language/base.py``)
+Queued      the request waits for the model (``src/models/base.py``)
 Rewritten   a follow-up was turned into a question that stands alone
 Retrieved   the passages found
 Read        the words of them that answer, and whether any do
@@ -14,8 +14,8 @@ Finished    the end; a request that was stopped ends without it
 from dataclasses import dataclass, field
 
 from src.chat.types import Conflict, Quote, Span, Support
-from src.language.base import Queued as Queued
-from src.retrieval.types import Hit
+from src.models.base import Queued as Queued
+from src.search.types import Hit
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from src.knowledge.split import sentence_spans
-from src.knowledge.types import Chunk
-from src.retrieval.terms import fold
-from src.retrieval.types import Hit
+from src.ingest.split import sentence_spans
+from src.ingest.types import Chunk
+from src.search.terms import fold
+from src.search.types import Hit
 
 # A passage of which this share of character pairs stands in one before it says nothing new.
 MAX_SHARED = 0.9

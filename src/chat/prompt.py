@@ -9,8 +9,8 @@ from src.chat.quote import tells_of
 from src.chat.requests import is_name, name_of
 from src.chat.types import Quote
 from src.errors import InputError
-from src.language.base import LanguageModel, Message
-from src.retrieval.types import Hit
+from src.models.base import LanguageModel, Message
+from src.search.types import Hit
 
 SYSTEM = "你是源知，一个认真、简洁的中文问答助手。"
 HISTORY_TURNS = 4

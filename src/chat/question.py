@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from src.chat.requests import ATTRIBUTE, is_aside
-from src.language.base import Message
-from src.retrieval.courtesy import without_courtesy
-from src.retrieval.terms import fold
-from src.retrieval.vocabulary import cut
+from src.models.base import Message
+from src.search.courtesy import without_courtesy
+from src.search.terms import fold
+from src.search.vocabulary import cut
 
 _THING = (
     "大学|学校|院校|学院|中学|城市|地方|省份?|国家|公司|企业|单位|机构|部门|书|小说|作品|诗|河流?|江|湖泊?|山峰?|大?桥|建筑|景点|景区|公园|水库|"

@@ -9,9 +9,9 @@ from src.chat.claims import Claim, plain
 from src.chat.question import begins_predicate
 from src.chat.requests import name_of
 from src.chat.types import Quote
-from src.knowledge.split import sentence_spans
-from src.retrieval.terms import fold
-from src.retrieval.types import Hit
+from src.ingest.split import sentence_spans
+from src.search.terms import fold
+from src.search.types import Hit
 
 # How well each (subject, sentence) suits a question, float (texts,).
 Suits = Callable[[str, Sequence[tuple[str, str]]], np.ndarray]

@@ -11,11 +11,11 @@ from src.chat.numbers import canonical
 from src.chat.question import is_latin
 from src.chat.rows import Row, row_asked_for
 from src.chat.types import Quote, Span
-from src.knowledge.split import sentence_spans
-from src.language.base import Queued, Reading, ReadingModel
-from src.retrieval.dates import Dated, dated
-from src.retrieval.terms import fold
-from src.retrieval.types import Hit
+from src.ingest.split import sentence_spans
+from src.models.base import Queued, Reading, ReadingModel
+from src.search.dates import Dated, dated
+from src.search.terms import fold
+from src.search.types import Hit
 
 # A passage that answers with this probability ends the reading: the ones behind it are less likely to be better.
 ENOUGH = 0.6

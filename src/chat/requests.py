@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from src.retrieval.terms import fold
+from src.search.terms import fold
 
 Kind = Literal[
     "greeting", "thanks", "farewell", "acknowledgement", "assistant", "base", "own", "document", "conversation"

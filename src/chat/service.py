@@ -21,11 +21,11 @@ from src.chat.support import support_of
 from src.chat.types import Quote, Span
 from src.chat.writing import written
 from src.errors import InputError
-from src.knowledge.clean import clean
-from src.language.base import GenerationOptions, LanguageModel, Message
-from src.retrieval.search import Retriever, check_top_k
-from src.retrieval.terms import fold
-from src.retrieval.types import Collection, Hit
+from src.ingest.clean import clean
+from src.models.base import GenerationOptions, LanguageModel, Message
+from src.search.search import Retriever, check_top_k
+from src.search.terms import fold
+from src.search.types import Collection, Hit
 
 MAX_MESSAGE_CHARS = 2000
 MAX_HISTORY_TURNS = 100

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from src.chat.claims import CODE, FUNCTION
-from src.retrieval.vocabulary import cut
+from src.search.vocabulary import cut
 
 
 def word_set(text: str) -> frozenset[str]:

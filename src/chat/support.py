@@ -35,10 +35,10 @@ from src.chat.question import is_latin, subject_of
 from src.chat.rows import Row, fits, rows_of
 from src.chat.subjects import PREDICATES, Name, is_self, is_told_of, stands_in, subject, word_set
 from src.chat.types import Support
-from src.knowledge.split import sentence_spans
-from src.retrieval.terms import without_question
-from src.retrieval.types import Hit
-from src.retrieval.vocabulary import cut
+from src.ingest.split import sentence_spans
+from src.search.terms import without_question
+from src.search.types import Hit
+from src.search.vocabulary import cut
 
 # Cosine similarities of a text with each other text, float (texts,).
 Similarity = Callable[[str, Sequence[str]], np.ndarray]

@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 from src.caller import Caller
 from src.chat.clock import Clock
 from src.chat.events import Delta, Event, Queued
-from src.language.base import GenerationOptions, LanguageModel, Message
+from src.models.base import GenerationOptions, LanguageModel, Message
 
 
 def written(

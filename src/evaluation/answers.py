@@ -14,19 +14,19 @@ from tqdm import tqdm
 
 from src.chat.answer import Answer
 from src.chat.service import ChatService
-from src.embedding.base import Embedder
 from src.errors import InputError
 from src.evaluation.calibration import calibrate
 from src.evaluation.columns import left, right, shown_width
 from src.evaluation.measures import character_f1, holds, invented_numbers, normalised
 from src.evaluation.questions import TYPES, Question
 from src.evaluation.retrieval import whole_vectors
-from src.knowledge.copies import copy_keys
-from src.knowledge.split import split_document
-from src.knowledge.types import Chunk, Document
-from src.language.base import GenerationOptions, LanguageModel, Message
-from src.retrieval.indexing import base_of
-from src.retrieval.types import Collection, Hit, Proposals, Query, Stages
+from src.ingest.copies import copy_keys
+from src.ingest.split import split_document
+from src.ingest.types import Chunk, Document
+from src.models.base import GenerationOptions, LanguageModel, Message
+from src.models.embedders.base import Embedder
+from src.search.indexing import base_of
+from src.search.types import Collection, Hit, Proposals, Query, Stages
 
 COURSE, OURS = "course", "yuanzhi"
 PRESENT, REMOVED = "present", "removed"

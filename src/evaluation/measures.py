@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from src.chat.numbers import canonical, values
-from src.retrieval.terms import fold
+from src.search.terms import fold
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d) +(?=\d)")

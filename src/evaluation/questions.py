@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from src.errors import InputError
 from src.files import read_jsonl
-from src.knowledge.types import Document
-from src.retrieval.terms import fold
+from src.ingest.types import Document
+from src.search.terms import fold
 
 T = TypeVar("T")
 

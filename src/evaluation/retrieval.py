@@ -12,15 +12,15 @@ import bm25s
 import numpy as np
 from tqdm import tqdm
 
-from src.embedding.base import Embedder
 from src.evaluation.questions import Question
 from src.files import read_jsonl
-from src.knowledge.types import Document
-from src.retrieval.index import K1, B
-from src.retrieval.indexing import base_of
-from src.retrieval.score import Pool, Reranker
-from src.retrieval.search import Retriever
-from src.retrieval.terms import query_terms, text_terms
+from src.ingest.types import Document
+from src.models.embedders.base import Embedder
+from src.search.index import K1, B
+from src.search.indexing import base_of
+from src.search.score import Pool, Reranker
+from src.search.search import Retriever
+from src.search.terms import query_terms, text_terms
 
 RANKS = 10
 # A document may hold several chunks; this many hold ten documents, and take a pool of the usual size.

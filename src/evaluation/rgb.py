@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from src.chat.answer import Answer
 from src.chat.service import ChatService
-from src.embedding.base import Embedder
 from src.errors import InputError, SettingsError
 from src.evaluation.answers import OURS, Answered, AnswerEvaluation, evaluation_of, judge, score
 from src.evaluation.questions import Question
 from src.files import read_jsonl
-from src.knowledge.types import Document
-from src.retrieval.indexing import base_of
-from src.retrieval.types import Collection
+from src.ingest.types import Document
+from src.models.embedders.base import Embedder
+from src.search.indexing import base_of
+from src.search.types import Collection
 
 PASSAGES = 5
 NOISES = (0.0, 0.2, 0.4, 0.6, 0.8)

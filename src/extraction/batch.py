@@ -12,7 +12,7 @@ from src.extraction.jsonl import Line, Record, append, key_of, open_output, read
 from src.extraction.schema import LABELS, Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.extraction.tables import KINDS, Table, table_bytes, table_of
-from src.knowledge.parse import read_table
+from src.ingest.parse import read_table
 
 # Texts handed over at once: the model may work on several of them together.
 CHUNK = 32

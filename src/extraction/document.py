@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from src.knowledge.readers.sections import TITLE_SEPARATOR
-from src.knowledge.types import Document
-from src.knowledge.worker import ParserPool
+from src.ingest.readers.sections import TITLE_SEPARATOR
+from src.ingest.types import Document
+from src.ingest.worker import ParserPool
 
 
 class ResumeText(NamedTuple):

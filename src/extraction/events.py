@@ -1,6 +1,6 @@
 """Events of one extraction.
 
-Queued      the request waits for the model (``src/language/base.py``)
+Queued      the request waits for the model (``src/models/base.py``)
 Found       the spans so far
 Finished    the result; a request that was stopped raises Stopped instead
 """
@@ -8,7 +8,7 @@ Finished    the result; a request that was stopped raises Stopped instead
 from dataclasses import dataclass
 
 from src.extraction.schema import Extraction
-from src.language.base import Queued as Queued
+from src.models.base import Queued as Queued
 
 
 @dataclass(frozen=True)

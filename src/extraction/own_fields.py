@@ -10,7 +10,7 @@ from src.caller import Caller
 from src.errors import InputError
 from src.extraction.schema import Span, has_words
 from src.extraction.windows import split_windows
-from src.language.base import Queued, Reading, ReadingModel
+from src.models.base import Queued, Reading, ReadingModel
 
 MAX_FIELDS, MAX_FIELD_CHARS = 30, 30
 # What is found with less is left out: of 0.1 to 0.7 the best on the dev half of our own texts (benchmarks/fields.py).

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from src.extraction.schema import LABELS, render_entities
-from src.language.base import Message
+from src.models.base import Message
 
 # Invented, and with what models get wrong: a label without value, a mention that comes twice, a school
 # whose name begins with a place.

@@ -16,8 +16,8 @@ from src.extraction.prompt import SHORT, Template, instruction_messages
 from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
 from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
-from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, LanguageModel, MarkingModel, Piece, Queued
+from src.models.adapters import AdapterManifest
+from src.models.base import GenerationOptions, LanguageModel, MarkingModel, Piece, Queued
 
 # Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
 # character and two for the quotes around each value. A server may add a code fence and line breaks.

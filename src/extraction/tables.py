@@ -10,7 +10,7 @@ from src.errors import InputError
 from src.extraction.jsonl import Line, Record, refuse
 from src.extraction.schema import LABELS
 from src.files import csv_text, defused
-from src.knowledge.types import Cell, Row
+from src.ingest.types import Cell, Row
 
 KINDS = (".csv", ".xlsx")
 # The first of these that a table has, in this order and whatever the case.

@@ -17,9 +17,9 @@ from src.extraction.jsonl import Line, Record, dump, read_lines, record_of
 from src.extraction.schema import Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.extraction.tables import KINDS, Table, table_bytes, table_of
-from src.knowledge.limits import UPLOAD_LIMITS
-from src.knowledge.types import Row
-from src.knowledge.worker import ParserPool
+from src.ingest.limits import UPLOAD_LIMITS
+from src.ingest.types import Row
+from src.ingest.worker import ParserPool
 
 JSONL = ".jsonl"
 UPLOAD_KINDS = (JSONL, *KINDS)

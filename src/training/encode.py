@@ -9,9 +9,9 @@ from torch import Tensor
 
 from src.extraction.labelled import Labelled
 from src.extraction.tagging import to_tags
-from src.language.base import Message
-from src.language.formats import PromptFormat
-from src.language.tagging import EchoEncoder, pad
+from src.models.base import Message
+from src.models.formats import PromptFormat
+from src.models.tagging import EchoEncoder, pad
 
 
 @dataclass(frozen=True)

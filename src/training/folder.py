@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from src.errors import InputError
-from src.language.adapters import AdapterManifest
-from src.language.reading import HEAD_FILE
+from src.models.adapters import AdapterManifest
+from src.models.reading import HEAD_FILE
 from src.training.report import write_card, write_curve
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ import numpy as np
 
 from src.errors import InputError
 from src.files import read_jsonl
-from src.knowledge.split import sentence_spans, window_spans
-from src.retrieval.script import simplified
-from src.retrieval.terms import fold
+from src.ingest.split import sentence_spans, window_spans
+from src.search.script import simplified
+from src.search.terms import fold
 from src.training.lookalikes import news
 
 NEAR, POSITIVES, NEGATIVES = 3, 6, 6

@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
 from src.errors import InputError, ModelError
-from src.language.reading import (
+from src.models.reading import (
     HEAD_FILE,
     MAX_SPAN_TOKENS,
     Packed,

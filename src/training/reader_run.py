@@ -10,10 +10,10 @@ from typing import Any
 
 from src.errors import InputError, ModelError, SettingsError
 from src.evaluation.reading import Judged, check_both, fit_calibration, score
-from src.language.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
-from src.language.local import LocalModel
-from src.language.reading import HEAD_FILE, Read, load_head, read
-from src.language.tagging import batches
+from src.models.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
+from src.models.local import LocalModel
+from src.models.reading import HEAD_FILE, Read, load_head, read
+from src.models.tagging import batches
 from src.training.folder import WEIGHTS_FILE, claim, finish, processes, sha256
 from src.training.questions import NEAR, Article, Target, Window, read_articles, windows, with_near
 from src.training.reader import learn, learned

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from src.language.adapters import MANIFEST_FILE, AdapterManifest
-from src.language.reading import HEAD_FILE
+from src.models.adapters import MANIFEST_FILE, AdapterManifest
+from src.models.reading import HEAD_FILE
 
 # Of an adapter that is made of data under this licence, or its version 3.0.
 SHARE_ALIKE = "cc-by-sa-4.0"

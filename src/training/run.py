@@ -19,9 +19,9 @@ from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
 from src.extraction.windows import MAX_WINDOW_CHARS
-from src.language.adapters import AdapterManifest, fingerprint
-from src.language.local import LocalModel
-from src.language.tagging import EchoEncoder
+from src.models.adapters import AdapterManifest, fingerprint
+from src.models.local import LocalModel
+from src.models.tagging import EchoEncoder
 from src.training.data import Data, join, read_data
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
 from src.training.folder import claim, finish, last_checkpoint, processes, sha256

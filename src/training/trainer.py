@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback
 
-from src.language.tagging import letter_logits, token_logits
+from src.models.tagging import letter_logits, token_logits
 
 # So many batches' examples, drawn at random, are sorted by length together.
 _GROUPED_BATCHES = 25

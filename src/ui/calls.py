@@ -1,7 +1,7 @@
 """Calls from the moment they are let in until they have left: their limits, their line in the log, the app's health.
 
 Gradio's queue serves first come, first served, so it lets all of these in. Calls of the model wait in the model's own
-fair queue (``language/turns.py``); searches and uploads in one of the same kind here, so that who sends thirty leaves
+fair queue (``models/turns.py``); searches and uploads in one of the same kind here, so that who sends thirty leaves
 room for others.
 """
 
@@ -18,8 +18,8 @@ import gradio as gr
 
 from src.caller import Caller
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
-from src.language.base import Queued
-from src.language.turns import Turns
+from src.models.base import Queued
+from src.models.turns import Turns
 from src.ui.log import characters, log, tag_of
 from src.ui.session import connection_of
 

@@ -7,7 +7,7 @@ from typing import Literal
 from src.chat.answer import Answer
 from src.chat.events import Event, Queued
 from src.chat.service import ChatOptions
-from src.language.base import Message
+from src.models.base import Message
 
 # Older turns are forgotten: a page with all of them would be slow to draw.
 MAX_TURNS = 60

@@ -1,9 +1,9 @@
 """A passage in words, the same in the chat and in the index inspector: its relevance, and its place in the files."""
 
 from src.chat.service import MIN_ANSWERABLE
-from src.knowledge.types import Chunk
-from src.retrieval.types import Hit
+from src.ingest.types import Chunk
 from src.runtime import MIN_SCORE
+from src.search.types import Hit
 from src.ui.wording import Words
 
 # From these scores on a passage is called highly relevant, or relevant.

@@ -24,8 +24,8 @@ import gradio as gr
 
 from src.errors import InputError
 from src.extraction.upload import Batch
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.own import OwnDocuments
+from src.search.knowledge_base import KnowledgeBase
+from src.search.own import OwnDocuments
 from src.ui.conversation import Conversation
 
 IDLE_S = 3600.0

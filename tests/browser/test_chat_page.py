@@ -12,10 +12,10 @@ from src.chat.events import Delta, Event, Finished, Queued, Quoted, Retrieved, R
 from src.chat.service import ChatOptions
 from src.chat.support import split_sentences
 from src.chat.types import Conflict, Quote, Support
-from src.embedding.fake import HashingEmbedder
-from src.language.fake import FakeModel
-from src.retrieval.search import Retriever
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
+from src.search.search import Retriever
 from src.settings import load_settings
 from src.ui.page import App
 from tests.browser.test_chat import answers, ask, edit, finished, keep, retry, set_threshold, stop

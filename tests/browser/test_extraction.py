@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from src.files import csv_text
 from tests.browser.conftest import PATIENCE_MS, choose_tab
 from tests.conftest import ARTIFACTS
-from tests.knowledge import samples
+from tests.ingest import samples
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 RESUME = "王建国，男，汉族，工商管理硕士，现任宏远科技股份有限公司董事长。"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from src.language.fake import FakeModel
+from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import ROOT, load_settings
 from src.ui.page import App

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from src.embedding.fake import HashingEmbedder
 from src.extraction.service import ExtractionService
-from src.language.fake import FakeModel
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import ROOT, load_settings
 from src.ui.page import App

@@ -8,8 +8,8 @@ import pytest
 from src.chat.answer import REFUSAL, Answer
 from src.chat.events import Delta, Event, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.types import Conflict, Quote, Support
-from src.knowledge.types import Chunk
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.search.types import Hit, Stages
 
 HIT = Hit(Chunk("d#0", "d", "d.txt", "题", "它在2000年合并组建。后来改名。", 0, 16), 0.9, 1, Stages())
 QUOTE = Quote(1, "它在2000年合并组建。", 0, 11)

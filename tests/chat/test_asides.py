@@ -7,13 +7,13 @@ import pytest
 from src.chat.answer import Answer
 from src.chat.events import Delta, Finished, Retrieved, Supported
 from src.chat.service import ChatOptions, ChatService
-from src.embedding.fake import HashingEmbedder
-from src.knowledge.types import Document
-from src.language.base import Message
-from src.language.fake import FakeModel
-from src.retrieval.indexing import add_documents, base_of
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.base import Message
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
+from src.search.indexing import add_documents, base_of
+from src.search.knowledge_base import KnowledgeBase
+from src.search.search import Retriever
 
 POEM = [
     Document(f"p{i}", "背影.txt", "背影", text) for i, text in enumerate(["父亲去买橘子。", "我看见他的背影。"])

@@ -2,8 +2,8 @@ import pytest
 
 from src.chat.conflicts import conflicts_of
 from src.chat.types import Conflict
-from src.knowledge.types import Chunk
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.search.types import Hit, Stages
 
 
 def hits(*texts: str, titles: tuple[str, ...] = ()) -> list[Hit]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from src.chat.support import Similarity, support_of
-from src.embedding.use import UniversalSentenceEncoder
-from src.knowledge.types import Chunk
-from src.retrieval.synonyms import default_lexicon
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.search.synonyms import default_lexicon
+from src.search.types import Hit, Stages
 
 JUDGED = Path(__file__).parent.parent / "data" / "judged_answers.jsonl"
 ROWS = [json.loads(line) for line in JUDGED.read_text("utf-8").splitlines()]

@@ -1,8 +1,8 @@
 import pytest
 
 from src.chat.passages import CUT, arrange, shortened
-from src.knowledge.types import Chunk
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.search.types import Hit, Stages
 
 DOCUMENT = "广州大学在番禺区。校训是博学笃行。图书馆藏书三百万册。每年九月开学。"
 

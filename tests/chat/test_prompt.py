@@ -4,9 +4,9 @@ import pytest
 
 from src.chat.prompt import COURSE, POINTED, Prompt, build_messages
 from src.chat.question import is_english
-from src.knowledge.types import Chunk
-from src.language.fake import FakeModel
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.models.fake import FakeModel
+from src.search.types import Hit, Stages
 
 HITS = [Hit(Chunk("c", "d", "s", "", "广州大学创办于1927年。", 0, 13), 0.9, 1, Stages())]
 

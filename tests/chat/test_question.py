@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from src.chat.question import follow_up, subject_of
-from src.language.base import Message
+from src.models.base import Message
 
 
 def asked(*questions: str) -> list[Message]:

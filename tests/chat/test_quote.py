@@ -5,11 +5,11 @@ import pytest
 
 from src.chat.quote import best_sentence
 from src.chat.types import Quote
-from src.embedding.fake import HashingEmbedder
-from src.knowledge.types import Chunk, Document
-from src.retrieval.indexing import base_of
-from src.retrieval.search import Retriever
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk, Document
+from src.models.embedders.fake import HashingEmbedder
+from src.search.indexing import base_of
+from src.search.search import Retriever
+from src.search.types import Hit, Stages
 
 
 def hits(*texts: str, scores: tuple[float, ...] = ()) -> list[Hit]:

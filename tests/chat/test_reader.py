@@ -11,13 +11,13 @@ from src.chat.events import Finished, Queued, Read, Replaced, Retrieved
 from src.chat.reader import Evidence, Reader, brief, finished, quoted, says
 from src.chat.service import ChatOptions, ChatService
 from src.chat.types import Span
-from src.embedding.fake import HashingEmbedder
 from src.errors import Busy, ModelError
-from src.knowledge.types import Document
-from src.language.base import Reading
-from src.language.fake import FakeModel
-from src.retrieval.indexing import base_of
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.base import Reading
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
+from src.search.indexing import base_of
+from src.search.search import Retriever
 from tests.ui.chat.scripted import hit
 
 QUESTION = "云溪大桥通车时间是什么时候"

@@ -9,14 +9,14 @@ from src.chat.answer import REFUSAL, Answer
 from src.chat.events import Delta, Finished, Queued, Quoted, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, POINTED
 from src.chat.service import ChatOptions, ChatService, parse_history
-from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, ModelError
-from src.knowledge.types import Document
-from src.language.base import Message
-from src.language.fake import FakeModel
-from src.retrieval.indexing import base_of
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
+from src.models.base import Message
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
+from src.search.indexing import base_of
+from src.search.knowledge_base import KnowledgeBase
+from src.search.search import Retriever
 
 TEXTS = {
     "gzhu": "广州大学的办学历史可以追溯到1927年的私立广州大学，主校区在番禺区。",

@@ -8,10 +8,10 @@ from src.caller import ANYONE
 from src.chat.reader import Evidence, finished
 from src.evaluation.answers import normalised
 from src.evaluation.rgb import Case, read_cases
-from src.knowledge.types import Document
-from src.retrieval.indexing import base_of
-from src.retrieval.search import Retriever
+from src.ingest.types import Document
 from src.runtime import Runtime
+from src.search.indexing import base_of
+from src.search.search import Retriever
 from tests.ui.chat.scripted import hit
 
 pytestmark = pytest.mark.model

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from src.chat.support import Similarity, split_sentences, support_of
-from src.embedding.use import UniversalSentenceEncoder
-from src.knowledge.types import Chunk
-from src.retrieval.synonyms import default_lexicon
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.models.embedders.use import UniversalSentenceEncoder
+from src.search.synonyms import default_lexicon
+from src.search.types import Hit, Stages
 
 
 def hit(rank: int, text: str, title: str = "") -> Hit:

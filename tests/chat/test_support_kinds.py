@@ -3,9 +3,9 @@
 import pytest
 
 from src.chat.support import support_of
-from src.knowledge.types import Chunk
-from src.retrieval.synonyms import default_lexicon
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk
+from src.search.synonyms import default_lexicon
+from src.search.types import Hit, Stages
 
 
 def is_supported(question: str, sentence: str, *passages: str) -> bool:

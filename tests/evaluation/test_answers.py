@@ -10,7 +10,6 @@ import pytest
 from src.chat.answer import Answer
 from src.chat.service import ChatService
 from src.chat.types import Span
-from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
 from src.evaluation.answers import (
     COURSE,
@@ -28,10 +27,11 @@ from src.evaluation.answers import (
     to_json,
 )
 from src.evaluation.questions import Question
-from src.knowledge.types import Chunk, Document
-from src.language.fake import FakeModel
-from src.retrieval.search import Retriever
-from src.retrieval.types import Hit, Stages
+from src.ingest.types import Chunk, Document
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
+from src.search.search import Retriever
+from src.search.types import Hit, Stages
 
 TEXTS = [
     "广州大学在番禺区的大学城，创办于1927年。",

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from src.__main__ import EXIT_MISTAKE, EXIT_OK, EXIT_USAGE, main
-from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
 from src.evaluation.questions import read_questions
 from src.evaluation.retrieval import evaluate, read_distractors, table, to_json
+from src.models.embedders.fake import HashingEmbedder
 
 PASSAGES = {
     "广州大学在番禺区的大学城。": ["广州大学在哪个区？", "哪所大学在番禺区？"],

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from src.__main__ import EXIT_MISTAKE, EXIT_OK, EXIT_USAGE, main
-from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, SettingsError
 from src.evaluation.measures import holds
 from src.evaluation.questions import Question
 from src.evaluation.rgb import NEGATIVES, Case, is_rgb, parse_noises, read_cases
-from src.language.fake import FakeModel
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.training.lookalikes import KINDS
 

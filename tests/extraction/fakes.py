@@ -8,7 +8,7 @@ import numpy as np
 from src.caller import ANYONE, Caller
 from src.extraction.schema import Span, render_entities
 from src.extraction.tagging import TAGS, to_tags
-from src.language.base import GenerationOptions, Message, Queued
+from src.models.base import GenerationOptions, Message, Queued
 
 RESUME = "王小明，中国国籍，汉族，任蓝天公司经理、董事；后任白云公司经理。"
 VALUES = {

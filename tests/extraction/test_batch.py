@@ -14,7 +14,7 @@ from src.extraction.schema import LABELS
 from src.extraction.service import ExtractionService
 from src.files import csv_text
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
-from tests.knowledge import samples
+from tests.ingest import samples
 
 
 @pytest.fixture

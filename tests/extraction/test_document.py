@@ -8,10 +8,10 @@ import pytest
 
 from src.errors import KnowledgeError
 from src.extraction.document import read_resume, whole_text
-from src.knowledge.types import Document
-from src.knowledge.worker import ParserPool
-from tests.knowledge import samples
-from tests.knowledge.hostile import CASES
+from src.ingest.types import Document
+from src.ingest.worker import ParserPool
+from tests.ingest import samples
+from tests.ingest.hostile import CASES
 
 
 @pytest.fixture(scope="module")

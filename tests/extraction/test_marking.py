@@ -12,8 +12,8 @@ from src.extraction.events import Finished, Found, Queued
 from src.extraction.schema import Extraction, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
-from src.language.adapters import AdapterManifest
-from src.language.base import GenerationOptions, Message, Piece
+from src.models.adapters import AdapterManifest
+from src.models.base import GenerationOptions, Message, Piece
 from tests.extraction.fakes import RESUME, MarkingScript, ScriptedModel
 
 MARKS = AdapterManifest("假", "", "labels", labels=len(TAGS))

@@ -12,7 +12,7 @@ from src.extraction.batch import extract_file
 from src.extraction.events import Finished, Found, Queued
 from src.extraction.own_fields import MAX_FIELDS, FieldReader, check_fields, named_value, question_of
 from src.extraction.service import ExtractionService
-from src.language.base import Reading
+from src.models.base import Reading
 from tests.extraction.fakes import ScriptedModel
 
 CONTRACT = "设备采购合同\n甲方：东山电子有限公司\n乙方（卖方）：西岭机械厂\n双方于2023年6月1日在杭州签订本合同，总价为三十八万元。"

@@ -17,10 +17,10 @@ from src.extraction.service import ExtractionService
 from src.extraction.tables import NOT_DONE
 from src.extraction.upload import Batch, read_batch, read_resumes
 from src.files import csv_text
-from src.knowledge.worker import ParserPool
+from src.ingest.worker import ParserPool
 from tests.extraction.fakes import RESUME, ScriptedModel
-from tests.knowledge import samples
-from tests.knowledge.samples import replaced
+from tests.ingest import samples
+from tests.ingest.samples import replaced
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.errors import InputError
-from src.retrieval.terms import fold
+from src.search.terms import fold
 from src.training import questions
 from src.training.questions import Article, Asked, Target, Window, read_articles, windows, with_near
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2ForCausalLM
 
 from src.errors import InputError, ModelError
-from src.language.reading import HEAD_FILE, PointerHead, ReaderEncoder, hidden_states, read
+from src.models.reading import HEAD_FILE, PointerHead, ReaderEncoder, hidden_states, read
 from src.training import reader
 from src.training.lookalikes import news
 from src.training.questions import Target, Window

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from src.__main__ import main
 from src.errors import InputError, ModelError, SettingsError
 from src.evaluation.reading import ReadingScore
-from src.language.adapters import fingerprint, read_manifest
-from src.language.local import LocalModel, load_local
-from src.language.reading import HEAD_FILE
+from src.models.adapters import fingerprint, read_manifest
+from src.models.local import LocalModel, load_local
+from src.models.reading import HEAD_FILE
 from src.training import reader_run
 from src.training.lookalikes import news
 from src.training.questions import Window, read_articles

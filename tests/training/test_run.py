@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from src.errors import InputError, SettingsError
 from src.extraction.service import ExtractionService
-from src.language.adapters import read_manifest
-from src.language.local import LocalModel, load_local
+from src.models.adapters import read_manifest
+from src.models.local import LocalModel, load_local
 from src.training import run
 from src.training.folder import last_checkpoint
 from src.training.recipe import Recipe

@@ -10,9 +10,9 @@ from transformers import TrainingArguments
 from src.extraction.labelled import Labelled
 from src.extraction.schema import Span
 from src.extraction.tagging import TAGS, to_tags
-from src.language.base import Message
-from src.language.local import LocalModel, load_local
-from src.language.tagging import EchoEncoder
+from src.models.base import Message
+from src.models.local import LocalModel, load_local
+from src.models.tagging import EchoEncoder
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
 from src.training.recipe import Recipe
 from src.training.run import add_adapter

@@ -13,12 +13,12 @@ import httpx
 
 from src.caller import ANYONE, Caller
 from src.errors import ModelError
-from src.language.base import GenerationOptions, Message, Piece, Queued
-from src.language.fake import FakeModel
+from src.models.base import GenerationOptions, Message, Piece, Queued
+from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.page import App
-from tests.retrieval.helpers import build_index
+from tests.search.helpers import build_index
 
 
 class OneAtATime(FakeModel):

@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 
 from src.errors import Busy, InputError, ModelError, Stopped
-from src.language.base import Queued
+from src.models.base import Queued
 from src.ui.calls import Calls, Kind, visitor_of
 from src.ui.log import characters, tag_of
 from tests.ui.app import until

@@ -11,7 +11,7 @@ import pytest
 from gradio_client import Client
 
 from src.errors import Busy, InputError, KnowledgeError, Stopped
-from src.language.fake import FakeModel
+from src.models.fake import FakeModel
 from src.ui import server
 from src.ui.calls import Calls
 from src.ui.context import Context, raising, skips

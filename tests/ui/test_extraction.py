@@ -20,7 +20,7 @@ from src.extraction.schema import LABELS, Extraction, Span, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.upload import Batch
 from src.files import csv_text
-from src.knowledge.worker import ParserPool
+from src.ingest.worker import ParserPool
 from src.ui.calls import Calls
 from src.ui.context import Context
 from src.ui.extraction import batch_tab, views
@@ -32,7 +32,7 @@ from src.ui.extraction_tab import ExtractionTab
 from src.ui.session import Sessions
 from src.ui.wording import CHINESE, Words
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
-from tests.knowledge import samples
+from tests.ingest import samples
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'"
 

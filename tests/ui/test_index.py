@@ -9,18 +9,18 @@ from types import SimpleNamespace
 import gradio as gr
 import pytest
 
-from src.embedding.fake import HashingEmbedder
 from src.errors import InputError, KnowledgeError
-from src.knowledge.types import Chunk, Document
-from src.language.fake import FakeModel
-from src.retrieval.checks import Finding, check
-from src.retrieval.explain import explanation
-from src.retrieval.indexing import add_documents, base_of
-from src.retrieval.inspect import PAGE_ROWS, Look, look
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.projection import projection
-from src.retrieval.types import Candidate, Query, Stages, Wording
+from src.ingest.types import Chunk, Document
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
+from src.search.checks import Finding, check
+from src.search.explain import explanation
+from src.search.indexing import add_documents, base_of
+from src.search.inspect import PAGE_ROWS, Look, look
+from src.search.knowledge_base import KnowledgeBase
+from src.search.projection import projection
+from src.search.types import Candidate, Query, Stages, Wording
 from src.settings import load_settings
 from src.ui.calls import Calls
 from src.ui.context import Context

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from src.errors import SettingsError
-from src.language.fake import FakeModel
+from src.models.fake import FakeModel
 from src.serve import serve
 from src.settings import load_settings
 from tests.ui.app import fake_runtime, running_app

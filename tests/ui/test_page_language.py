@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from src.embedding.fake import HashingEmbedder
-from src.language.fake import FakeModel
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.page import App

@@ -18,15 +18,15 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from starlette.middleware import Middleware
 
-from src.language.fake import FakeModel
-from src.language.server import ServerModel
+from src.models.fake import FakeModel
+from src.models.server import ServerModel
 from src.ui import server
 from src.ui.admission import MAX_CALL_BYTES, Admission, call_budget, upload_budget
 from src.ui.calls import Calls
 from src.ui.health import report
 from src.ui.page import MAX_STATES, App
-from tests.language.test_server import connect
-from tests.language.test_server import server as model_server
+from tests.models.test_server import connect
+from tests.models.test_server import server as model_server
 from tests.ui.app import (
     Broken,
     Failing,

@@ -11,10 +11,10 @@ import gradio as gr
 import pytest
 
 from src.chat.answer import Answer
-from src.embedding.fake import HashingEmbedder
 from src.errors import InputError
-from src.knowledge.worker import ParserPool
-from src.retrieval.own import OwnDocuments
+from src.ingest.worker import ParserPool
+from src.models.embedders.fake import HashingEmbedder
+from src.search.own import OwnDocuments
 from src.ui import session as kept
 from src.ui.conversation import Turn
 from src.ui.session import Session, Sessions, connection_of

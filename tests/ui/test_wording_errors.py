@@ -13,21 +13,21 @@ import pytest
 from src.chat.answer import REFUSAL
 from src.chat.prompt import SYSTEM
 from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, check_message, parse_history
-from src.embedding.fake import HashingEmbedder
 from src.errors import YuanZhiError
 from src.extraction.upload import read_batch
-from src.knowledge.parse import read_file, read_table
-from src.knowledge.types import Document
-from src.knowledge.worker import ParserPool
-from src.language.turns import Turns, too_slow
-from src.retrieval.checks import REBUILD, check
-from src.retrieval.indexing import add_documents
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.own import OwnDocuments
-from src.retrieval.search import check_query, check_top_k
+from src.ingest.parse import read_file, read_table
+from src.ingest.types import Document
+from src.ingest.worker import ParserPool
+from src.models.embedders.fake import HashingEmbedder
+from src.models.turns import Turns, too_slow
+from src.search.checks import REBUILD, check
+from src.search.indexing import add_documents
+from src.search.knowledge_base import KnowledgeBase
+from src.search.own import OwnDocuments
+from src.search.search import check_query, check_top_k
 from src.ui.wording import CHINESE, Words, english
 from src.ui.wording.errors import MAX_CHARS, in_english, values
-from tests.knowledge import samples
+from tests.ingest import samples
 
 SRC = Path(__file__).parent.parent.parent / "src"
 WORDS = Words("en")
@@ -35,14 +35,14 @@ WORDS = Words("en")
 CHINESE_CHARACTER = re.compile(r"[\u4e00-\u9fff]")
 # What makes an error or a part of one.
 MAKERS = {"InputError", "KnowledgeError", "ModelError", "Busy", "SettingsError", "damaged", "refuse"}
-FOLDERS = ("chat", "extraction", "knowledge", "retrieval", "language", "ui")
+FOLDERS = ("chat", "extraction", "ingest", "search", "models", "ui")
 # Met only by who starts the program, trains or works on the command line.
 OWNERS = {
-    "extraction/batch.py", "extraction/labelled.py", "language/adapters.py", "language/gguf.py", "language/fake.py",
-    "language/reading.py", "retrieval/cross_encoder.py", "ui/mcp.py", "ui/page.py",
+    "extraction/batch.py", "extraction/labelled.py", "models/adapters.py", "models/gguf.py", "models/fake.py",
+    "models/embedders/bge.py", "models/embedders/use.py", "models/reading.py", "search/cross_encoder.py", "ui/mcp.py", "ui/page.py",
 }  # fmt: skip
 # All of whose texts are problems that are shown, in errors or by themselves.
-WHOLE = {"retrieval/checks.py", "extraction/jsonl.py", "knowledge/kinds.py"}
+WHOLE = {"search/checks.py", "extraction/jsonl.py", "ingest/kinds.py"}
 # No part of an error, though they stand where one could: names and cells of tables, the name of a check, a prompt.
 OTHERS = {
     "简历", "内容", "正文", "（空）", "还没有抽取", "文本", "{}（抽取）", "错误", "近似检索的召回率 recall@{}", "介绍一下{}", SYSTEM, REBUILD,

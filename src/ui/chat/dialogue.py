@@ -14,8 +14,8 @@ import gradio as gr
 from src.chat.answer import Answer
 from src.chat.service import MAX_MESSAGE_CHARS, MAX_TOP_K, ChatOptions, check_message
 from src.errors import InputError, Stopped
-from src.knowledge.parse import readable_kinds
-from src.retrieval.own import MAX_CHARACTERS, MAX_FILES
+from src.ingest.parse import readable_kinds
+from src.search.own import MAX_CHARACTERS, MAX_FILES
 from src.ui import feedback, markdown
 from src.ui.chat import export, kept, view
 from src.ui.context import MODEL, QUICK, UPLOAD, UPLOAD_LIFE_S, Context, message_of, skips

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from src.retrieval.types import Hit
+from src.search.types import Hit
 from src.ui.chat.evidence import pieces
 from src.ui.conversation import Turn
 from src.ui.markdown import plain

@@ -5,7 +5,7 @@ from typing import Any
 
 from src.chat.answer import Answer
 from src.chat.service import MAX_MESSAGE_CHARS, ChatOptions
-from src.knowledge.clean import clean
+from src.ingest.clean import clean
 from src.ui.conversation import MAX_TURNS, Turn
 
 MAX_ANSWER_CHARS = 20_000

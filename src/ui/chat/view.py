@@ -7,7 +7,7 @@ from typing import Any
 from src.chat.answer import Answer
 from src.chat.question import is_english, is_latin
 from src.chat.service import MIN_READ, worth_reading
-from src.retrieval.types import Hit
+from src.search.types import Hit
 from src.ui import markdown
 from src.ui.chat.evidence import QUOTE, Piece, conflict_key, evidence, marked, pieces, sentence_key
 from src.ui.conversation import Turn

@@ -8,8 +8,8 @@ import gradio as gr
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from src.retrieval.checks import Finding, check
-from src.retrieval.inspect import Lengths, lengths
+from src.search.checks import Finding, check
+from src.search.inspect import Lengths, lengths
 from src.ui.context import CHECK, Context
 from src.ui.index.parts import run_button
 from src.ui.templating import note, render

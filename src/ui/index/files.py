@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from src.knowledge.parse import readable_kinds
-from src.retrieval.indexing import add_file, remove_file
-from src.retrieval.own import add_each, told
-from src.retrieval.store import FileEntry
+from src.ingest.parse import readable_kinds
+from src.search.indexing import add_file, remove_file
+from src.search.own import add_each, told
+from src.search.store import FileEntry
 from src.ui.context import EDIT, UPLOAD, Context
 from src.ui.index.facts import Facts
 from src.ui.index.parts import HIDDEN, MINIMAL, OWN, button, table

@@ -8,11 +8,11 @@ import gradio as gr
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from src.retrieval.explain import Explained
-from src.retrieval.inspect import mean_vectors
-from src.retrieval.projection import Projection, projection
-from src.retrieval.search import MAX_QUERY_CHARS
-from src.retrieval.themes import Theme, themes
+from src.search.explain import Explained
+from src.search.inspect import mean_vectors
+from src.search.projection import Projection, projection
+from src.search.search import MAX_QUERY_CHARS
+from src.search.themes import Theme, themes
 from src.ui.context import CHECK, Context
 from src.ui.index.marking import ROW_CHARS, excerpt
 from src.ui.index.parts import HIDDEN, OWN, SHARED, run_button, table

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from src.retrieval.dates import dated
-from src.retrieval.explain import Explanation
-from src.retrieval.inspect import Neighbours
-from src.retrieval.store import StoredChunk
-from src.retrieval.terms import FUNCTION, fold, matched_terms, query_terms, without_question
-from src.retrieval.vocabulary import cut
+from src.search.dates import dated
+from src.search.explain import Explanation
+from src.search.inspect import Neighbours
+from src.search.store import StoredChunk
+from src.search.terms import FUNCTION, fold, matched_terms, query_terms, without_question
+from src.search.vocabulary import cut
 from src.ui.passage import place
 from src.ui.templating import render
 from src.ui.wording import Words

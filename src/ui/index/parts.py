@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from src.retrieval.export import Kind, rows_file
+from src.search.export import Kind, rows_file
 from src.ui.context import SEARCH, Context
 from src.ui.download import download
 from src.ui.wording import Words

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 
 from src.errors import InputError
-from src.retrieval.export import chunk_row
-from src.retrieval.inspect import Look, every, look, neighbours
-from src.retrieval.knowledge_base import MAX_EDITED_CHARS, KnowledgeBase
-from src.retrieval.store import Shown, StoredChunk
+from src.search.export import chunk_row
+from src.search.inspect import Look, every, look, neighbours
+from src.search.knowledge_base import MAX_EDITED_CHARS, KnowledgeBase
+from src.search.store import Shown, StoredChunk
 from src.ui.context import EDIT, Context
 from src.ui.index.facts import Facts
 from src.ui.index.marking import excerpt, marks, passage_html

@@ -13,12 +13,12 @@ from src.chat.reader import Evidence, finished
 from src.chat.requests import has_span
 from src.chat.service import ChatOptions
 from src.errors import YuanZhiError
-from src.retrieval.explain import Explained, Explanation
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.search import MAX_QUERY_CHARS, check_top_k
-from src.retrieval.store import StoredChunk
-from src.retrieval.types import Hit
 from src.runtime import MIN_SCORE
+from src.search.explain import Explained, Explanation
+from src.search.knowledge_base import KnowledgeBase
+from src.search.search import MAX_QUERY_CHARS, check_top_k
+from src.search.store import StoredChunk
+from src.search.types import Hit
 from src.ui.context import Context
 from src.ui.index import marking, verdict
 from src.ui.index.parts import HIDDEN, MINIMAL, exports, run_button, table

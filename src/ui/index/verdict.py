@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from src.chat.reader import Evidence
 from src.chat.service import worth_reading
-from src.retrieval.explain import Explained, Explanation
-from src.retrieval.inspect import holds, look
-from src.retrieval.knowledge_base import KnowledgeBase
-from src.retrieval.types import Hit
 from src.runtime import MIN_SCORE
+from src.search.explain import Explained, Explanation
+from src.search.inspect import holds, look
+from src.search.knowledge_base import KnowledgeBase
+from src.search.types import Hit
 from src.ui.index.marking import excerpt
 from src.ui.passage import relevance
 from src.ui.wording import Words

@@ -6,9 +6,9 @@ from src.caller import ANYONE, Caller
 from src.chat.answer import Answer
 from src.chat.events import Event, Finished
 from src.chat.service import ChatOptions
-from src.knowledge.types import Chunk
-from src.language.base import Message
-from src.retrieval.types import Collection, Hit, Stages
+from src.ingest.types import Chunk
+from src.models.base import Message
+from src.search.types import Collection, Hit, Stages
 from src.ui.conversation import Turn
 
 Script = Callable[[str, ChatOptions, Collection | None], Iterable[Event]]

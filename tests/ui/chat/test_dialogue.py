@@ -14,10 +14,10 @@ import pytest
 
 from src.chat.events import Delta, Event, Finished, Queued, Retrieved
 from src.chat.service import ChatOptions
-from src.embedding.fake import HashingEmbedder
 from src.errors import Busy, InputError, ModelError
-from src.language.base import Message
-from src.language.fake import FakeModel
+from src.models.base import Message
+from src.models.embedders.fake import HashingEmbedder
+from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import load_settings
 from src.ui.chat import view

@@ -10,7 +10,7 @@ from src.chat.events import Delta, Finished, Queued, Quoted, Read, Retrieved, Re
 from src.chat.service import ChatOptions
 from src.chat.support import split_sentences
 from src.chat.types import Conflict, Quote, Span, Support
-from src.knowledge.types import Chunk
+from src.ingest.types import Chunk
 from src.ui.chat import view
 from src.ui.chat.evidence import Evidence, Mark, evidence, marked, pieces
 from src.ui.conversation import Turn

@@ -1,0 +1,179 @@
+"""``.txt``: a document a line, a paragraph that was wrapped by hand, or a question with its answer."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from src.ingest.clean import clean, decode
+from src.ingest.limits import Limits
+from src.ingest.readers.flow import columns, ends_sentence, is_item, joined
+from src.ingest.readers.sections import MAX_TITLE_CHARS
+from src.ingest.types import Document
+
+# Nobody wraps lines by hand beyond this; in columns, of which a CJK character takes two.
+MAX_WRAPPED_COLUMNS = 130
+MIN_WRAPPED_COLUMNS = 24
+# A line that goes on in the next is about as long as the longest; not each, as words are not cut.
+FULL = 0.7
+MAX_TITLE_COLUMNS = 60
+MAX_QUESTION_CHARS = 100
+_LINES_JUDGED = 2_000
+_ASKED = re.compile(r"\s*(?:\d+\s*[.、．)）]\s*)?(?:Q|q|问|问题|提问)\s*\d{0,4}\s*[:：.．、]")
+_ANSWERED = re.compile(r"\s*(?:A|a|答|答案|回答|回复)\s*\d{0,4}\s*[:：.．、]")
+_FIELD = re.compile(r"\s*[^：:\s。，]{1,12}\s?[：:]\s*\S")
+
+
+class _Line(NamedTuple):
+    """``first``: a blank line is above it; ``indent`` in columns."""
+
+    number: int
+    text: str
+    indent: int
+    first: bool
+
+
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines as editors count them, from 1 (``splitlines`` would also break at form feeds)."""
+    yield from enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
+
+
+def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:  # noqa: ARG001 (a reader's signature)
+    """``doc_id`` = file name and line number; the title of a wrapped text is its first line, if that is one."""
+    lines = list(_lines(decode(data, name)))
+    if not lines:
+        return
+    sample = lines[:_LINES_JUDGED]
+    title = ""
+    if _is_faq(sample):
+        groups = _questions(lines)
+    elif _are_records(sample):
+        groups = _blocks(lines)
+    elif _is_wrapped(sample):
+        if _is_title(lines):
+            title = lines[0].text[:MAX_TITLE_CHARS]
+            lines = lines[1:]
+        groups = _paragraphs(lines)
+    else:
+        groups = ([line] for line in lines)
+    for group in groups:
+        texts = [line.text for line in group]
+        yield Document(f"{name}:{group[0].number}", name, title, _text(texts))
+
+
+def _text(texts: Sequence[str]) -> str:
+    """Lines of one document: what goes on in the next line is joined with it."""
+    parts: list[str] = []
+    for text in texts:
+        if parts and not (ends_sentence(parts[-1]) or is_item(text) or _ANSWERED.match(text) or _FIELD.match(text)):
+            parts[-1] = joined(parts[-1], text)
+        else:
+            parts.append(text)
+    return "\n".join(parts)
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    first = True
+    for number, line in numbered_lines(text):
+        if body := clean(line):
+            yield _Line(number, body, columns(line) - columns(line.lstrip()), first)
+        first = not body
+
+
+def _is_faq(lines: Sequence[_Line]) -> bool:
+    """Questions and answers that are marked, or lines with a question mark each followed by one or more without."""
+    asked = sum(bool(_ASKED.match(line.text)) for line in lines)
+    answered = sum(bool(_ANSWERED.match(line.text)) for line in lines)
+    if asked and asked == answered:
+        return True
+    if asked > 1 and answered >= 0.8 * asked:
+        return True
+    questions = [_is_question(line.text) for line in lines]
+    pairs = sum(here and not after for here, after in zip(questions, [*questions[1:], True], strict=True))
+    return pairs > 1 and pairs == sum(questions) and questions[0] and len(lines) <= 4 * pairs
+
+
+def _is_question(text: str) -> bool:
+    return text.endswith(("？", "?")) and len(text) <= MAX_QUESTION_CHARS
+
+
+def _questions(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    marked = any(_ASKED.match(line.text) for line in lines)
+    group: list[_Line] = []
+    begun = False
+    for line in lines:
+        begins = bool(_ASKED.match(line.text)) if marked else _is_question(line.text)
+        if group and (begins or not begun):
+            yield group
+            group = []
+        begun = begun or begins
+        group.append(line)
+    if group:
+        yield group
+
+
+def _are_records(lines: Sequence[_Line]) -> bool:
+    """Blocks of 名：值, with blank lines between them."""
+    blocks = sum(line.first for line in lines)
+    return 1 < blocks < len(lines) / 1.5 and all(_FIELD.match(line.text) for line in lines)
+
+
+def _blocks(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    group: list[_Line] = []
+    for line in lines:
+        if group and line.first:
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def _is_wrapped(lines: Sequence[_Line]) -> bool:
+    """Lines of about one length that end within sentences."""
+    widths = sorted(columns(line.text) + line.indent for line in lines)
+    if len(lines) < 2 or widths[-1] > MAX_WRAPPED_COLUMNS:
+        return False
+    widest = widths[int(len(widths) * 0.9)] if len(widths) > 10 else widths[-1]
+    going_on = [
+        line
+        for line, after in pairwise(lines)
+        if not ends_sentence(line.text) and not after.first and not is_item(after.text)
+    ]
+    ended = sum(ends_sentence(line.text) for line in lines)
+    full = sum(columns(line.text) + line.indent >= FULL * widest for line in going_on)
+    return (
+        widest >= MIN_WRAPPED_COLUMNS
+        and full > 0
+        and full >= 0.7 * len(going_on)
+        and len(going_on) >= 0.2 * len(lines)
+        and ended >= 0.1 * len(lines)
+    )
+
+
+def _is_title(lines: Sequence[_Line]) -> bool:
+    """A short first line that is set off from the text."""
+    if len(lines) < 3 or columns(lines[0].text) > MAX_TITLE_COLUMNS or ends_sentence(lines[0].text):
+        return False
+    return lines[1].first or lines[0].indent > lines[1].indent
+
+
+def _paragraphs(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    """A paragraph ends with a sentence at a line's end, at a blank line, before an indented line or an item."""
+    widest = max((columns(line.text) + line.indent for line in lines), default=0)
+    indented = sum(line.indent > 1 for line in lines)
+    uses_indents = 0 < indented <= len(lines) / 2
+    uses_blanks = sum(line.first for line in lines) > 1
+    group: list[_Line] = []
+    for line in lines:
+        if group:
+            before = group[-1]
+            full = columns(before.text) + before.indent >= 0.9 * widest
+            ended = ends_sentence(before.text) and not ((uses_indents or uses_blanks) and full)
+            begins = line.first or is_item(line.text) or (uses_indents and line.indent > before.indent + 1)
+            if ended or begins:
+                yield group
+                group = []
+        group.append(line)
+    if group:
+        yield group

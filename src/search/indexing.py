@@ -1,0 +1,399 @@
+"""Knowledge files to chunks of a collection: find, read in the sandbox, split, store. Only what changed is read, batch by
+batch, so that it can be stopped and taken up again."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from src.errors import KnowledgeError
+from src.ingest.parse import knowledge_files, readable_kinds
+from src.ingest.split import SPLITTER_VERSION, split_document
+from src.ingest.types import Document
+from src.ingest.worker import read_files
+from src.models.embedders.base import Embedder
+from src.search.base import Base
+from src.search.index import lead_of
+from src.search.knowledge_base import ADDED, STORE, KnowledgeBase, lock_path
+from src.search.store import FORMAT_VERSION, FileEntry, StoredChunk, keys_of
+
+logger = logging.getLogger(__name__)
+
+# Called with (bytes of knowledge files done, bytes in all).
+Progress = Callable[[int, int], None]
+# What an interruption loses at most: some 20 s of embedding on two cores.
+BATCH_CHUNKS = 5000
+# Indexes of other knowledge files, embedders or versions that stay in the cache.
+KEPT = 5
+_DIRECTORY_NAME = re.compile(r"index-[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class KnowledgeFile:
+    """A file to be indexed under a name of its own; a ``required`` one that cannot be read is an error."""
+
+    path: Path
+    name: str
+    required: bool = False
+    added: bool = False
+
+
+def open_base(
+    paths: Sequence[Path | str],
+    embedder: Embedder,
+    cache_dir: Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    rebuild: bool = False,
+) -> KnowledgeBase:
+    """The knowledge base of these files and folders, from ``cache_dir`` where it is there.
+
+    Only files that are new or changed since are read and embedded; one process does it while others wait. A cache
+    that cannot be read or written costs a warning in the log, never the index.
+
+    Args:
+        workers: processes that parse files.
+        rebuild: read and embed everything anew.
+
+    Raises:
+        KnowledgeError: a path does not exist, a file that was named cannot be read, or there is no text at all.
+    """
+    files = find_files(paths)
+    directory = cache_dir / f"index-{cache_key(paths, embedder)}"
+    try:
+        base = KnowledgeBase(embedder, directory)
+        base.verify() if rebuild else base.snapshot()
+    except KnowledgeError as error:
+        logger.warning("%s（现在自动重建）", error)
+        for path in directory.glob(f"{STORE}*"):
+            path.unlink()
+        base = KnowledgeBase(embedder, directory)
+    sync(base, files, workers=workers, progress=progress, rebuild=rebuild)
+    if base.directory is not None:
+        _tidy(directory)
+    return base
+
+
+def cache_key(paths: Sequence[Path | str], embedder: Embedder) -> str:
+    """16 hexadecimal digits that change with the paths, the embedder, the splitter or the format."""
+    where = sorted({str(Path(path).resolve()) for path in paths})
+    parts = [*where, embedder.fingerprint, SPLITTER_VERSION, str(FORMAT_VERSION)]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def find_files(paths: Sequence[Path | str]) -> list[KnowledgeFile]:
+    """The files that ``paths`` mean; those named one by one are required, those of a folder are not.
+
+    Raises:
+        KnowledgeError: a path does not exist.
+    """
+    named = {Path(path).resolve() for path in paths}
+    return [KnowledgeFile(path, name, path.resolve() in named) for path, name in knowledge_files(paths)]
+
+
+def sync(
+    base: Base,
+    files: Sequence[KnowledgeFile],
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    rebuild: bool = False,
+) -> None:
+    """Make the base hold these files, and those added through the page: changed ones anew, missing ones no more.
+
+    What was indexed before an interruption is not done again.
+
+    Raises:
+        KnowledgeError: a required file cannot be used, or there is no text at all; what was indexed until then stays.
+    """
+    with base.exclusive():
+        names = {file.name for file in files}
+        files = [*files, *(file for file in _added_files(base) if file.name not in names)]
+        entries = base.files()
+        now = {file.name: _describe(file, entries.get(file.name)) for file in files}
+        gone = {n for n, e in entries.items() if n not in now and not (base.holds_added and e.added)}
+        changed = {f.name for f in files if rebuild or not _is_done(entries.get(f.name), now[f.name], f.required)}
+        changed |= _copies(entries, changed | gone) - gone
+        todo = [file for file in files if file.name in changed]
+        base.mark_stale([name for name in changed if rebuild or not _is_resumed(entries.get(name), now.get(name))])
+        base.commit(dict.fromkeys(gone))
+        writer = _Writer(base, progress, sum(now[file.name].size for file in todo), wait=True)
+        reading = read_files([(file.path, file.name) for file in todo], workers=workers)
+        for file, (name, read) in zip(todo, reading, strict=True):
+            writer.take(now[name], read, file.required)
+        writer.flush()
+        base.compact()
+    if not len(base):
+        shown = "、".join(file.name for file in files) or "（没有给出文件）"
+        raise KnowledgeError(f"知识库 {shown} 里没有可用的文字；请放入 {readable_kinds()} 文件")
+
+
+def add_documents(base: Base, name: str, documents: Sequence[Document]) -> FileEntry:
+    """Add one file's documents, already read, and tell what became of them.
+
+    Raises:
+        KnowledgeError: a file of that name is in the base, or a document id of it, or it only repeats what is there.
+    """
+    with base.exclusive():
+        if name in base.files():
+            raise KnowledgeError("这个文件名已经加入过了")
+        return _add(base, FileEntry(name), documents)
+
+
+def base_of(
+    documents: Sequence[Document], embedder: Embedder, name: str = "documents", progress: Progress | None = None
+) -> KnowledgeBase:
+    """A knowledge base in memory; ``progress`` counts characters. Raises KnowledgeError: no text, or one id twice."""
+    base = KnowledgeBase(embedder)
+    _add(base, FileEntry(name, size=sum(len(document.text) for document in documents)), documents, progress)
+    if not len(base):
+        raise KnowledgeError("没有可用的文字；请检查知识文件")
+    return base
+
+
+def add_file(base: Base, path: Path, name: str, documents: Sequence[Document]) -> FileEntry:
+    """As ``add_documents``, and keep a copy of the file beside the index, so that it is there after a restart too."""
+    with base.exclusive():
+        if name in base.files():
+            raise KnowledgeError(f"知识库里已经有 {name}；请改名后再加入")
+        if base.holds_added:
+            return _add(base, FileEntry(name, added=True), documents)
+        if base.directory is None:
+            raise KnowledgeError("索引这次只在内存里，加入的文件留不下来；请检查 --cache-dir 的空间和权限")
+        copy = base.directory / ADDED / Path(name).name
+        try:
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, copy)
+        except OSError as error:
+            raise KnowledgeError(
+                f"{name} 存不下来：{error.strerror or error}；请检查 --cache-dir 的空间和权限"
+            ) from error
+        try:
+            return _add(base, _describe(KnowledgeFile(copy, name, added=True)), documents)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+
+
+def remove_file(base: Base, name: str) -> None:
+    """Delete an added file and everything of it.
+
+    Raises:
+        KnowledgeError: there is no such file, or it comes from the knowledge setting.
+    """
+    with base.exclusive():
+        entry = base.files().get(name)
+        if entry is None:
+            raise KnowledgeError(f"知识库里没有 {name[:100]}")
+        if not entry.added:
+            raise KnowledgeError(f"{name} 来自 --knowledge 指定的文件；请从那里删掉它，再运行 python -m src index")
+        if base.directory is not None:
+            (base.directory / ADDED / Path(name).name).unlink(missing_ok=True)
+        entries = base.files()
+        copies = [entries[other] for other in entries if other in _copies(entries, {name}) and other != name]
+        again = [KnowledgeFile(Path(e.path), e.name, added=e.added) for e in copies if e.path]
+        base.mark_stale([file.name for file in again])
+        base.commit({name: None})
+        writer = _Writer(base)
+        for file, (_, read) in zip(again, read_files([(f.path, f.name) for f in again]), strict=True):
+            writer.take(_describe(file), read)
+        writer.flush()
+        base.compact(wait=False)
+
+
+def _add(
+    base: Base, entry: FileEntry, documents: Sequence[Document], progress: Progress | None = None
+) -> FileEntry:
+    writer = _Writer(base, progress, entry.size)
+    writer.take(entry, documents, required=True)
+    writer.flush()
+    base.compact(wait=False)
+    return base.files()[entry.name]
+
+
+class _Writer:
+    """Splits documents into chunks, leaves out copies, and commits some ``BATCH_CHUNKS`` at a time.
+
+    Args:
+        wait: for indexes that have to be built meanwhile.
+    """
+
+    def __init__(self, base: Base, progress: Progress | None = None, total: int = 0, *, wait: bool = False) -> None:
+        self._base = base
+        self._wait = wait
+        self._progress = progress
+        self._total = total
+        self._done = 0.0
+        self._batch = _Batch()
+
+    def take(self, entry: FileEntry, read: Sequence[Document] | KnowledgeError, required: bool = False) -> None:
+        """A file's documents, from where an interruption left them, or the reason why there are none."""
+        if isinstance(read, KnowledgeError):
+            self._refuse(entry, read, required)
+            return
+        before = self._base.files().get(entry.name)
+        if before is not None and _is_resumed(before, entry):
+            entry, read = before, read[before.documents :]
+        try:
+            self._check_ids(entry.name, read)
+            self._base.check(entry.name, read)
+        except KnowledgeError as error:
+            self._refuse(entry, error, required)
+            return
+        batch = self._batch
+        batch.entries[entry.name] = replace(entry, complete=False)
+        for document in read:
+            batch.add(entry.name, document)
+            batch.bytes += entry.size / len(read)
+            if len(batch.chunks) >= BATCH_CHUNKS:
+                self.flush()
+                batch = self._batch
+                batch.entries[entry.name] = self._base.files()[entry.name]
+        batch.entries[entry.name] = replace(batch.entries[entry.name], complete=True)
+
+    def flush(self) -> None:
+        """Embed and commit what has been collected."""
+        batch, self._batch = self._batch, _Batch()
+        if not batch.entries:
+            return
+        kept = self._without_copies(batch)
+        for stored in kept:
+            entry = batch.entries[stored.file]
+            batch.entries[stored.file] = replace(entry, chunks=entry.chunks + 1)
+        self._base.commit(batch.entries, kept, batch.refused, self._within(batch.bytes))
+        if self._base.directory is not None:
+            # So that a search in another process does not go through many tails.
+            self._base.compact(more=True, wait=self._wait)
+        self._done += batch.bytes
+        self._report(self._done)
+
+    def _refuse(self, entry: FileEntry, reason: KnowledgeError, required: bool) -> None:
+        if required:
+            self.flush()
+            raise reason
+        logger.warning("跳过：%s", reason)
+        self._batch.entries[entry.name] = replace(entry, problem=str(reason))
+        self._batch.refused.append(entry.name)
+        self._batch.bytes += entry.size
+
+    def _without_copies(self, batch: "_Batch") -> list[StoredChunk]:
+        """The chunks that are not in the store yet; counts the others with their files."""
+        keys = [keys_of(stored.chunk) for stored in batch.chunks]
+        same_as = self._base.holders("exact", [exact for exact, _ in keys])
+        like = self._base.holders("near", [near for _, near in keys if near is not None])
+        kept: list[StoredChunk] = []
+        for stored, (exact, near) in zip(batch.chunks, keys, strict=True):
+            entry = batch.entries[stored.file]
+            if (holder := same_as.get(exact)) is not None:
+                entry = replace(entry, duplicates=entry.duplicates + 1)
+            elif near is not None and (holder := like.get(near)) is not None:
+                entry = replace(entry, near_duplicates=entry.near_duplicates + 1)
+            else:
+                kept.append(stored)
+                same_as[exact] = stored.file
+                if near is not None:
+                    like[near] = stored.file
+                continue
+            if holder != stored.file and holder not in entry.copies_of:
+                entry = replace(entry, copies_of=(*entry.copies_of, holder))
+            batch.entries[stored.file] = entry
+        return kept
+
+    def _check_ids(self, name: str, documents: Sequence[Document]) -> None:
+        ids = [document.doc_id for document in documents]
+        if len(set(ids)) < len(ids):
+            seen: set[str] = set()
+            repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise KnowledgeError(f"{name} 里文档 id {repeated!r} 重复；请改成不重复的 id")
+        holders = self._base.holders("doc_id", ids) | {i: self._batch.ids[i] for i in ids if i in self._batch.ids}
+        for doc_id, holder in holders.items():
+            raise KnowledgeError(f"文档 id {doc_id!r} 在 {holder} 和 {name} 里都有；请改成不重复的 id")
+
+    def _within(self, size: float) -> Callable[[int, int], None]:
+        return lambda done, total: self._report(self._done + size * done / total)
+
+    def _report(self, done: float) -> None:
+        if self._progress is not None:
+            self._progress(min(round(done), self._total), self._total)
+
+
+@dataclass
+class _Batch:
+    """What is committed next; ``ids``: of its documents, and whose they are."""
+
+    chunks: list[StoredChunk] = field(default_factory=list)
+    entries: dict[str, FileEntry] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+    bytes: float = 0.0
+
+    def add(self, name: str, document: Document) -> None:
+        lead = lead_of(document)
+        for chunk in split_document(document):
+            self.chunks.append(StoredChunk(chunk, name, lead if chunk.start >= len(lead) else ""))
+        self.ids[document.doc_id] = name
+        self.entries[name] = replace(self.entries[name], documents=self.entries[name].documents + 1)
+
+
+def _added_files(base: Base) -> list[KnowledgeFile]:
+    if base.directory is None or not (folder := base.directory / ADDED).is_dir():
+        return []
+    return [KnowledgeFile(path, path.name, added=True) for path in sorted(folder.iterdir()) if path.is_file()]
+
+
+def _copies(entries: Mapping[str, FileEntry], lost: set[str]) -> set[str]:
+    """The files that were left short because ``lost`` ones, or those read again for them, held the same passages."""
+    found: set[str] = set(lost)
+    while more := {name for name, e in entries.items() if name not in found and found & set(e.copies_of)}:
+        found |= more
+    return found
+
+
+def _is_done(entry: FileEntry | None, now: FileEntry, required: bool) -> bool:
+    if entry is None or not entry.complete or (required and entry.problem):
+        return False
+    return bool(now.sha256) and entry.sha256 == now.sha256
+
+
+def _is_resumed(entry: FileEntry | None, now: FileEntry | None) -> bool:
+    """Whether an interruption left the same file half done."""
+    if entry is None or now is None or entry.complete:
+        return False
+    return bool(now.sha256) and entry.sha256 == now.sha256
+
+
+def _describe(file: KnowledgeFile, before: FileEntry | None = None) -> FileEntry:
+    """Size, time and checksum; without a checksum where the file cannot be read, which reading it will explain."""
+    path = str(file.path.resolve())
+    try:
+        status = file.path.stat()
+        digest = (
+            before.sha256
+            if before and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
+            else ""
+        )
+        if not digest:
+            with file.path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return FileEntry(file.name, path, status.st_size, status.st_mtime_ns, digest, added=file.added)
+    except OSError:
+        return FileEntry(file.name, path, added=file.added)
+
+
+def _tidy(current: Path) -> None:
+    """Delete all but the indexes used last, except where a process is at work."""
+    try:
+        os.utime(current)
+        found = [p for p in current.parent.iterdir() if p.is_dir() and _DIRECTORY_NAME.fullmatch(p.name)]
+        for old in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
+            with FileLock(lock_path(old), timeout=0):
+                shutil.rmtree(old, ignore_errors=True)
+    except (OSError, Timeout) as error:
+        logger.debug("索引缓存没有清理：%s", error)

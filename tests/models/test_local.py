@@ -1,0 +1,323 @@
+"""A local model: streaming, stopping, one at a time, adapters per call."""
+
+import pickle
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from src.caller import Caller
+from src.errors import Busy, ModelError
+from src.models.adapters import AdapterManifest
+from src.models.base import GenerationOptions, Message, Piece, Queued
+from src.models.int8 import Int8Linear, quantize_rows
+from src.models.local import LocalModel, load_local
+from tests.tiny import tiny_checkpoint
+
+ASK = [Message("user", "你好")]
+# A grammar needs the model alone.
+ENDLESS = "start: /[a-z]{400,}/"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture
+def model(folder: Path) -> LocalModel:
+    return load_local(folder, dtype="float32", threads=1, context_tokens=600)
+
+
+def options(count: int = 30, **more: object) -> GenerationOptions:
+    return GenerationOptions(max_new_tokens=count, **more)
+
+
+def text(model: LocalModel, **more: object) -> str:
+    return "".join(model.stream(ASK, options(**more)))
+
+
+def answered(items: Iterable[str | Queued]) -> str:
+    return "".join(item for item in items if isinstance(item, str))
+
+
+def random_adapter(base: Path, folder: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    config = LoraConfig(r=4, lora_alpha=32, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM")
+    adapted = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=1.0)
+    adapted.save_pretrained(folder)
+    return folder
+
+
+def test_the_same_question_gets_the_same_answer(model: LocalModel) -> None:
+    assert text(model) == text(model) != ""
+
+
+def test_a_stop_frees_the_model_within_a_token(model: LocalModel) -> None:
+    caller = Caller()
+    pieces = model.stream(ASK, options(500), caller)
+    next(pieces)
+    caller.stop.set()
+    assert list(pieces) == []
+    assert text(model)
+
+
+def test_leaving_frees_the_model(model: LocalModel) -> None:
+    pieces = model.stream(ASK, options(500))
+    next(pieces)
+    pieces.close()
+    assert text(model)
+
+
+def test_who_gives_up_waiting_never_gets_a_turn(model: LocalModel) -> None:
+    first = model.stream(ASK, options(500, grammar=ENDLESS))
+    next(first)
+    caller = Caller()
+    got: list[str | Queued] = []
+    waiting = threading.Thread(target=lambda: got.extend(model.stream(ASK, options(), caller)))
+    waiting.start()
+    time.sleep(0.2)
+    caller.stop.set()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert got == [Queued(1)]
+    first.close()
+    assert text(model)
+
+
+def test_many_askers_at_once_each_get_their_own_answer(model: LocalModel) -> None:
+    asked = [[Message("user", f"问题{i}")] for i in range(6)]
+    alone = ["".join(model.stream(ask, options())) for ask in asked]
+    together: dict[int, str] = {}
+    threads = [
+        threading.Thread(
+            target=lambda i=i: together.update({i: answered(model.stream(asked[i], options(), Caller(f"{i}")))})
+        )
+        for i in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [together[i] for i in range(6)] == alone
+
+
+def test_who_waits_is_told_how_many_are_ahead(model: LocalModel) -> None:
+    first, second = (model.stream(ASK, options(300, grammar=ENDLESS), Caller(user)) for user in "ab")
+    next(first)
+    waiting = model.stream(ASK, options(), Caller("c"))
+    assert next(second) == Queued(1)
+    assert next(waiting) == Queued(2)
+    first.close()
+    assert any(isinstance(item, Piece) for item in second)
+    assert next(waiting) == Queued(1)
+    second.close()
+    assert all(isinstance(item, Piece) for item in waiting)
+
+
+def test_too_many_requests_of_one_user_are_refused(model: LocalModel) -> None:
+    first = model.stream(ASK, options(300, grammar=ENDLESS))
+    next(first)
+    waiting = [model.stream(ASK, options()) for _ in range(model.turns.max_per_user)]
+    for one in waiting:
+        next(one)
+    with pytest.raises(Busy, match="您已有"):
+        next(model.stream(ASK, options()))
+    other = model.stream(ASK, options(), Caller("other"))
+    assert next(other) == Queued(1)  # before those who have an answer already
+    for one in [first, *waiting]:
+        one.close()
+    assert answered(other) == text(model)
+
+
+def test_an_answer_that_takes_too_long_is_ended(model: LocalModel) -> None:
+    for more in ({}, {"grammar": ENDLESS}):
+        model.answer_s = 0.2
+        pieces = model.stream(ASK, options(500, **more))
+        next(pieces)
+        time.sleep(0.3)
+        with pytest.raises(ModelError, match="没有算完"):
+            list(pieces)
+        model.answer_s = 300
+        assert text(model)
+
+
+def test_a_prompt_that_does_not_fit_says_so(model: LocalModel) -> None:
+    with pytest.raises(ModelError, match="600"):
+        next(model.stream([Message("user", "长" * 600)], options()))
+
+
+def test_adapters_switch_per_call_and_leave_the_base_alone(model: LocalModel, folder: Path, tmp_path: Path) -> None:
+    base = text(model)
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    model.add_adapter("two", random_adapter(folder, tmp_path / "two", 2))
+    one, two = text(model, adapter="one"), text(model, adapter="two")
+    assert len({base, one, two}) == 3
+    assert text(model) == base
+    assert text(model, adapter="one") == one
+    with pytest.raises(ModelError, match="three"):
+        text(model, adapter="three")
+
+
+def test_an_adapter_of_another_base_is_refused(model: LocalModel, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"adapter_config\.json"):
+        model.add_adapter("none", tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"config\.json"):
+        load_local(tmp_path, dtype="auto", threads=1, context_tokens=512)
+
+
+def test_a_broken_weights_file_is_refused(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[: 400 if file.suffix == ".safetensors" else None])
+    with pytest.raises(ModelError, match="载入模型"):
+        load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+
+
+def test_a_missing_tensor_is_refused_not_made_up(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tensors = load_file(folder / "model.safetensors")
+    removed = next(name for name in tensors if "q_proj.weight" in name)
+    del tensors[removed]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=removed):
+        load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+
+
+def test_plain_answers_between_others_never_see_an_adapter(model: LocalModel, folder: Path, tmp_path: Path) -> None:
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    model.add_adapter("marks", random_adapter(folder, tmp_path / "marks", 2))
+    model.describe_adapter("marks", AdapterManifest("tiny", "", "labels", labels=5))
+    kinds = [{}, {"adapter": "one"}, {}, {"grammar": "start: /[a-z]{9}/"}, {}, {"adapter": "marks"}]
+
+    def ask(i: int) -> str:
+        kind, asked = kinds[i % len(kinds)], [Message("user", f"问题{i}" * (1 + i % 4))]
+        if i % 7 == 6:
+            (found,) = [
+                some for some in model.labels(["一二三" * i], "marks", Caller(f"{i % 5}")) if isinstance(some, dict)
+            ]
+            return str(found[0].argmax(1))
+        items = list(model.stream(asked, options(20 + i, **kind), Caller(f"{i % 5}")))
+        assert all(isinstance(item, Piece | Queued) for item in items)
+        return answered(items)
+
+    alone = [ask(i) for i in range(20)]
+    together: dict[int, str] = {}
+    threads = [threading.Thread(target=lambda i=i: together.update({i: ask(i)})) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [together.get(i) for i in range(20)] == alone
+
+
+def test_who_left_a_shared_pass_has_freed_his_place(model: LocalModel) -> None:
+    for _ in range(3):
+        all_places = [model.stream(ASK, options(500), Caller(f"{i}")) for i in range(model.turns.places)]
+        for pieces in all_places:
+            assert isinstance(next(pieces), Piece)
+        late = model.stream(ASK, options(), Caller("late"))
+        assert next(late) == Queued(model.turns.places)
+        all_places.pop().close()
+        assert isinstance(next(late), Piece)
+        for pieces in [*all_places, late]:
+            pieces.close()
+    alone = model.stream(ASK, options(300, grammar=ENDLESS))
+    assert isinstance(next(alone), Piece)
+    alone.close()
+
+
+def test_what_crosses_to_another_process_is_picklable(model: LocalModel) -> None:
+    """On ZeroGPU the computing function runs in a forked process: arguments and results are pickled."""
+    expected = text(model)
+    crossed: list[object] = []
+
+    def gpu(function):
+        def remote(*arguments: object) -> Iterator[list[int]]:
+            arguments = pickle.loads(pickle.dumps(arguments))
+            for item in function(*arguments):
+                crossed.append(pickle.loads(pickle.dumps(item)))
+                yield crossed[-1]
+
+        return remote
+
+    model.run_on(gpu)
+    assert text(model) == expected
+    assert crossed
+
+
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+def test_int8_is_as_exact_as_rounding_the_weights_alone() -> None:
+    torch.backends.quantized.engine = "fbgemm"
+    torch.manual_seed(0)
+    dense = torch.nn.Linear(896, 512)
+    rows, scale = quantize_rows(dense.weight.detach())
+    # One outlier in each token, as real activations have: a single int8 digit would lose the rest beside it.
+    x = torch.randn(5, 7, 896)
+    x[..., 3] = 60.0
+    with torch.inference_mode():
+        rounded = torch.nn.functional.linear(x, rows.float() * scale[:, None], dense.bias)
+        found = Int8Linear(rows, scale, dense.bias)(x)
+        assert relative_error(found, rounded) < 1e-3
+        assert relative_error(found, dense(x)) < 0.01
+
+
+def test_int8_stays_close_to_dense_and_takes_adapters(folder: Path, tmp_path: Path) -> None:
+    dense = load_local(folder, dtype="float32", threads=1, context_tokens=600)
+    small = load_local(folder, dtype="int8", threads=1, context_tokens=600)
+    ids = torch.tensor([dense.prompt_format(ASK)])
+    with torch.inference_mode():
+        expected, found = dense.model(ids).logits, small.model(ids).logits
+    assert relative_error(found, expected) < 0.1
+    small.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    dense.add_adapter("one", tmp_path / "one")
+    base, adapted = text(small), text(small, adapter="one")
+    assert base != adapted
+    assert text(small) == base
+    with torch.inference_mode():
+        expected, found = dense.model(ids).logits, small.model(ids).logits
+    assert relative_error(found, expected) < 0.1
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_damaged_adapter_leaves_everything_as_it_was(folder: Path, tmp_path: Path, others: int) -> None:
+    model = load_local(folder, dtype="float32", threads=1, context_tokens=512)
+    before = text(model)
+    if others:
+        model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+        with_one = text(model, adapter="one")
+    damaged = random_adapter(folder, tmp_path / "damaged", 2)
+    weights = load_file(damaged / "adapter_model.safetensors")
+    weights.pop(next(iter(weights)))
+    save_file(weights, damaged / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match="读不懂，或与模型"):
+        model.add_adapter("damaged", damaged)
+    assert model.adapters == ("one",) * others
+    assert text(model) == before
+    if others:
+        assert text(model, adapter="one") == with_one
+    model.add_adapter("damaged", random_adapter(folder, tmp_path / "whole", 2))
+    assert text(model) == before
+
+
+def test_an_adapter_without_a_manifest_is_taken_with_a_warning(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = load_local(folder, dtype="float32", threads=1, context_tokens=512)
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    assert "没有 yuanzhi.json：核对不了它的基座" in caplog.text
