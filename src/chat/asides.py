@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from src.caller import Caller
+from src.chat.abroad import Similarity
 from src.chat.clock import Clock
 from src.chat.events import Delta, Event, Finished, Retrieved, Supported
 from src.chat.prompt import MAX_PASSAGE_CHARS, Prompt, build_messages
 from src.chat.question import subject_of
 from src.chat.requests import Request, recognise
-from src.chat.support import Similarity, support_of
+from src.chat.support import support_of
 from src.chat.writing import written
 from src.ingest.types import Chunk
 from src.models.base import GenerationOptions, LanguageModel, Message

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from src.chat.passages import Passage, arrange, shortened
 from src.chat.question import is_english
+from src.chat.question_kinds import is_name, name_of
 from src.chat.quote import tells_of
-from src.chat.requests import is_name, name_of
 from src.chat.types import Quote
 from src.errors import InputError
 from src.models.base import LanguageModel, Message

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from src.chat.requests import ATTRIBUTE, is_aside
+from src.chat.attributes import ATTRIBUTE
+from src.chat.requests import is_aside
 from src.models.base import Message
 from src.search.courtesy import without_courtesy
 from src.search.terms import fold

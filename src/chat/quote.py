@@ -7,7 +7,7 @@ import numpy as np
 
 from src.chat.claims import Claim, plain
 from src.chat.question import begins_predicate
-from src.chat.requests import name_of
+from src.chat.question_kinds import name_of
 from src.chat.types import Quote
 from src.ingest.split import sentence_spans
 from src.search.terms import fold

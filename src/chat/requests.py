@@ -94,7 +94,7 @@ def _small_talk(said: str) -> Kind | None:
     return next(kind for kind, words in _TALK.items() if re.search(words, said))
 
 
-_LEAD = (
+LEAD = (
     r"(?:(?:你好|您好|嗨|hi|hello|hey|好的?|嗯|哦|谢谢你?|不错|那么?|对了|请问一?下?|问一?下|麻烦(?:你|您)?|请(?:你|您)?|劳驾|(?:你|您)?(?:能不能|能否|能|可以|可不可以)|"
     r"(?:你|您)?帮(?:我|忙)|给我|我(?:想|要)(?:知道|问一?下?|了解一?下?|请问)?|告诉我|ok|okay|so|and|please|can you|could you|would you|will you|"
     r"tell me|i want to know|just) ?){0,6}"
@@ -109,7 +109,7 @@ _compiled = cache(re.compile)
 
 
 def _whole(patterns: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{_LEAD}(?:{pattern}){_TAIL}" for pattern in patterns)
+    return tuple(f"{LEAD}(?:{pattern}){_TAIL}" for pattern in patterns)
 
 
 _YOU = "(?:你们?|您|源知)"
@@ -254,8 +254,8 @@ _THIS = (
 )
 _THIS_EN = r"(?:this|that|the|my|these|those)(?: uploaded| attached| last)? (?:file|document|pdf|report|paper|attachment|upload|article|files|documents|text i uploaded)s?"
 _CERTAIN = rf"(?:{_PAPER}|名为|叫做?)?(?:[《“\"](?P<titled>[^《》“”\"]{{1,60}})[》”\"]|(?P<file>{_FILE_NAME})|(?P<this>{_THIS}|{_THIS_EN}))(?:这|那)?(?:[个份篇本])?{_PAPER}?"
-_ASKED = "什么|谁|哪|怎|多少|几|吗|如何|为何|有没有|关于"
-_POSSIBLE = rf"(?P<bare>(?:(?!{_ASKED})[^\s《》“”\"的]){{2,30}}|[a-z][\w -]{{1,40}})"
+ASKED = "什么|谁|哪|怎|多少|几|吗|如何|为何|有没有|关于"
+_POSSIBLE = rf"(?P<bare>(?:(?!{ASKED})[^\s《》“”\"的]){{2,30}}|[a-z][\w -]{{1,40}})"
 _ABOUT_ALL = "(?:主要|大概|大致|核心|全部|整体|总体|重要|关键)?的?"
 _CONTENT = "(?:内容|要点|重点|大意|观点|主旨|主题|概要|摘要|中心思想)"
 _STYLE = rf"(?:{_WORDS}|用(?:{_TONGUE})|简单|简要|简短|简洁|详细|快速|地|来|一下|把|将|对|为)*"
@@ -301,173 +301,3 @@ def _document(said: str, english: bool) -> Request | None:
         if found := _compiled(pattern).fullmatch(said):
             return Request("document", found["bare"], certain=False, titles=titles, english=english)
     return None
-
-
-# Questions to the documents: which of them a short span answers.
-
-_MEASURES = "面积|人口|海拔|[高长深宽厚密速温湿强难浓跨精限]度|全长|限速|里程|距离|容量|功率|耐压|口径|扬程|尺寸|重量|体重|身高|参数量?|维度|比例|浓度"
-_TIMES = "时间|日期|年份|年代|时代|朝代|期限|时长|周期|花期|工期|有效期|保质期|生日|届数|学制|寿命|年限|任期"
-_PLACES = "[地校网住厂]址|位置|地点|总部|首都|首府|省会|产地|发源地|源头|出生地|籍贯|国籍|起点|终点|校区|所在地"
-_PERSONS = (
-    "作者|主角|主演|导演|编剧|歌手|作曲|作词|译者|[校院局部市省县区镇村所站馆厂社班队科处行会]长|总统|主席|总理|书记|主任|经理|董事长|总裁|负责人|创始人|创办人|发明者?人?|"
-    "设计师|设计者|代表人物?|联系人|父亲|母亲|妻子|丈夫|儿子|女儿|老师|学生|冠军|得主|原告|被告"
-)
-_AMOUNTS = (
-    "价格|单价|[售原票房股]价|费用|收费|[学房运手续]费|门票|押金|工资|薪资|年薪|月薪|收入|利润|产量|销量|产值|销售额|营业额|营收|成本|预算|市值|票房|"
-    "评分|得分|分数|人数|数量|总数|金额|次数|名额|排名|等级|学分|税率|利率|汇率|[率量额数值]"
-)
-_NAMES = "[别简全名尊爱俗昵]称|别名|英文名|本名|原名|学名|名字|名称|姓名|笔名|艺名|型号|编号|代号|号码|电话|热线|手机号|邮箱|邮编|网站|官网|版本|颜色|性别|年龄|职业|职务|学历|民族|专业"
-_ASPECTS = (
-    "校训|校歌|历史|特产|美食|小吃|气候|景点|院系|原因|作用|[优缺特]点|特征|优势|劣势|局限性?|好处|坏处|用途|功能|区别|步骤|流程|方法|材料|条件|要求|标准|规则|"
-    "范围|对象|资格|结果|意义|影响|配料|成分|原料|口味|味道|做法|吃法|品种|习俗|由来|来历|起源|含义|意思|定义|原理|结构|组成|材质|单位|规模|配置|交通|住宿|"
-    "语言|货币|国[旗歌花]|市[花树]|最高峰|支流|前身|宗旨|口号|任务|目标|内容|主题|体裁|出版社|成就|作品|代表作|贡献|地位|身份|背景|经历|症状|疗效|副作用|公式|密码|方式"
-)
-# What a thing has: alone it is a question without its subject.
-ATTRIBUTE = f"(?:{_MEASURES}|{_TIMES}|{_PLACES}|{_PERSONS}|{_AMOUNTS}|{_NAMES}|{_ASPECTS})"
-
-_COURTESY = re.compile(_LEAD)
-_TELL = "介绍|总结|概括|归纳|概述|简述|阐述|论述|描述|说说|讲讲|谈谈|聊聊|解释|说明|分析|评价|比较|对比|列[举出]"
-_OPEN = re.compile(
-    rf"^about |^(?:用.{{1,6}}?|再|简[单要]|详细){{0,3}}(?:{_TELL})|(?:{_TELL})(?:一?下)|的(?:{_TELL})$|"
-    r"为什么(?!$)|^为什么|为何(?!$)|为啥|为甚么|怎么|怎样|如何|咋|哪些|有什么(?!$)|有何|(?:区别|不同点?|差[异别]|异同|优缺点|步骤|流程|做法|过程)(?:是什么|在哪里?|$)|"
-    r"\b(?:introduce|describe|explain|summari[sz]e|compare|differences?|why|tell me (?:more )?about|overview|outline|discuss)\b|"
-    r"\bhow (?!many|much|long|old|tall|high|far|deep|big|large|wide|often|heavy|fast)"
-)
-_YES_NO = re.compile(
-    r"吗$|是否|能否|可否|是不是|能不能|可不可以|会不会|对不对|有没有|要不要|"
-    r"^(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|may) (?!.*\bor\b)"
-)
-_ENDS_ATTRIBUTE = rf"[\w》”\"]\s*的?{ATTRIBUTE}"
-# What something is takes more than a span, what something of it is does not.
-_DEFINES = re.compile(
-    rf"(?:什么是|何为|何谓|啥是).+|(?!.*的)(?!.*{_ENDS_ATTRIBUTE}(?:是|指)).+(?:是|指)的?(?:什么|啥)(?:意思|东西)?|.+(?:是)?(?:什么|啥)意思|what(?: is|'s| are) (?!the |your ).+"
-)
-_NOUN = re.compile(rf".*{_ENDS_ATTRIBUTE}")
-_TOLD = re.compile(
-    rf"(?:用.{{1,6}}?|再|简[单要]|详细){{0,3}}(?:{_TELL})(?:一?下)?(.+)|(?:什么是|何为|何谓|啥是)(.+)|(.+?)(?:是|指)的?(?:什么|啥)(?:意思|东西)?|"
-    r"(?:what(?: is| are|'s)|introduce|describe|explain|about) (?:an? |the )?(.+)"
-)
-MAX_NAME_WORDS = 12
-_WORD = re.compile(r"[a-z0-9.+-]+|[^\sa-z0-9]")
-_NO_NAME = re.compile(
-    rf"{_ASKED}|甚么|何|是|的|那[个州]|[，。,;；!！?？:：]|多[长大久宽高远深重]|可以|[吗呢吧了着过为于]$|{_OPEN.pattern}|{_YES_NO.pattern}|"
-    r"\b(?:what|who|when|where|which|is|are|do|does|did|can|about|how|i|you|tell|give|write)\b"
-)
-
-
-def has_span(question: str) -> bool:
-    """Whether a few words of a passage can answer: not where something is to be told, explained or compared, nor yes or
-    no, nor for a bare name."""
-    asked = _asked(question)
-    open_ended = _OPEN.search(asked) or _YES_NO.search(asked) or _DEFINES.fullmatch(asked)
-    return not (open_ended or compared(question) or is_name(question))
-
-
-def is_read(question: str) -> bool:
-    """Whether the reader is asked for words that answer: also for reasons, ways, several things and yes or no, where its
-    silence decides nothing."""
-    asked = _asked(question)
-    told = re.search(_TELL, asked) or _DEFINES.fullmatch(asked) or is_name(question) or compared(question)
-    return has_span(question) or not told
-
-
-def is_name(question: str) -> bool:
-    """Whether it is but a name or a noun (LoRA, 长江), to be told about; what something has (长江的长度) is a question."""
-    asked = _asked(question)
-    return (
-        len(asked) >= 2
-        and len(_WORD.findall(asked)) <= MAX_NAME_WORDS
-        and not _NO_NAME.search(asked)
-        and not _NOUN.fullmatch(asked)
-        and recognise(question) is None
-    )
-
-
-def name_of(question: str) -> str | None:
-    """The name that is to be told about, folded: LoRA, 用英文介绍一下LoRA, 什么是LoRA; None for any other question."""
-    told = _TOLD.fullmatch(_asked(question))
-    name = next(filter(None, told.groups()), "") if told else question
-    return _asked(name).strip(' 《》“”"') if is_name(name) else None
-
-
-def _asked(question: str) -> str:
-    text = fold(question).strip(" \t\n?？。.!！~～")
-    return text[found.end() :] if (found := _COURTESY.match(text)) else text
-
-
-# 呼和浩特 and 中华人民共和国 are one thing.
-_AND = r"(?:(?<![共呼温平饱柔祥总])和(?![平谐田县服尚解睦])|与|跟|及|以及|、|还有|vs\.?|versus| and )"
-_MORE = (
-    "更|最|要|还|早|晚|先|后|大|小|长|短|高|矮|低|多|少|快|慢|好|差|贵|便宜|重|轻|强|弱|新|旧|老|年轻|年长|深|浅|远|近|宽|窄|厚|薄|热|冷|难|容易|简单|复杂|"
-    "准确?|省|安全|有名|出名|著名|适合|重要|流行|方便|先进|古老|悠久"
-)
-_THINGS = rf"(?P<things>[^，,。？?：:]{{1,30}}?{_AND}[^，,。？?：:]{{1,60}}?)"
-_COMPARED = (
-    rf"{_THINGS}(?:之间|两者|二者|三者)*的?(?:主要|最大|根本|本质)?(?:有|存在|是)?(?:什么|哪些|何|啥)?(?:主要|本质)?的?(?:区别|不同|差[别异]|异同|[相共不]同点|联系|关系|优劣|优缺点|对比|比较)(?:之处|是什么|在哪里?|有哪些|有多大|大吗|呢)*",
-    rf"(?:比较|对比|区分|辨析)(?:一?下)?{_THINGS}(?:的.*)?",
-    # As much as can be: 大 is of 清华大学 before it is of 大吗.
-    rf"(?P<one>[^，,。？?]{{1,30}}?)(?<![相对无芭分波价占同环可])比(?!较|例|赛|如|方|特|亚|喻|重|利|尔|基|干|萨|目)(?P<other>[^，,。？?]{{1,30}})(?:{_MORE}).*",
-    rf"{_THINGS}(?:，|,| )*(?:分别|各自?(?!种|类|国|地|级)).+",
-    rf"{_THINGS}(?:，|,| )*(?:相比|比起来|中|之间|里)?(?:，|,)?(?:谁|哪一?[个座条所种款家本位部项方边者只]|哪里)(?:的)?.{{0,8}}?(?:{_MORE}).{{0,3}}",
-    r"(?:谁|哪).{0,12}?[，, :：](?P<one>[^，,。？? ]{1,30}?)(?:，|,| )?还是(?P<other>[^，,。？?]{1,30}?)",
-    rf"(?P<one>[^，,。？? ]{{1,30}}?)(?:{_MORE})?(?:，|,| )?还是(?P<other>[^，,。？?]{{1,30}})(?:{_MORE}).{{0,3}}",
-    r".*\bdifferences? between (?P<one>.+?) and (?P<other>.+?)",
-    r"(?:please )?compare (?P<one>.+?) (?:and|with|to|vs\.?) (?P<other>.+?)",
-    r"(?P<one>\S.{0,40}?) (?:vs\.?|versus) (?P<other>.+?)",
-    r"(?:is|are|was|were|does|do|did) (?P<one>.+?) (?:much |a lot |far )?(?:\w+er|more \w+|less \w+|more|less) than (?P<other>.+?)",
-    r"(?:which|who|what)\b.*?[,:] ?(?:the )?(?P<one>[^,]+?),? or (?:the )?(?P<other>[^,]+?)",
-)
-_SPLIT = re.compile(_AND)
-# What comes with the last of the things, or behind them.
-_TOGETHER = re.compile(
-    r"(?:(?<![第十百千\d一二三四五六七八九])(?:这|那)?[两二三四几][个种座条所家本位款者类]?\w{0,3}|等)$"
-)
-_HOW_MUCH = re.compile(rf"(?:的?{ATTRIBUTE})?(?:{_MORE})*(?:成立|创办|建成|多少.*)?$")
-_NO_THING = re.compile(f"{_ASKED}|甚么|[是被把了着因]|来自|属于")
-
-
-def compared(question: str) -> tuple[str, ...] | None:
-    """The things that a question sets side by side, as written there (黄河比长江长吗); None where it asks of one."""
-    text = question.strip(" \t\n?？。.!！~～")
-    folded = fold(text)
-    if len(folded) != len(text) or len(text) > 200:
-        return None
-    begin = found.end() if (found := _COURTESY.match(folded)) else 0
-    for pattern in _COMPARED:
-        if match := _compiled(pattern).fullmatch(folded, begin):
-            things = _things(text, match)
-            if len(things) > 1 and all(map(_is_thing, things)):
-                return tuple(things)
-    return None
-
-
-def _things(text: str, match: re.Match[str]) -> list[str]:
-    if "things" not in match.re.groupindex:
-        pair = [text[slice(*match.span(name))] for name in ("one", "other")]
-        return [_bare_thing(thing) for thing in pair]
-    start, end = match.span("things")
-    whole = _TOGETHER.sub("", text[start:end])
-    things = [thing.strip() for thing in _SPLIT.split(whole)]
-    if "的" in things[-1] and not any("的" in thing for thing in things[:-1]):
-        things[-1] = things[-1].partition("的")[0]  # 黄河和长江的长度
-    elif "的" in things[0]:
-        owner = things[0].partition("的")[0]  # 长江的长度和流域面积
-        things[1:] = [
-            f"{owner}的{thing}" if re.fullmatch(f".{{0,3}}{ATTRIBUTE}", thing) else thing for thing in things[1:]
-        ]
-    elif any(re.fullmatch(ATTRIBUTE, thing) for thing in things):
-        return []  # 单价和库存: of what?
-    if any(thing.count("《") != thing.count("》") for thing in things):
-        return []
-    return [thing.strip(' 《》“”"') for thing in things]
-
-
-def _bare_thing(thing: str) -> str:
-    """Without what is compared: 杭州人口 -> 杭州."""
-    thing = re.sub(r"^the ", "", thing.strip(' 《》“”"'), flags=re.IGNORECASE)
-    less = _HOW_MUCH.sub("", thing)
-    return less if len(less) >= 2 else thing
-
-
-def _is_thing(text: str) -> bool:
-    return len(text) >= 2 and not _NO_THING.search(fold(text))

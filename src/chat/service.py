@@ -13,10 +13,10 @@ from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up, is_latin
+from src.chat.question_kinds import has_span, is_read
 from src.chat.quote import best_sentence
 from src.chat.reader import Reader, brief, quoted, repeats, says
-from src.chat.requests import compared, has_span, is_read
-from src.chat.sides import sides
+from src.chat.sides import compared, sides
 from src.chat.support import support_of
 from src.chat.types import Quote, Span
 from src.chat.writing import written

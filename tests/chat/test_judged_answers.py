@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from src.chat.support import Similarity, support_of
+from src.chat.abroad import Similarity
+from src.chat.support import support_of
 from src.ingest.types import Chunk
 from src.models.embedders.use import UniversalSentenceEncoder
 from src.search.synonyms import default_lexicon

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from src.chat.requests import compared, has_span, is_aside, is_name, name_of, recognise
-from src.chat.sides import sides
+from src.chat.question_kinds import has_span, is_name, name_of
+from src.chat.requests import is_aside, recognise
+from src.chat.sides import compared, sides
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "qa"
 

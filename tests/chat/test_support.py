@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from src.chat.support import Similarity, split_sentences, support_of
+from src.chat.abroad import Similarity
+from src.chat.support import split_sentences, support_of
 from src.ingest.types import Chunk
 from src.models.embedders.use import UniversalSentenceEncoder
 from src.search.synonyms import default_lexicon

@@ -8,9 +8,9 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from src.caller import Caller
 from src.chat.prompt import build_messages
+from src.chat.question_kinds import has_span
 from src.chat.quote import best_sentence
 from src.chat.reader import Evidence, finished
-from src.chat.requests import has_span
 from src.chat.service import ChatOptions
 from src.errors import YuanZhiError
 from src.runtime import MIN_SCORE
