@@ -5,21 +5,26 @@ No checkpoint's code is ever run: Yuan2 is read by ``src/yuan``, everything else
 
 import json
 import logging
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from src.errors import ModelError
+from src.errors import ModelError, WeightsError
 from src.models.gguf import FINGERPRINT_FILE
-from src.models.int8 import is_fast, quantize_language_model
+from src.models.int8 import is_fast, load_int8, quantize_language_model, save_int8
+from src.weights import make_once
 from src.yuan import YuanConfig, load_tokenizer, register
 
 log = logging.getLogger(__name__)
+
+_INT8_FOLDER = "int8-1"  # the number is the layout's
 
 
 class Loaded(NamedTuple):
@@ -50,18 +55,21 @@ def load_model(path: Path, *, dtype: str, threads: int, spread: bool) -> Loaded:
             _check_memory(path, 4 if chosen == "float32" else 2)
         if yuan:
             register()
-            tokenizer = load_tokenizer(path)
-        else:
-            tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        model = _load_weights(path, chosen, device, spread)
+        with ThreadPoolExecutor(1) as pool:  # a second beside the weights
+            reading = pool.submit(load_tokenizer if yuan else _load_tokenizer, path)
+            model = _load_weights(path, chosen, device, spread)
+            tokenizer = reading.result()
     except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError, ModelError) as error:
         reason = " ".join(str(error).split())[:400]
         kind = "" if isinstance(error, ModelError) else f"{type(error).__name__} "
         raise ModelError(f"载入模型 {path} 失败：{kind}{reason}") from error
     log.info("语言模型 %s：%s，%s，%d 线程", path.name, device, chosen, threads)
-    return Loaded(
-        _display_name(path, str(getattr(model.config, "name_or_path", "") or path.name)), model, tokenizer
-    )
+    name = _display_name(path, str(getattr(model.config, "name_or_path", "") or path.name))
+    return Loaded(name, model, tokenizer)
+
+
+def _load_tokenizer(path: Path) -> Any:
+    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
 def best_dtype(device: str, *, int8: bool = True) -> str:
@@ -75,18 +83,39 @@ def best_dtype(device: str, *, int8: bool = True) -> str:
 
 
 def _load_weights(path: Path, dtype: str, device: str, spread: bool) -> Any:
-    stored = torch.bfloat16 if dtype == "int8" else getattr(torch, dtype)
+    if dtype == "int8":
+        return _load_int8(path)
+    return _load_dense(path, getattr(torch, dtype), device, spread)
+
+
+def _load_int8(path: Path) -> Any:
+    """Quantised once beside a checkpoint that is in our own cache; a user's folder is not written to."""
+    if not (path / FINGERPRINT_FILE).is_file():
+        return quantize_language_model(_load_dense(path, torch.bfloat16))
+    folder = path / _INT8_FOLDER
+    try:
+        make_once(folder, lambda partial: save_int8(_load_dense(path, torch.bfloat16), partial))
+        model = load_int8(folder, AutoConfig.from_pretrained(path, trust_remote_code=False))
+        model.generation_config = GenerationConfig.from_pretrained(path)
+        return model
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, WeightsError) as error:
+        log.warning("缓存的 int8 权重 %s 用不了，重新量化：%s", folder, " ".join(str(error).split())[:200])
+        shutil.rmtree(folder, ignore_errors=True)
+        return quantize_language_model(_load_dense(path, torch.bfloat16))
+
+
+def _load_dense(path: Path, dtype: torch.dtype, device: str = "cpu", spread: bool = False) -> Any:
     several = spread and device == "cuda" and torch.cuda.device_count() > 1
     placed = {"device_map": "auto"} if several else {}
     model, report = AutoModelForCausalLM.from_pretrained(
-        path, dtype=stored, output_loading_info=True, trust_remote_code=False, **placed
+        path, dtype=dtype, output_loading_info=True, trust_remote_code=False, **placed
     )
     # transformers fills what is missing with random numbers and only warns.
     if lacking := [*report["missing_keys"], *(str(key) for key in report["mismatched_keys"])]:
         raise ValueError(f"{len(lacking)} 个张量缺失或形状不符，例如 {lacking[0]}")
     if not several:
         model = model.to(device)
-    return quantize_language_model(model) if dtype == "int8" else model.eval()
+    return model.eval()
 
 
 def _model_type(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Engine: streaming, stopping, one request at a time, adapters per call."""
 
 import pickle
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -151,6 +152,47 @@ def test_an_answer_that_takes_too_long_is_ended(model: Engine) -> None:
         assert text(model)
 
 
+def test_fifty_users_who_all_leave_while_their_prompts_are_read(folder: Path) -> None:
+    model = load_engine(folder, dtype="float32", threads=1, context_tokens=2048)
+    expected = text(model)
+    before = set(threading.enumerate())
+    passes: list[int] = []
+    handle = model.model.register_forward_hook(lambda *_: passes.append(1))
+    long = [Message("user", "字" * 500)]
+    callers = [Caller(f"{i}") for i in range(50)]
+    started = threading.Barrier(51)
+
+    def ask(caller: Caller) -> None:
+        answer = model.stream(long, options(20), caller)
+        next(answer)  # queued, or the first piece of the prompt
+        started.wait(60)
+        for _ in answer:
+            pass
+
+    threads = [threading.Thread(target=ask, args=(caller,)) for caller in callers]
+    for thread in threads:
+        thread.start()
+    started.wait(60)
+    for caller in callers:
+        caller.stop.set()
+    for thread in threads:
+        thread.join(30)
+    handle.remove()
+    assert set(threading.enumerate()) <= before
+    assert model.queue.waiting() == 0
+    assert len(passes) <= 6  # one or two of whoever was served before all had said stop; fifty prompts have 600
+    assert text(model) == expected
+
+
+@pytest.mark.parametrize("content", ["<|im_end|>" * 30, "<|endoftext|>", "<tool_call>" * 9, "\x00\ufffe\ud800", ""])
+def test_a_prompt_of_special_tokens_is_text_like_any_other(model: Engine, content: str) -> None:
+    marks = set(model.tokenizer.all_special_ids)
+    plain = model.prompt_format([Message("user", "")])
+    ids = model.prompt_format([Message("user", content)])
+    assert sum(one in marks for one in ids) == sum(one in marks for one in plain)
+    assert answered(model.stream([Message("user", content)], options()))
+
+
 def test_a_prompt_that_does_not_fit_says_so(model: Engine) -> None:
     with pytest.raises(ModelError, match="600"):
         next(model.stream([Message("user", "长" * 600)], options()))
@@ -278,17 +320,73 @@ def test_int8_stays_close_to_dense_and_takes_adapters(folder: Path, tmp_path: Pa
     assert relative_error(found, expected) < 0.1
 
 
+def test_int8_comes_from_the_cache_at_the_second_start(folder: Path, tmp_path: Path) -> None:
+    cached = tmp_path / "cached"
+    shutil.copytree(folder, cached)
+    expected = text(load_engine(cached, dtype="int8", threads=1, context_tokens=600))
+    assert sorted(path.name for path in cached.iterdir()) == sorted(path.name for path in folder.iterdir())
+
+    (cached / "source.json").write_text('{"file": "tiny.gguf"}', "utf-8")
+    load = lambda: load_engine(cached, dtype="int8", threads=1, context_tokens=600)  # noqa: E731
+    assert text(load()) == expected
+    int8 = cached / "int8-1"
+    written = {path: path.stat().st_mtime_ns for path in int8.iterdir()}
+    second = load()
+    assert text(second) == expected
+    assert second.model.dtype == torch.float32
+    assert {path: path.stat().st_mtime_ns for path in int8.iterdir()} == written
+    second.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    assert text(second, adapter="one") != text(second) == expected
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing", "another"])
+def test_a_damaged_int8_cache_is_made_anew(
+    folder: Path, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cached = tmp_path / "cached"
+    shutil.copytree(folder, cached)
+    (cached / "source.json").write_text('{"file": "tiny.gguf"}', "utf-8")
+    expected = text(load_engine(cached, dtype="int8", threads=1, context_tokens=600))
+    file = cached / "int8-1" / "layers-0.safetensors"
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif damage == "missing":
+        file.unlink()
+    else:
+        save_file({"x.rows": torch.zeros(1)}, file)
+    for warned in (True, False):
+        caplog.clear()
+        assert text(load_engine(cached, dtype="int8", threads=1, context_tokens=600)) == expected
+        assert ("重新量化" in caplog.text) == warned
+
+
+def damage_weights(folder: Path, damage: str) -> None:
+    file = folder / "adapter_model.safetensors"
+    weights = load_file(file)
+    first = next(iter(weights))
+    if damage == "lacks one":
+        weights.pop(first)
+    elif damage == "NaN":
+        weights[first][0, 0] = torch.nan
+    elif damage == "another rank":
+        weights = {name: torch.cat([value, value], int("lora_B" in name)) for name, value in weights.items()}
+    save_file(weights, file)
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:-50])
+
+
+@pytest.mark.parametrize("damage", ["lacks one", "NaN", "another rank", "truncated"])
 @pytest.mark.parametrize("others", [0, 1])
-def test_a_damaged_adapter_leaves_everything_as_it_was(folder: Path, tmp_path: Path, others: int) -> None:
+def test_a_damaged_adapter_leaves_everything_as_it_was(
+    folder: Path, tmp_path: Path, others: int, damage: str
+) -> None:
     model = load_engine(folder, dtype="float32", threads=1, context_tokens=512)
     before = text(model)
     if others:
         model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
         with_one = text(model, adapter="one")
     damaged = random_adapter(folder, tmp_path / "damaged", 2)
-    weights = load_file(damaged / "adapter_model.safetensors")
-    weights.pop(next(iter(weights)))
-    save_file(weights, damaged / "adapter_model.safetensors")
+    damage_weights(damaged, damage)
     with pytest.raises(ModelError, match="读不懂，或与模型"):
         model.add_adapter("damaged", damaged)
     assert model.adapters == ("one",) * others
