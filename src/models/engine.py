@@ -35,7 +35,14 @@ from src.models.grammar import GrammarConstraint, grammar_tokenizer
 from src.models.loading import load_model
 from src.models.prompts import ChatTemplateFormat, PromptFormat
 from src.models.reading import HEAD_FILE, Packed, PointerHead, Read, ReaderEncoder, load_head, read
-from src.models.tagging import Echo, EchoEncoder, batches, label_log_probabilities
+from src.models.tagging import (
+    BATCH_TOKENS,
+    CPU_BATCH_TOKENS,
+    Echo,
+    EchoEncoder,
+    batches,
+    label_log_probabilities,
+)
 from src.yuan import YuanForCausalLM, YuanPromptFormat
 from src.yuan.cpu import pack
 
@@ -174,7 +181,8 @@ class Engine:
     ) -> Iterator[dict[int, Result] | Queued]:
         """Results of ``rows`` by their index, a batch a pass; every pass waits for a turn of its own, so that a long
         list lets others in between."""
-        for number, chosen in enumerate(batches([len(row.ids) for row in rows])):  # type: ignore[attr-defined]
+        room = CPU_BATCH_TOKENS if self.model.device.type == "cpu" else BATCH_TOKENS
+        for number, chosen in enumerate(batches([len(row.ids) for row in rows], room)):  # type: ignore[attr-defined]
             with self.queue.enter(caller.user, again=number > 0) as ticket:
                 yield from map(Queued, self.queue.wait(ticket, caller.stop))
                 if not self.queue.runs(ticket):

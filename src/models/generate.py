@@ -49,8 +49,25 @@ class Constraint(Protocol):
         ...
 
 
+class Cached(Protocol):
+    """Model and memory of one answer: one forward pass and taking back are all that decoding asks of it."""
+
+    @property
+    def length(self) -> int:
+        """Tokens it remembers."""
+        ...
+
+    def forward(self, ids: list[int], keep: int) -> torch.Tensor:
+        """Read ``ids`` behind what is there: logits of the last ``keep`` positions, float32 (keep, vocabulary)."""
+        ...
+
+    def crop(self, count: int) -> None:
+        """Take the last ``count`` tokens back."""
+        ...
+
+
 class CachedModel:
-    """Model and KV cache of one answer; one forward pass and taking back are all that decoding asks of it."""
+    """``Cached`` with a KV cache that grows; for every model and device."""
 
     def __init__(self, model: Any, *, drafts: bool = False) -> None:
         """``drafts``: tokens will be taken back."""
@@ -61,17 +78,14 @@ class CachedModel:
 
     @property
     def length(self) -> int:
-        """Tokens in the cache."""
         return int(self._cache.get_seq_length())
 
     def forward(self, ids: list[int], keep: int) -> torch.Tensor:
-        """Read ``ids`` behind what is cached: logits of the last ``keep`` positions, float32 (keep, vocabulary)."""
         tokens = torch.tensor([ids], device=self._model.device)
         output = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=keep)
         return output.logits[0].float()  # type: ignore[no-any-return]
 
     def crop(self, count: int) -> None:
-        """Take the last ``count`` tokens back."""
         if count:
             self._cache.crop(-count)
 
@@ -87,17 +101,20 @@ def generate(
     constraint: Constraint | None = None,
     lookup: bool = True,
     loops_end: bool = True,
+    cached: Cached | None = None,
 ) -> Iterator[Step]:
     """Newly decided tokens, several at once where they were forced or drafted; end tokens are not yielded.
 
-    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself.
+    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself; ``cached``
+    is used instead of a cache that grows, and must be empty.
 
     An empty step is yielded between pieces of a long prompt, so that a reader can stop there too.
     """
     ids = list(prompt)
     limit = len(ids) + max_new_tokens
     lookup = lookup and temperature == 0 and constraint is None
-    cached = CachedModel(model, drafts=lookup)
+    if cached is None:
+        cached = CachedModel(model, drafts=lookup)
     for start in range(0, len(ids) - 1, PREFILL_TOKENS):
         cached.forward(ids[start : min(start + PREFILL_TOKENS, len(ids) - 1)], keep=1)
         yield Step([])
