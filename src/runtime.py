@@ -173,7 +173,8 @@ class Runtime:
         """
         import torch  # noqa: PLC0415 (slow import)
 
-        from src.models.engine import best_dtype, load_engine  # noqa: PLC0415
+        from src.models.engine import load_engine  # noqa: PLC0415
+        from src.models.loading import best_dtype  # noqa: PLC0415
 
         if self.settings.llm_url:
             raise SettingsError("--llm-url 上的模型不能在这里训练；请用 --llm 指定本地模型，或不填")

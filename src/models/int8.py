@@ -79,7 +79,7 @@ def load_int8(folder: Path, config: Any) -> Any:
     Raises:
         OSError, SafetensorError, KeyError, ValueError: the folder holds something else.
     """
-    from accelerate import init_empty_weights  # noqa: PLC0415 (slow import)
+    from accelerate import init_empty_weights  # noqa: PLC0415 (slow import, only for int8)
 
     torch.backends.quantized.engine = "fbgemm"
     with init_empty_weights():

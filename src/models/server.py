@@ -161,7 +161,7 @@ class ServerModel:
                         if len(body) > _LINE_BYTES:
                             break
                     return response.status_code, body
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, OSError) as error:
             raise ModelError(
                 f"连不上语言模型服务 {self._host}（{type(error).__name__}）：请检查 --llm-url"
             ) from error
