@@ -117,6 +117,16 @@ def check_weights(model: Any, folder: Path, name: str) -> None:
         raise ValueError("其中有的数不是有限的数（NaN 或无穷大）")
 
 
+def remove_adapters(model: Any) -> None:
+    """Take whatever PEFT has put into a base model out of it again, however far it came."""
+    from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415 (slow import, only with an adapter)
+
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            model.set_submodule(name, layer.get_base_layer())
+    vars(model).pop("peft_config", None)
+
+
 def fingerprint(checkpoint: Path) -> str:
     """Names, shapes and a sample of the values of every tensor, whatever files they are in; 16 hex digits.
 

@@ -26,8 +26,15 @@ import numpy as np
 from safetensors import SafetensorError
 
 from src.caller import ANYONE, Caller
-from src.errors import ModelError
-from src.models.adapters import AdapterManifest, check_weights, fingerprint, named_base, read_manifest
+from src.errors import ModelError, YuanZhiError
+from src.models.adapters import (
+    AdapterManifest,
+    check_weights,
+    fingerprint,
+    named_base,
+    read_manifest,
+    remove_adapters,
+)
 from src.models.base import Delta, GenerationOptions, Message, Queued, Reading
 from src.models.fair_queue import FairQueue, too_slow
 from src.models.generate import Step, TextStream, generate
@@ -139,7 +146,7 @@ class Engine:
             if not self.queue.runs(ticket):
                 return
             ends_at = time.monotonic() + self.answer_s
-            with closing(self._generate(prompt, options)) as steps:
+            with _failures(), closing(self._generate(prompt, options)) as steps:
                 for step in steps:
                     if caller.stopped:
                         return
@@ -187,7 +194,7 @@ class Engine:
                 yield from map(Queued, self.queue.wait(ticket, caller.stop))
                 if not self.queue.runs(ticket):
                     return
-                with closing(compute([rows[i] for i in chosen])) as passes:
+                with _failures(), closing(compute([rows[i] for i in chosen])) as passes:
                     for found in passes:
                         if caller.stopped:
                             return
@@ -284,8 +291,8 @@ class Engine:
             if self.adapters:
                 with suppress(ValueError, KeyError):
                     model.delete_adapter(name)
-            elif isinstance(model, PeftModel):
-                self.model = model.unload()
+            else:
+                remove_adapters(self.model)
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"适配器 {path} 读不懂，或与模型 {self.name} 不匹配：{reason}") from error
         return model.eval()
@@ -304,3 +311,17 @@ class Engine:
         if self._grammar_tokenizer is None:
             self._grammar_tokenizer = grammar_tokenizer(self.tokenizer, self.model.config.vocab_size)
         return self._grammar_tokenizer
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What goes wrong while computing, in words for a visitor; the rest is in the log."""
+    try:
+        yield
+    except YuanZhiError:
+        raise
+    except Exception as error:  # torch raises whatever its kernels do
+        log.exception("语言模型出错")
+        raise ModelError(
+            f"语言模型出错了（{type(error).__name__}）：请再问一次；总是这样就请站长查看日志"
+        ) from error

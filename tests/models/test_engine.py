@@ -152,6 +152,24 @@ def test_an_answer_that_takes_too_long_is_ended(model: Engine) -> None:
         assert text(model)
 
 
+@pytest.mark.parametrize("broken", ["raises", "NaN"])
+def test_an_error_while_computing_is_told_and_the_next_answer_works(
+    model: Engine, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def spoil(_: object, __: object, output: object) -> None:
+        if broken == "raises":
+            raise RuntimeError("out of memory")
+        output.logits[:] = torch.nan
+
+    expected = text(model)
+    handle = model.model.register_forward_hook(spoil)
+    with pytest.raises(ModelError, match=r"语言模型出错了（RuntimeError）"):
+        text(model, temperature=1.0)
+    handle.remove()
+    assert "Traceback" in caplog.text
+    assert text(model) == expected
+
+
 def test_fifty_users_who_all_leave_while_their_prompts_are_read(folder: Path) -> None:
     model = load_engine(folder, dtype="float32", threads=1, context_tokens=2048)
     expected = text(model)
@@ -390,6 +408,8 @@ def test_a_damaged_adapter_leaves_everything_as_it_was(
     with pytest.raises(ModelError, match="读不懂，或与模型"):
         model.add_adapter("damaged", damaged)
     assert model.adapters == ("one",) * others
+    assert not any("damaged" in name for name, _ in model.model.named_modules())
+    assert any("lora" in name for name, _ in model.model.named_modules()) == bool(others)
     assert text(model) == before
     if others:
         assert text(model, adapter="one") == with_one
