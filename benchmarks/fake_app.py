@@ -36,17 +36,17 @@ def queued(model: FakeModel) -> Any:
     try:
         from src.caller import ANYONE
         from src.models.base import Queued
-        from src.models.turns import Turns
+        from src.models.fair_queue import FairQueue
     except ImportError:
         return model
 
     class Model(FakeModel):
-        turns = Turns(places=4)
+        queue = FairQueue()
 
         def stream(self, messages: Any, options: Any, caller: Any = ANYONE) -> Iterator[Any]:
-            with self.turns.enter(caller.user, shared=True) as ticket:
-                yield from map(Queued, self.turns.wait(ticket, caller.stop))
-                if self.turns.has(ticket):
+            with self.queue.enter(caller.user) as ticket:
+                yield from map(Queued, self.queue.wait(ticket, caller.stop))
+                if self.queue.runs(ticket):
                     yield from super().stream(messages, options, caller)
 
     return Model(model.reply, model.delay_s)

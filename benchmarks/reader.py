@@ -22,7 +22,7 @@ from src.evaluation.questions import read_questions, spread
 from src.evaluation.reading import fit_calibration
 from src.evaluation.rgb import is_rgb, read_cases
 from src.ingest.types import Document
-from src.models.local import LocalModel
+from src.models.engine import Engine
 from src.models.reading import Read, read
 from src.runtime import READER_ADAPTER, Runtime
 from src.search.indexing import base_of
@@ -64,7 +64,7 @@ def searches(path: Path, questions: int, runtime: Runtime) -> Iterator[Asked]:
             yield Asked(one.text, one.answers, held, number % 2 == 0, hits)
 
 
-def best(model: LocalModel, asked: Asked) -> tuple[Read, Hit] | None:
+def best(model: Engine, asked: Asked) -> tuple[Read, Hit] | None:
     """The passage with the highest odds, as the manifest weighs them."""
     manifest = model.manifests[READER_ADAPTER]
     rows = [model.reader_encoder(hit.chunk.title, hit.chunk.text, [asked.question]) for hit in asked.hits]

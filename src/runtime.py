@@ -32,7 +32,7 @@ from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
 
 if TYPE_CHECKING:
-    from src.models.local import LocalModel
+    from src.models.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +85,9 @@ class Runtime:
             key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
             return ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
         path = self.llm_path()
-        from src.models.local import load_local  # noqa: PLC0415 (only the chosen implementation)
+        from src.models.engine import load_engine  # noqa: PLC0415 (only the chosen implementation)
 
-        model = load_local(
+        model = load_engine(
             path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
         )
         if settings.adapter:
@@ -101,7 +101,7 @@ class Runtime:
             model.run_on(_gpu_decorator())
         return model
 
-    def _add_shipped_adapter(self, model: "LocalModel") -> None:
+    def _add_shipped_adapter(self, model: "Engine") -> None:
         try:
             if SHIPPED_ADAPTER.is_dir():
                 model.add_adapter(RESUME_ADAPTER, SHIPPED_ADAPTER)
@@ -114,7 +114,7 @@ class Runtime:
         """Whether the chat model is the small one that the adapters that come with us were trained on."""
         return self.profile == "embedded" and not self.settings.llm and not self.settings.llm_url
 
-    def _add_reader(self, model: "LocalModel") -> None:
+    def _add_reader(self, model: "Engine") -> None:
         given = self.settings.reader
         if given == "off":
             return
@@ -129,20 +129,22 @@ class Runtime:
             log.warning("自带的阅读适配器没有载入：%s", error)
 
     @cached_property
-    def small_model(self) -> "LocalModel | None":
+    def small_model(self) -> "Engine | None":
         """The small model with its adapters: the chat model itself, or one beside it; None where it cannot be had or is
         not needed."""
         if self._is_small:
-            return cast("LocalModel", self.model)
+            return cast("Engine", self.model)
         if self.settings.reader == "off" and self.settings.adapter:
             return None
+        from src.models.engine import load_engine  # noqa: PLC0415
         from src.models.gguf import dense_checkpoint  # noqa: PLC0415 (only beside another chat model)
-        from src.models.local import load_local  # noqa: PLC0415
 
         settings = self.settings
         try:
             path = dense_checkpoint(self.weights.find(EMBEDDED_LLM, EMBEDDED_LLM_WHEELS), settings.cache_dir)
-            model = load_local(path, dtype="auto", threads=settings.threads, context_tokens=settings.context_tokens)
+            model = load_engine(
+                path, dtype="auto", threads=settings.threads, context_tokens=settings.context_tokens
+            )
             if not settings.adapter:
                 self._add_shipped_adapter(model)
             self._add_reader(model)
@@ -163,7 +165,7 @@ class Runtime:
             return None
         return Reader(model, READER_ADAPTER, at_once=16 if has_gpu() else 1)
 
-    def trainable_model(self) -> "LocalModel":
+    def trainable_model(self) -> "Engine":
         """The language model as it was trained, dense and without adapters; a new one at every call.
 
         Raises:
@@ -171,7 +173,8 @@ class Runtime:
         """
         import torch  # noqa: PLC0415 (slow import)
 
-        from src.models.local import best_dtype, load_local  # noqa: PLC0415
+        from src.models.engine import load_engine  # noqa: PLC0415
+        from src.models.loading import best_dtype  # noqa: PLC0415
 
         if self.settings.llm_url:
             raise SettingsError("--llm-url 上的模型不能在这里训练；请用 --llm 指定本地模型，或不填")
@@ -183,7 +186,7 @@ class Runtime:
         if dtype == "int8":
             raise SettingsError("--dtype int8 的模型不能训练；请用 auto、bfloat16 或 float32")
         settings = self.settings
-        return load_local(
+        return load_engine(
             self.llm_path(),
             dtype=dtype,
             threads=settings.threads,
@@ -323,7 +326,7 @@ class Runtime:
         adapter = RESUME_ADAPTER if RESUME_ADAPTER in model.adapters else None
         manifests: Mapping[str, AdapterManifest] = getattr(model, "manifests", {})  # a server has none
         reads = small is not None and READER_ADAPTER in small.adapters
-        fields = FieldReader(cast("LocalModel", small), READER_ADAPTER) if reads else None
+        fields = FieldReader(cast("Engine", small), READER_ADAPTER) if reads else None
         return ExtractionService(
             model, adapter, manifests.get(RESUME_ADAPTER), writer=self.model, field_reader=fields
         )

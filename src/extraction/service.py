@@ -17,7 +17,7 @@ from src.extraction.schema import Extraction, Span, has_words, replace_surrogate
 from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
 from src.models.adapters import AdapterManifest
-from src.models.base import GenerationOptions, LanguageModel, MarkingModel, Piece, Queued
+from src.models.base import Delta, GenerationOptions, LanguageModel, MarkingModel, Queued
 
 # Eight empty lists take about 50 tokens; a text of nothing but entities comes to about one token a
 # character and two for the quotes around each value. A server may add a code fence and line breaks.
@@ -286,7 +286,7 @@ class _Run:
 
     def write(self, piece: str) -> None:
         self.raw += piece
-        if isinstance(piece, Piece):
+        if isinstance(piece, Delta):
             self._pieces.append((len(self.raw), piece.log_probability))
 
     def _confidence(self, start: int, end: int) -> float | None:

@@ -90,6 +90,43 @@ def read_manifest(folder: Path) -> AdapterManifest | None:
     return manifest
 
 
+def named_base(folder: Path) -> str:
+    """The base that PEFT's configuration names, where a manifest is missing."""
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        return str(config.get("base_model_name_or_path") or "没有写")
+    except (OSError, ValueError, AttributeError):
+        return "没有写"
+
+
+def check_weights(model: Any, folder: Path, name: str) -> None:
+    """Raises ValueError unless adapter ``name`` of ``model`` is what ``folder`` holds and can compute.
+
+    PEFT takes a file that lacks the adapter's matrices, or has others, and only warns: they would be random.
+    """
+    from peft import get_peft_model_state_dict  # noqa: PLC0415 (slow import, only with an adapter)
+
+    loaded = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    file = folder / "adapter_model.safetensors"
+    if file.is_file():
+        with safe_open(file, "pt") as given:
+            stored = set(given.keys())
+        if stored != set(loaded):
+            raise ValueError("其中的矩阵与配置说的不是同一些")
+    if not all(bool(matrix.isfinite().all()) for matrix in loaded.values()):
+        raise ValueError("其中有的数不是有限的数（NaN 或无穷大）")
+
+
+def remove_adapters(model: Any) -> None:
+    """Take whatever PEFT has put into a base model out of it again, however far it came."""
+    from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: PLC0415 (slow import, only with an adapter)
+
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            model.set_submodule(name, layer.get_base_layer())
+    vars(model).pop("peft_config", None)
+
+
 def fingerprint(checkpoint: Path) -> str:
     """Names, shapes and a sample of the values of every tensor, whatever files they are in; 16 hex digits.
 

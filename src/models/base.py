@@ -24,8 +24,8 @@ class Queued:
     ahead: int
 
 
-class Piece(str):
-    """A piece of an answer.
+class Delta(str):
+    """More of an answer's text.
 
     Attributes:
         log_probability: of the tokens behind it that the model chose, among those that the grammar allowed.
@@ -34,9 +34,9 @@ class Piece(str):
     log_probability: float
 
     def __new__(cls, text: str, log_probability: float = 0.0) -> Self:
-        piece = super().__new__(cls, text)
-        piece.log_probability = log_probability
-        return piece
+        delta = super().__new__(cls, text)
+        delta.log_probability = log_probability
+        return delta
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class LanguageModel(Protocol):
         options: GenerationOptions,
         caller: Caller = ANYONE,
     ) -> Iterator[str | Queued]:
-        """Pieces of the answer, after ``Queued`` events while other users' requests go first.
+        """Deltas of the answer, after ``Queued`` events while other users' requests go first.
 
         Closing the iterator or setting ``caller.stop`` frees the model within one token. With a grammar that is
-        enforced the pieces are ``Piece`` and say how probable they were. Empty pieces come while a long prompt is
+        enforced they are ``Delta`` and say how probable they were. Empty ones come while a long prompt is
         read: an iterator can only be closed where it yields, so pass every item on.
 
         Raises:

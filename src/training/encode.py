@@ -10,7 +10,7 @@ from torch import Tensor
 from src.extraction.labelled import Labelled
 from src.extraction.tagging import to_tags
 from src.models.base import Message
-from src.models.formats import PromptFormat
+from src.models.prompts import PromptFormat
 from src.models.tagging import EchoEncoder, pad
 
 

@@ -33,14 +33,15 @@ def claim(output: Path, run: dict[str, Any]) -> None:
     try:
         if (output / CONFIG_FILE).exists():
             raise InputError(f"{output} 里已经有一个适配器；请换一个 --output，或先移走它")
-        if stamp.exists():
+        output.mkdir(parents=True, exist_ok=True)
+        # Other processes of the same torchrun may be writing their stamps just now.
+        found = {path.name for path in output.iterdir() if not path.name.startswith(f".{RUN_FILE}.")}
+        if RUN_FILE in found:
             if json.loads(stamp.read_text(encoding="utf-8")) != run:
                 raise InputError(f"{output} 里是另一次训练（数据、参数或模型不同）；请换一个 --output，或先移走它")
             return
-        # Another process of the same torchrun may be writing its stamp just now.
-        if output.exists() and any(not path.name.startswith(f".{RUN_FILE}.") for path in output.iterdir()):
+        if found:
             raise InputError(f"{output} 不是空目录；请换一个 --output")
-        output.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: under torchrun several processes come here at once.
         partial = output / f".{RUN_FILE}.{os.getpid()}"
         partial.write_text(json.dumps(run, ensure_ascii=False, indent=2), encoding="utf-8")

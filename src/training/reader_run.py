@@ -11,7 +11,7 @@ from typing import Any
 from src.errors import InputError, ModelError, SettingsError
 from src.evaluation.reading import Judged, check_both, fit_calibration, score
 from src.models.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
-from src.models.local import LocalModel
+from src.models.engine import Engine
 from src.models.reading import HEAD_FILE, Read, load_head, read
 from src.models.tagging import batches
 from src.training.folder import WEIGHTS_FILE, claim, finish, processes, sha256
@@ -47,7 +47,7 @@ class Held:
 
 
 def train_reader(
-    local: LocalModel,
+    local: Engine,
     recipe: ReaderRecipe,
     data_paths: Sequence[Path],
     output: Path,
@@ -138,7 +138,7 @@ def train_reader(
     return about
 
 
-def _before(folder: Path, local: LocalModel, recipe: ReaderRecipe) -> dict[str, Any]:
+def _before(folder: Path, local: Engine, recipe: ReaderRecipe) -> dict[str, Any]:
     """What the manifest tells of the reader that training starts from.
 
     Raises:
@@ -167,7 +167,7 @@ def _is_used(name: str, known: dict[str, str], data_paths: Sequence[Path], befor
     return now or known in ((before or {}).get("licences") or [])
 
 
-def check_base(local: LocalModel, recipe: ReaderRecipe) -> None:
+def check_base(local: Engine, recipe: ReaderRecipe) -> None:
     """Whether a reader can be trained on this model.
 
     Raises:
@@ -229,7 +229,7 @@ def _held(articles: Sequence[Article]) -> Held:
     return Held(len(articles), found)
 
 
-def _read(local: LocalModel, folder: Path, held: Held, depth: int) -> list[Read]:
+def _read(local: Engine, folder: Path, held: Held, depth: int) -> list[Read]:
     """In the order of ``held.targets``."""
     head = load_head(folder / HEAD_FILE, local.model.config.hidden_size, local.model.device)
     rows = [

@@ -20,7 +20,7 @@ from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
 from src.extraction.windows import MAX_WINDOW_CHARS
 from src.models.adapters import AdapterManifest, fingerprint
-from src.models.local import LocalModel
+from src.models.engine import Engine
 from src.models.tagging import EchoEncoder
 from src.training.data import Data, join, read_data
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
@@ -37,9 +37,7 @@ _SAVE_STEPS = 50
 _HELD_OUT_SHARE, _HELD_OUT_MAX = 0.05, 200
 
 
-def train(
-    local: LocalModel, recipe: Recipe, data_path: Path, output: Path, *, dev_path: Path | None
-) -> dict[str, Any]:
+def train(local: Engine, recipe: Recipe, data_path: Path, output: Path, *, dev_path: Path | None) -> dict[str, Any]:
     """Train a LoRA adapter of ``local``, which must be dense, and put it into ``output`` with its manifest, card and
     curve. A run that was killed goes on from its last epoch when it is started again in the same way.
 
@@ -149,7 +147,7 @@ def _split(data: Data, dev_path: Path | None, recipe: Recipe) -> tuple[Data, lis
     return data, dev
 
 
-def _encode(local: LocalModel, data: Data, recipe: Recipe) -> list[Encoded]:
+def _encode(local: Engine, data: Data, recipe: Recipe) -> list[Encoded]:
     if recipe.format == "labels":
         encoder = EchoEncoder(local.prompt_format.encode, len(TAGS))
         return [encode_labels(encoder, text) for text in [*data.texts, *_joined(data.texts, recipe)]]
@@ -175,7 +173,7 @@ def _joined(texts: Sequence[Labelled], recipe: Recipe) -> list[Labelled]:
     return joined
 
 
-def add_adapter(local: LocalModel, recipe: Recipe) -> None:
+def add_adapter(local: Engine, recipe: Recipe) -> None:
     """A new LoRA adapter, which changes nothing yet; the base is frozen.
 
     Raises:
@@ -185,7 +183,7 @@ def add_adapter(local: LocalModel, recipe: Recipe) -> None:
     local.adapters = (ADAPTER,)
 
 
-def measure_f1(local: LocalModel, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:
+def measure_f1(local: Engine, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:
     """Micro F1 through the service, so that what is measured is what visitors get."""
     local.model.eval()
     service = ExtractionService(local, ADAPTER, manifest)
@@ -196,7 +194,7 @@ def measure_f1(local: LocalModel, manifest: AdapterManifest, dev: Sequence[Label
 
 
 def _arguments(
-    local: LocalModel, recipe: Recipe, output: Path, checkpointing: bool, examples: int
+    local: Engine, recipe: Recipe, output: Path, checkpointing: bool, examples: int
 ) -> TrainingArguments:
     dtype, on_cpu = local.model.dtype, local.model.device.type == "cpu"
     return TrainingArguments(
@@ -224,7 +222,7 @@ def _arguments(
     )
 
 
-def _room_tokens(local: LocalModel) -> int:
+def _room_tokens(local: Engine) -> int:
     """How many tokens' activations fit into half of the free memory.
 
     For each token and layer about 24 vectors of the hidden size and 9 of the MLP's are kept for the backward pass,

@@ -1,7 +1,7 @@
 """Calls from the moment they are let in until they have left: their limits, their line in the log, the app's health.
 
 Gradio's queue serves first come, first served, so it lets all of these in. Calls of the model wait in the model's own
-fair queue (``models/turns.py``); searches and uploads in one of the same kind here, so that who sends thirty leaves
+fair queue (``models/fair_queue.py``); searches and uploads in one of the same kind here, so that who sends thirty leaves
 room for others.
 """
 
@@ -19,7 +19,7 @@ import gradio as gr
 from src.caller import Caller
 from src.errors import Busy, ModelError, Stopped, YuanZhiError
 from src.models.base import Queued
-from src.models.turns import Turns
+from src.models.fair_queue import FairQueue
 from src.ui.log import characters, log, tag_of
 from src.ui.session import connection_of
 
@@ -100,8 +100,8 @@ class Calls:
         self.limits: dict[Kind, int] = {
             "model": queue_size, "batch": max(8, queue_size // 2), "search": 2 * queue_size, "upload": queue_size,
         }  # fmt: skip
-        self._turns: dict[Kind, Turns] = {
-            kind: Turns(_PLACES, user_places=1, max_waiting=self.limits[kind], max_per_user=self.limits[kind])
+        self._queues: dict[Kind, FairQueue] = {
+            kind: FairQueue(_PLACES, max_waiting=self.limits[kind], max_per_user=self.limits[kind])
             for kind in ("search", "upload")
         }  # fmt: skip
         self._lock = threading.Lock()
@@ -149,9 +149,9 @@ class Calls:
             self._inside.append(call)
         try:
             with ExitStack() as stack:
-                if turns := self._turns.get(call.kind):
-                    ticket = stack.enter_context(turns.enter(call.caller.user, shared=True))
-                    for ahead in turns.wait(ticket, call.caller.stop):
+                if queue := self._queues.get(call.kind):
+                    ticket = stack.enter_context(queue.enter(call.caller.user))
+                    for ahead in queue.wait(ticket, call.caller.stop):
                         call.note(Queued(ahead))
                     call.note(None)
                     call.caller.check()

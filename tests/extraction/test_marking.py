@@ -13,7 +13,7 @@ from src.extraction.schema import Extraction, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
 from src.models.adapters import AdapterManifest
-from src.models.base import GenerationOptions, Message, Piece
+from src.models.base import Delta, GenerationOptions, Message
 from tests.extraction.fakes import RESUME, MarkingScript, ScriptedModel
 
 MARKS = AdapterManifest("假", "", "labels", labels=len(TAGS))
@@ -122,7 +122,7 @@ class Sure(ScriptedModel):
         answer = render_entities({"姓名": ["王小明"], "组织名": ["蓝天公司"]})
         doubted = range(answer.index("蓝天"), answer.index("蓝天") + 3)
         for at, character in enumerate(answer):
-            yield Piece(character, math.log(0.5) if at in doubted else 0.0)
+            yield Delta(character, math.log(0.5) if at in doubted else 0.0)
 
 
 def test_a_written_values_confidence_is_the_product_of_its_tokens() -> None:

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from src.errors import ModelError
 from src.models.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
-from src.models.local import load_local
-from tests.models.test_local import random_adapter
+from src.models.engine import load_engine
+from tests.models.test_engine import random_adapter
 from tests.tiny import tiny_checkpoint
 
 
@@ -65,7 +65,7 @@ def test_a_broken_manifest_is_refused(tmp_path: Path, content: str) -> None:
 
 def test_an_adapter_of_other_weights_is_refused_with_both_names(folder: Path, tmp_path: Path) -> None:
     adapter = random_adapter(folder, tmp_path / "adapter", 1)
-    model = load_local(folder, dtype="float32", threads=1, context_tokens=600)
+    model = load_engine(folder, dtype="float32", threads=1, context_tokens=600)
     AdapterManifest("别的模型", "0" * 16, "json").write(adapter)
     with pytest.raises(ModelError, match=f"别的模型.*{model.name}"):
         model.add_adapter("resume", adapter)

@@ -13,7 +13,7 @@ from src.caller import Caller
 from src.errors import ModelError
 from src.models.adapters import AdapterManifest, fingerprint
 from src.models.base import Queued, Reading
-from src.models.local import LocalModel, load_local
+from src.models.engine import Engine, load_engine
 from src.models.reading import (
     BEFORE,
     BEHIND,
@@ -24,7 +24,7 @@ from src.models.reading import (
     PointerHead,
     Read,
 )
-from tests.models.test_local import random_adapter
+from tests.models.test_engine import random_adapter
 from tests.tiny import tiny_checkpoint
 
 ASK = ["谁是校长？", "何时建立？"]
@@ -62,13 +62,13 @@ def reader(base: Path, folder: Path, hidden_size: int = 32) -> Path:
 
 
 @pytest.fixture
-def model(folder: Path, tmp_path: Path) -> LocalModel:
-    local = load_local(folder, dtype="float32", threads=1, context_tokens=600)
+def model(folder: Path, tmp_path: Path) -> Engine:
+    local = load_engine(folder, dtype="float32", threads=1, context_tokens=600)
     local.add_adapter("reader", reader(folder, tmp_path / "reader"))
     return local
 
 
-def everything(model: LocalModel, passages: list[tuple[str, str]], questions: list[str]) -> list[list[Reading]]:
+def everything(model: Engine, passages: list[tuple[str, str]], questions: list[str]) -> list[list[Reading]]:
     found: dict[int, list[Reading]] = {}
     for some in model.read(passages, questions, "reader"):
         assert isinstance(some, dict)
@@ -76,7 +76,7 @@ def everything(model: LocalModel, passages: list[tuple[str, str]], questions: li
     return [found[i] for i in range(len(passages))]
 
 
-def test_every_span_is_a_substring_of_its_passage(model: LocalModel) -> None:
+def test_every_span_is_a_substring_of_its_passage(model: Engine) -> None:
     for (_, text), readings in zip(PASSAGES, everything(model, PASSAGES, ASK), strict=True):
         assert len(readings) == len(ASK)
         for one in readings:
@@ -85,7 +85,7 @@ def test_every_span_is_a_substring_of_its_passage(model: LocalModel) -> None:
             assert 0 < one.probability < 1
 
 
-def test_every_passage_as_if_it_were_alone(model: LocalModel) -> None:
+def test_every_passage_as_if_it_were_alone(model: Engine) -> None:
     for passage, together in zip(PASSAGES, everything(model, PASSAGES, ASK), strict=True):
         (alone,) = everything(model, [passage], ASK)
         for one, other in zip(together, alone, strict=True):
@@ -94,7 +94,7 @@ def test_every_passage_as_if_it_were_alone(model: LocalModel) -> None:
 
 
 @pytest.mark.parametrize("title", ["", "题目"])
-def test_an_empty_passage_answers_nothing(model: LocalModel, title: str) -> None:
+def test_an_empty_passage_answers_nothing(model: Engine, title: str) -> None:
     for one in everything(model, [(title, ""), ("", TEXT)], ASK)[0]:
         assert (one.start, one.end) == (0, 0)
         assert one.probability < 1e-9
@@ -106,7 +106,7 @@ def test_an_empty_passage_answers_nothing(model: LocalModel, title: str) -> None
     "question",
     ["", TEXT, TEXT * 10_000, "\ud800？", "🙂𠀀", "<|im_end|><|im_start|>", f"{BETWEEN}谁？{BEHIND}李红"],
 )
-def test_any_question_has_a_span_of_the_passage(model: LocalModel, question: str) -> None:
+def test_any_question_has_a_span_of_the_passage(model: Engine, question: str) -> None:
     (other,) = everything(model, [("", TEXT)], ASK)
     (found,) = everything(model, [("", TEXT)], [ASK[0], question, ASK[1]])
     for one in found:
@@ -116,7 +116,7 @@ def test_any_question_has_a_span_of_the_passage(model: LocalModel, question: str
         assert one.probability == pytest.approx(beside.probability, abs=1e-4)
 
 
-def test_special_tokens_typed_by_hand_stay_text(model: LocalModel) -> None:
+def test_special_tokens_typed_by_hand_stay_text(model: Engine) -> None:
     typed = "<|im_end|><|endoftext|><|im_start|><tool_call>"
     row = model.reader_encoder(typed, f"资料{typed}", [typed, f"问{typed}"])
     special = set(
@@ -127,7 +127,7 @@ def test_special_tokens_typed_by_hand_stay_text(model: LocalModel) -> None:
 
 
 @pytest.mark.parametrize("text", [text for _, text in PASSAGES], ids=range(len(PASSAGES)))
-def test_tokens_cover_the_passage_from_end_to_end(model: LocalModel, text: str) -> None:
+def test_tokens_cover_the_passage_from_end_to_end(model: Engine, text: str) -> None:
     tokens = model.reader_encoder.tokens(text[:3000])
     assert len(tokens.ids) == len(tokens.starts) == len(tokens.ends)
     covered = set()
@@ -138,7 +138,7 @@ def test_tokens_cover_the_passage_from_end_to_end(model: LocalModel, text: str) 
     assert tokens.starts == sorted(tokens.starts)
 
 
-def test_a_row_is_the_passage_and_then_its_questions(model: LocalModel) -> None:
+def test_a_row_is_the_passage_and_then_its_questions(model: Engine) -> None:
     row = model.reader_encoder("东山", "王明。", ["谁？", "哪？"])
     decoded = model.tokenizer.decode(row.ids)
     assert decoded == f"{BEFORE}东山：王明。{BETWEEN}谁？{BEHIND}{BETWEEN}哪？{BEHIND}"
@@ -181,7 +181,7 @@ def change(make: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -
 def test_a_head_that_does_not_fit_is_refused(folder: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     adapter = reader(folder, tmp_path / "reader")
     spoil(adapter / HEAD_FILE)
-    local = load_local(folder, dtype="float32", threads=1, context_tokens=600)
+    local = load_engine(folder, dtype="float32", threads=1, context_tokens=600)
     with pytest.raises(ModelError, match=rf"{HEAD_FILE} 缺失、读不懂，或不属于这个模型") as caught:
         local.add_adapter("reader", adapter)
     assert "\n" not in str(caught.value)
@@ -191,13 +191,13 @@ def test_a_head_that_does_not_fit_is_refused(folder: Path, tmp_path: Path, spoil
 
 
 def test_an_adapter_of_another_base_is_refused(folder: Path, tmp_path: Path) -> None:
-    other = load_local(tiny_checkpoint(tmp_path / "other", seed=9), dtype="float32", threads=1, context_tokens=600)
+    other = load_engine(tiny_checkpoint(tmp_path / "other", seed=9), dtype="float32", threads=1, context_tokens=600)
     with pytest.raises(ModelError, match="是在 tiny 上训练的"):
         other.add_adapter("reader", reader(folder, tmp_path / "reader"))
 
 
 def test_other_adapters_and_the_base_are_not_changed_by_reading(
-    model: LocalModel, folder: Path, tmp_path: Path
+    model: Engine, folder: Path, tmp_path: Path
 ) -> None:
     before = everything(model, PASSAGES[:2], ASK)
     model.add_adapter("other", random_adapter(folder, tmp_path / "other", 2))
@@ -209,7 +209,7 @@ def test_other_adapters_and_the_base_are_not_changed_by_reading(
 MANY = [("", "长" * 520)] * 4
 
 
-def test_a_stop_and_leaving_free_the_model_within_a_pass(model: LocalModel) -> None:
+def test_a_stop_and_leaving_free_the_model_within_a_pass(model: Engine) -> None:
     caller = Caller()
     passes = model.read(MANY, ASK, "reader", caller)
     next(passes)
@@ -221,7 +221,7 @@ def test_a_stop_and_leaving_free_the_model_within_a_pass(model: LocalModel) -> N
     assert len(everything(model, MANY, ASK)) == len(MANY)
 
 
-def test_who_waits_is_told_and_a_long_list_lets_others_between(model: LocalModel) -> None:
+def test_who_waits_is_told_and_a_long_list_lets_others_between(model: Engine) -> None:
     first = model.read(MANY, ASK, "reader", Caller("a"))
     assert isinstance(next(first), dict)  # has a turn until its next pass
     got: list[object] = []

@@ -9,8 +9,8 @@ from src.chat.answer import Answer
 from src.errors import ModelError
 from src.extraction.schema import LABELS
 from src.models.base import GenerationOptions, Message
-from src.models.decode import decode
-from src.models.local import LocalModel, load_local
+from src.models.engine import Engine, load_engine
+from src.models.generate import generate
 from src.runtime import Runtime
 from src.settings import load_settings
 from tests.yuan.tiny import KNOWLEDGE, released_checkpoint
@@ -24,15 +24,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["float32", "bfloat16"])
-def model(folder: Path, request: pytest.FixtureRequest) -> LocalModel:
-    return load_local(folder, dtype=request.param, threads=1, context_tokens=2048)
+def model(folder: Path, request: pytest.FixtureRequest) -> Engine:
+    return load_engine(folder, dtype=request.param, threads=1, context_tokens=2048)
 
 
-def text(model: LocalModel, messages: list[Message], **options: object) -> str:
+def text(model: Engine, messages: list[Message], **options: object) -> str:
     return "".join(model.stream(messages, GenerationOptions(max_new_tokens=40, **options)))
 
 
-def test_streams_the_same_answer_twice_packed_or_not(model: LocalModel) -> None:
+def test_streams_the_same_answer_twice_packed_or_not(model: Engine) -> None:
     before = text(model, ASK)
     assert text(model, ASK) == before != ""
     model.pack()
@@ -40,7 +40,7 @@ def test_streams_the_same_answer_twice_packed_or_not(model: LocalModel) -> None:
         assert text(model, ASK) == before
 
 
-def test_typed_markers_stay_text_and_turns_are_marked(model: LocalModel) -> None:
+def test_typed_markers_stay_text_and_turns_are_marked(model: Engine) -> None:
     sep, turn, eod = model.tokenizer.convert_tokens_to_ids(["<sep>", "<n>", "<eod>"])
     history = [Message("system", "要简洁。"), Message("user", "<n>一"), Message("assistant", "二<eod>"), *ASK]
     ids = model.prompt_format(history)
@@ -50,7 +50,7 @@ def test_typed_markers_stay_text_and_turns_are_marked(model: LocalModel) -> None
     assert eod not in ids
 
 
-def test_prompt_lookup_changes_nothing(model: LocalModel) -> None:
+def test_prompt_lookup_changes_nothing(model: Engine) -> None:
     """Drafts that are wrong are cropped from the cache, convolution states included."""
     if model.model.dtype != torch.float32:
         pytest.skip("in half precision one pass over several tokens rounds otherwise")
@@ -60,7 +60,7 @@ def test_prompt_lookup_changes_nothing(model: LocalModel) -> None:
     with torch.inference_mode():
         expected = model.model.generate(ids, attention_mask=mask, max_new_tokens=40, do_sample=False)
     ends = frozenset([model.model.generation_config.eos_token_id])
-    steps = decode(model.model, ids[0].tolist(), end_tokens=ends, max_new_tokens=40, loops_end=False)
+    steps = generate(model.model, ids[0].tolist(), end_tokens=ends, max_new_tokens=40, loops_end=False)
     found = [token for step in steps for token in step.tokens]
     assert found == [token for token in expected[0, ids.shape[1] :].tolist() if token not in ends]
 
@@ -90,9 +90,9 @@ def test_a_damaged_checkpoint_says_what_is_wrong(folder: Path, tmp_path: Path) -
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes()[: 5000 if file.suffix == ".bin" else None])
     with pytest.raises(ModelError, match=r"载入模型.*pytorch_model\.bin"):
-        load_local(tmp_path, dtype="float32", threads=1, context_tokens=512)
+        load_engine(tmp_path, dtype="float32", threads=1, context_tokens=512)
 
 
 def test_int8_is_refused_for_yuan(folder: Path) -> None:
     with pytest.raises(ModelError, match="int8"):
-        load_local(folder, dtype="int8", threads=1, context_tokens=512)
+        load_engine(folder, dtype="int8", threads=1, context_tokens=512)

@@ -13,7 +13,7 @@ from src.__main__ import main
 from src.errors import InputError, ModelError, SettingsError
 from src.evaluation.reading import ReadingScore
 from src.models.adapters import fingerprint, read_manifest
-from src.models.local import LocalModel, load_local
+from src.models.engine import Engine, load_engine
 from src.models.reading import HEAD_FILE
 from src.training import reader_run
 from src.training.lookalikes import news
@@ -33,8 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_checkpoint(tmp_path_factory.mktemp("base"))
 
 
-def load(folder: Path, dtype: str = "float32") -> LocalModel:
-    return load_local(folder, dtype=dtype, threads=1, context_tokens=2048)
+def load(folder: Path, dtype: str = "float32") -> Engine:
+    return load_engine(folder, dtype=dtype, threads=1, context_tokens=2048)
 
 
 def write(path: Path, count: int, seed: int = 0) -> Path:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from src.errors import InputError, SettingsError
 from src.extraction.service import ExtractionService
 from src.models.adapters import read_manifest
-from src.models.local import LocalModel, load_local
+from src.models.engine import Engine, load_engine
 from src.training import run
 from src.training.folder import last_checkpoint
 from src.training.recipe import Recipe
@@ -48,8 +48,8 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def load(folder: Path, dtype: str = "float32") -> LocalModel:
-    return load_local(folder, dtype=dtype, threads=1, context_tokens=2048)
+def load(folder: Path, dtype: str = "float32") -> Engine:
+    return load_engine(folder, dtype=dtype, threads=1, context_tokens=2048)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

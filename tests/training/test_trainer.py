@@ -11,7 +11,7 @@ from src.extraction.labelled import Labelled
 from src.extraction.schema import Span
 from src.extraction.tagging import TAGS, to_tags
 from src.models.base import Message
-from src.models.local import LocalModel, load_local
+from src.models.engine import Engine, load_engine
 from src.models.tagging import EchoEncoder
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
 from src.training.recipe import Recipe
@@ -22,9 +22,9 @@ from tests.yuan.tiny import released_checkpoint
 
 
 @pytest.fixture(scope="module", params=[tiny_checkpoint, released_checkpoint], ids=["embedded", "yuan"])
-def local(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> LocalModel:
+def local(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Engine:
     folder = request.param(tmp_path_factory.mktemp("base"))
-    model = load_local(folder, dtype="float32", threads=1, context_tokens=2048)
+    model = load_engine(folder, dtype="float32", threads=1, context_tokens=2048)
     add_adapter(model, Recipe(dropout=0.0))
     torch.manual_seed(1)
     for name, parameter in model.model.named_parameters():
@@ -33,7 +33,7 @@ def local(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     return model
 
 
-def trainer(local: LocalModel, folder: Path, letters: list[int] | None, tokens: int = 10_000) -> AdapterTrainer:
+def trainer(local: Engine, folder: Path, letters: list[int] | None, tokens: int = 10_000) -> AdapterTrainer:
     arguments = TrainingArguments(
         output_dir=str(folder), use_cpu=True, report_to="none", remove_unused_columns=False
     )
@@ -46,13 +46,13 @@ def batch(rows: list[Encoded]) -> dict[str, torch.Tensor]:
     return collate([{"input_ids": row.ids, "positions": row.positions, "targets": row.targets} for row in rows])
 
 
-def answers(local: LocalModel) -> list[Encoded]:
+def answers(local: Engine) -> list[Encoded]:
     end = local.tokenizer.eos_token_id
     pairs = [("甲任董事", '{"姓名": []}'), ("乙", "{}"), ("一段长一些的简历文字", '{"职位": ["董事"]}')]
     return [encode_answer(local.prompt_format, end, [Message("user", ask)], answer) for ask, answer in pairs]
 
 
-def test_the_loss_is_the_models_own_on_the_answer(local: LocalModel, tmp_path: Path) -> None:
+def test_the_loss_is_the_models_own_on_the_answer(local: Engine, tmp_path: Path) -> None:
     (row,) = answers(local)[:1]
     loss = trainer(local, tmp_path, None).compute_loss(local.model, batch([row]))
     whole = torch.tensor([[*row.ids, row.targets[-1]]])
@@ -63,7 +63,7 @@ def test_the_loss_is_the_models_own_on_the_answer(local: LocalModel, tmp_path: P
     assert row.targets[-1] == local.tokenizer.eos_token_id
 
 
-def test_a_label_is_learned_at_its_character(local: LocalModel, tmp_path: Path) -> None:
+def test_a_label_is_learned_at_its_character(local: Engine, tmp_path: Path) -> None:
     encoder = EchoEncoder(local.prompt_format.encode, len(TAGS))
     labelled = Labelled("王明任董事", (Span("姓名", "王明", 0, 2), Span("职位", "董事", 3, 5)))
     row = encode_labels(encoder, labelled)
@@ -74,7 +74,7 @@ def test_a_label_is_learned_at_its_character(local: LocalModel, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("tokens", [1, 60, 10_000])
-def test_a_batch_in_parts_has_the_gradients_of_the_whole(local: LocalModel, tmp_path: Path, tokens: int) -> None:
+def test_a_batch_in_parts_has_the_gradients_of_the_whole(local: Engine, tmp_path: Path, tokens: int) -> None:
     def gradients(room: int) -> tuple[float, dict[str, Any]]:
         local.model.zero_grad()
         one = trainer(local, tmp_path, None, room)
@@ -90,7 +90,7 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(local: LocalModel, tmp_
         torch.testing.assert_close(got[name], whole[name], atol=1e-6, rtol=1e-4)
 
 
-def test_parts_hold_every_target_once(local: LocalModel) -> None:
+def test_parts_hold_every_target_once(local: Engine) -> None:
     whole = batch(answers(local))
     parts = list(split(whole, 1))
     assert len(parts) == 3

@@ -13,7 +13,7 @@ import httpx
 
 from src.caller import ANYONE, Caller
 from src.errors import ModelError
-from src.models.base import GenerationOptions, Message, Piece, Queued
+from src.models.base import Delta, GenerationOptions, Message, Queued
 from src.models.fake import FakeModel
 from src.runtime import Runtime
 from src.settings import load_settings
@@ -47,7 +47,7 @@ class OneAtATime(FakeModel):
         try:
             self.asked.append(caller.user)
             while not self.gate.wait(timeout=1):
-                yield Piece("")
+                yield Delta("")
             yield from super().stream(messages, options, caller)
         finally:
             self._turn.release()

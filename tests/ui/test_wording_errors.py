@@ -19,7 +19,7 @@ from src.ingest.parse import read_file, read_table
 from src.ingest.types import Document
 from src.ingest.worker import ParserPool
 from src.models.embedders.fake import HashingEmbedder
-from src.models.turns import Turns, too_slow
+from src.models.fair_queue import FairQueue, too_slow
 from src.search.checks import REBUILD, check
 from src.search.indexing import add_documents
 from src.search.knowledge_base import KnowledgeBase
@@ -259,8 +259,8 @@ def test_tables_without_resumes(tmp_path: Path) -> None:
 
 def test_queues() -> None:
     assert "not finished after 2.5 minutes" in WORDS.error(str(too_slow(150)))
-    turns = Turns(max_per_user=0)
-    assert told(lambda: turns.enter("a").__enter__()).startswith("You already have 0 requests in the queue")
+    queue = FairQueue(max_per_user=0)
+    assert told(lambda: queue.enter("a").__enter__()).startswith("You already have 0 requests in the queue")
 
 
 def test_findings_of_the_checks(tmp_path: Path) -> None:

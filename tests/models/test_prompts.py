@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from src.models.base import Message
-from src.models.formats import ChatTemplateFormat, PlainEncoder
+from src.models.prompts import ChatTemplateFormat, PlainEncoder
 from tests.tiny import tiny_tokenizer
 
 HOSTILE = [

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from src.models.detokenize import TextStream
+from src.models.generate import TextStream
 from tests.tiny import tiny_tokenizer
 
 TEXTS = ["广州大学", "a b  c\n\n d", "😀👨‍👩‍👧 é", "混合 text 123。", ""]

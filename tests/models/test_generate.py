@@ -1,12 +1,12 @@
-"""The decoding loop against ``generate``, with and without drafts and grammars."""
+"""Decoding loop against the naive one and transformers' own, with and without drafts and grammars."""
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from src.errors import ModelError
-from src.models import decode as module
-from src.models.decode import decode
+from src.models import generate as module
+from src.models.generate import generate
 from src.models.grammar import GrammarConstraint, grammar_tokenizer
 from tests.tiny import tiny_checkpoint
 
@@ -17,6 +17,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, object]:
     return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
 
 
+@torch.inference_mode()
+def naive(model: object, prompt: list[int], count: int) -> list[int]:
+    """The reference: no cache, no drafts, one whole pass for every token."""
+    ids = list(prompt)
+    for _ in range(count):
+        token = int(model(torch.tensor([ids])).logits[0, -1].argmax())
+        if token == model.generation_config.eos_token_id:
+            break
+        ids.append(token)
+    return ids[len(prompt) :]
+
+
 def greedy(model: object, prompt: list[int], count: int) -> list[int]:
     output = model.generate(torch.tensor([prompt]), max_new_tokens=count, do_sample=False)
     return [t for t in output[0, len(prompt) :].tolist() if t != model.generation_config.eos_token_id]
@@ -25,18 +37,19 @@ def greedy(model: object, prompt: list[int], count: int) -> list[int]:
 def run(model: object, prompt: list[int], count: int, **options: object) -> list[int]:
     ends = frozenset([model.generation_config.eos_token_id])
     return [
-        t for new in decode(model, prompt, end_tokens=ends, max_new_tokens=count, **options) for t in new.tokens
+        t for new in generate(model, prompt, end_tokens=ends, max_new_tokens=count, **options) for t in new.tokens
     ]
 
 
 @pytest.mark.parametrize("lookup", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 40, 300])
-def test_greedy_equals_generate(tiny, length: int, lookup: bool) -> None:
+def test_greedy_equals_the_naive_loop_and_transformers(tiny, length: int, lookup: bool) -> None:
     model, _ = tiny
     generator = torch.Generator().manual_seed(length)
     # A small alphabet makes repeated n-grams, so that drafts happen and are wrong as often as right.
     prompt = torch.randint(0, 6, (length,), generator=generator).tolist()
-    assert run(model, prompt, 40, lookup=lookup, loops_end=False) == greedy(model, prompt, 40)
+    found = run(model, prompt, 40, lookup=lookup, loops_end=False)
+    assert found == naive(model, prompt, 40) == greedy(model, prompt, 40)
 
 
 def test_drafts_save_forward_passes(tiny) -> None:
@@ -56,7 +69,7 @@ def test_drafts_save_forward_passes(tiny) -> None:
 
 def test_a_long_prompt_can_be_left_before_its_end(tiny) -> None:
     model, _ = tiny
-    pieces = decode(model, [5] * (3 * module.PREFILL_TOKENS), end_tokens=frozenset(), max_new_tokens=5)
+    pieces = generate(model, [5] * (3 * module.PREFILL_TOKENS), end_tokens=frozenset(), max_new_tokens=5)
     assert next(pieces).tokens == []
     pieces.close()
     assert list(pieces) == []
