@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from transformers import DynamicCache
 
+# A prompt is computed in pieces, between which a reader can stop: each a fraction of a second.
 PREFILL_TOKENS = 128
+PREFILL_TOKENS_ON_CUDA = 2048
 LOOKUP_TOKENS = 8
 LOOKUP_NGRAMS = (3, 2)
 # A small model decoding greedily can fall into a loop; this many equal blocks in a row end the answer.
@@ -44,6 +46,43 @@ class Constraint(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What a model remembers of one conversation, ``length`` tokens, and how it goes on."""
+
+    @property
+    def length(self) -> int: ...
+
+    def __call__(self, ids: list[int], keep: int) -> torch.Tensor:
+        """Go on with ``ids``: logits of the last ``keep`` of them, float32 (keep, vocabulary)."""
+        ...
+
+    def crop(self, count: int) -> None:
+        """Forget the newest ``count`` tokens."""
+        ...
+
+
+class GrowingMemory:
+    """A cache that grows with the conversation; for every model and device."""
+
+    def __init__(self, model: Any, *, croppable: bool) -> None:
+        self._model = model
+        self._cache = DynamicCache(config=model.config)
+        if croppable and hasattr(self._cache, "activate_past_recording"):
+            self._cache.activate_past_recording()
+
+    @property
+    def length(self) -> int:
+        return int(self._cache.get_seq_length())
+
+    def __call__(self, ids: list[int], keep: int) -> torch.Tensor:
+        tokens = torch.tensor([ids], device=self._model.device)
+        output = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=keep)
+        return output.logits[0].float()  # type: ignore[no-any-return]
+
+    def crop(self, count: int) -> None:
+        self._cache.crop(-count)
+
+
 @torch.inference_mode()
 def decode(
     model: Any,
@@ -55,22 +94,23 @@ def decode(
     constraint: Constraint | None = None,
     lookup: bool = True,
     loops_end: bool = True,
+    memory: Memory | None = None,
 ) -> Iterator[Step]:
     """Yield newly decided tokens, several at once where they were forced or drafted; end tokens are not yielded.
 
-    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself.
+    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself; ``memory``
+    is an empty one to use.
 
     An empty step is yielded between pieces of a long prompt, so that a reader can stop there too.
     """
     ids = list(prompt)
     limit = len(ids) + max_new_tokens
-    cache = DynamicCache(config=model.config)
     lookup = lookup and temperature == 0 and constraint is None
-    if lookup and hasattr(cache, "activate_past_recording"):
-        cache.activate_past_recording()
-    for start in range(0, len(ids) - 1, PREFILL_TOKENS):
-        piece = ids[start : min(start + PREFILL_TOKENS, len(ids) - 1)]
-        _forward(model, cache, piece, keep=1)
+    if memory is None:
+        memory = GrowingMemory(model, croppable=lookup)
+    at_once = PREFILL_TOKENS_ON_CUDA if model.device.type == "cuda" else PREFILL_TOKENS
+    for start in range(0, len(ids) - 1, at_once):
+        memory(ids[start : min(start + at_once, len(ids) - 1)], keep=1)
         yield Step([])
     while len(ids) < limit:
         new = _forced(constraint, end_tokens, limit - len(ids))
@@ -81,8 +121,8 @@ def decode(
             yield Step(new)
             continue
         draft = look_up(ids)[: limit - len(ids) - 1] if lookup else []
-        pending = ids[cache.get_seq_length() :]
-        logits = _forward(model, cache, pending + draft, keep=len(draft) + 1)
+        pending = ids[memory.length :]
+        logits = memory(pending + draft, keep=len(draft) + 1)
         log_probability = 0.0
         for i, scores in enumerate(logits):
             if constraint:
@@ -95,7 +135,7 @@ def decode(
             if token in end_tokens or i == len(draft) or token != draft[i]:
                 break
         if surplus := len(draft) + 1 - len(new):
-            cache.crop(-surplus)
+            memory.crop(surplus)
         ended = new[-1] in end_tokens
         if ended:
             new.pop()
@@ -108,13 +148,6 @@ def decode(
             yield Step(new, log_probability)
         if ended:
             return
-
-
-def _forward(model: Any, cache: DynamicCache, ids: list[int], keep: int) -> torch.Tensor:
-    """Logits of the last ``keep`` positions, float32 (keep, vocabulary)."""
-    tokens = torch.tensor([ids], device=model.device)
-    output = model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=keep)
-    return output.logits[0].float()  # type: ignore[no-any-return]
 
 
 def _forced(constraint: Constraint | None, end_tokens: frozenset[int], room: int) -> list[int] | None:

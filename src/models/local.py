@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -33,6 +34,7 @@ from src.models.together import Together
 from src.models.turns import Turns, too_slow
 from src.yuan import YuanConfig, YuanForCausalLM, YuanPromptFormat, load_tokenizer, register
 from src.yuan.cpu import pack
+from src.yuan.graphs import GraphDecoder
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +80,13 @@ class LocalModel:
         ends = [self.tokenizer.eos_token_id] if ends is None else ends
         self._end_tokens = frozenset([ends] if isinstance(ends, int) else ends)
         self._together = Together(self._base_model, self._end_tokens)
+        self._graphs: GraphDecoder | None = None
+        self._graphs_free = threading.Lock()
 
     def run_on(self, gpu: Callable[[Any], Any]) -> None:
         """Compute through ``gpu(function)`` from now on, one answer at a time."""
         self._shares = False
+        self._graphs = None  # they would stay behind in this process
         self._tokens = gpu(self._compute)
         self._labels = gpu(self._compute_labels)
         self._read = gpu(self._compute_read)
@@ -91,6 +96,15 @@ class LocalModel:
         base = self.model.get_base_model() if self.adapters else self.model
         if isinstance(base, YuanForCausalLM):
             pack(base)
+
+    def use_graphs(self) -> None:
+        """Decode Yuan2 in fixed memory from now on, on CUDA as graphs; call it once the weights lie where they stay."""
+        base = self.model.get_base_model() if self.adapters else self.model
+        if not isinstance(base, YuanForCausalLM) or len({p.device for p in base.parameters()}) > 1:
+            return
+        with self._adapter(None):
+            self._graphs = GraphDecoder(base, self.context_tokens)
+            self._graphs.warm_up()
 
     def warm_up(self) -> None:
         """Build llguidance's view of the tokenizer, which takes a second."""
@@ -189,10 +203,11 @@ class LocalModel:
         constraint = None
         if options.grammar is not None:
             constraint = GrammarConstraint(self._llguidance_tokenizer(), options.grammar)
-        with self._adapter(options.adapter):
+        with self._adapter(options.adapter), self._memory(options.adapter) as memory:
             yield from decode(
                 self.model,
                 prompt,
+                memory=memory,
                 end_tokens=self._end_tokens,
                 max_new_tokens=options.max_new_tokens,
                 temperature=options.temperature,
@@ -219,6 +234,19 @@ class LocalModel:
         else:
             self.model.set_adapter(name)
             yield
+
+    @contextmanager
+    def _memory(self, adapter: str | None) -> Iterator[GraphDecoder | None]:
+        """Fixed memory for an answer of the base model, if there is some and nobody uses it."""
+        graphs = self._graphs if adapter is None else None
+        if graphs is None or not self._graphs_free.acquire(blocking=False):
+            yield None
+            return
+        try:
+            graphs.reset()
+            yield graphs
+        finally:
+            self._graphs_free.release()
 
     @contextmanager
     def _base_model(self) -> Iterator[Any]:
