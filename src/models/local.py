@@ -21,6 +21,7 @@ from src.caller import ANYONE, Caller
 from src.errors import ModelError
 from src.models.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
 from src.models.base import GenerationOptions, Message, Piece, Queued, Reading
+from src.models.cards import place
 from src.models.decode import Step, decode
 from src.models.detokenize import TextStream
 from src.models.formats import ChatTemplateFormat, PromptFormat
@@ -97,14 +98,19 @@ class LocalModel:
         if isinstance(base, YuanForCausalLM):
             pack(base)
 
-    def use_graphs(self) -> None:
-        """Decode Yuan2 in fixed memory from now on, on CUDA as graphs; call it once the weights lie where they stay."""
+    def use_graphs(self) -> int:
+        """Decode Yuan2 in fixed memory from now on, on CUDA as graphs; call it once the weights lie where they stay.
+
+        Returns:
+            The bytes that this holds; 0 where it cannot be used: another model, or one on several cards.
+        """
         base = self.model.get_base_model() if self.adapters else self.model
         if not isinstance(base, YuanForCausalLM) or len({p.device for p in base.parameters()}) > 1:
-            return
+            return 0
         with self._adapter(None):
             self._graphs = GraphDecoder(base, self.context_tokens)
             self._graphs.warm_up()
+        return self._graphs.bytes
 
     def warm_up(self) -> None:
         """Build llguidance's view of the tokenizer, which takes a second."""
@@ -359,18 +365,21 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int, spr
     try:
         if device == "cpu":
             _check_memory(path, 4 if chosen == "float32" else 2)
+        else:
+            device = place(_stored_bytes(path) * (4 if chosen == "float32" else 2) // 2, spread=spread)
         if yuan:
             register()
             tokenizer = load_tokenizer(path)
         else:
             tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-        model = _load_model(path, chosen, device, spread)
+        model = _load_model(path, chosen, device)
     except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError, ModelError) as error:
         reason = " ".join(str(error).split())[:400]
         kind = "" if isinstance(error, ModelError) else f"{type(error).__name__} "
         raise ModelError(f"载入模型 {path} 失败：{kind}{reason}") from error
     limit = getattr(model.config, "max_position_embeddings", context_tokens)
-    log.info("语言模型 %s：%s，%s，%d 线程", path.name, device, chosen, threads)
+    if device != "cpu" and dtype == "auto" and chosen == "float16":
+        log.warning("显卡 %s 不会算 bfloat16，改用 float16：Yuan2 没有在这种卡上试过", torch.cuda.get_device_name())
     return LocalModel(
         name=_display_name(path, str(getattr(model.config, "name_or_path", "") or path.name)),
         model=model,
@@ -381,9 +390,9 @@ def load_local(path: Path, *, dtype: str, threads: int, context_tokens: int, spr
     )
 
 
-def _load_model(path: Path, dtype: str, device: str, spread: bool) -> Any:
+def _load_model(path: Path, dtype: str, device: str) -> Any:
     stored = torch.bfloat16 if dtype == "int8" else getattr(torch, dtype)
-    several = spread and device == "cuda" and torch.cuda.device_count() > 1
+    several = device == "auto"
     placed = {"device_map": "auto"} if several else {}
     model, report = AutoModelForCausalLM.from_pretrained(
         path, dtype=stored, output_loading_info=True, trust_remote_code=False, **placed
@@ -405,15 +414,18 @@ def _model_type(path: Path) -> str:
 
 def _check_memory(path: Path, bytes_per_weight: int) -> None:
     """Raises ModelError when the weights alone would not fit: better a line now than a killed process later."""
-    stored = sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in path.glob(kind))
-    # Checkpoints of this size hold 16-bit weights.
-    needed = stored * bytes_per_weight // 2
+    needed = _stored_bytes(path) * bytes_per_weight // 2
     available = psutil.virtual_memory().available
     if needed > available:
         raise ModelError(
             f"内存不够：权重约需 {needed / 1e9:.1f} GB，可用 {available / 1e9:.1f} GB。"
             "可以关掉别的程序、用 --dtype bfloat16，或用 --profile embedded 换成小模型"
         )
+
+
+def _stored_bytes(path: Path) -> int:
+    """The size of the weights; checkpoints of this size hold 16-bit numbers."""
+    return sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in path.glob(kind))
 
 
 def _display_name(path: Path, fallback: str) -> str:

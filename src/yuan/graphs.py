@@ -152,16 +152,18 @@ class GraphDecoder:
     def _replay(self, width: int, span: int) -> Tensor:
         if not self.uses_graphs:
             return self._computed(width, span)
-        if (width, span) not in self._graphs:
-            try:
-                self._graphs[width, span] = self._capture(width, span)
-            except RuntimeError as error:
-                log.warning("CUDA graph 建不起来，逐个内核计算（慢一些，结果一样）：%s", str(error).split("\n")[0])
-                self.uses_graphs = False
-                self._graphs.clear()
-                return self._computed(width, span)
-        graph, logits = self._graphs[width, span]
-        graph.replay()
+        with torch.cuda.device(self._columns.device):
+            if (width, span) not in self._graphs:
+                try:
+                    self._graphs[width, span] = self._capture(width, span)
+                except RuntimeError as error:
+                    reason = str(error).partition("\n")[0]
+                    log.warning("CUDA graph 建不起来，逐个内核计算（慢一些，结果一样）：%s", reason)
+                    self.uses_graphs = False
+                    self._graphs.clear()
+                    return self._computed(width, span)
+            graph, logits = self._graphs[width, span]
+            graph.replay()
         return logits
 
     def _capture(self, width: int, span: int) -> tuple[Any, Tensor]:
@@ -173,7 +175,8 @@ class GraphDecoder:
                 self._computed(width, span)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # Other threads (embedding a question) may go on using the card meanwhile.
+        # Other threads (embedding a question) may go on using the card meanwhile. The graphs share a pool, so that the
+        # next one's intermediates may overwrite these logits: they are read before it is replayed.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             logits = self._computed(width, span)
         self._pool = graph.pool()

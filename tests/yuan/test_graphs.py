@@ -14,7 +14,7 @@ EXACT = {"rtol": 1e-4, "atol": 1e-4}
 
 
 def answer(model: YuanForCausalLM, ids: list[int], memory: object = None, **options: object) -> list[int]:
-    options = {"end_tokens": frozenset([EOD]), "max_new_tokens": 40, "loops_end": False} | options
+    options = {"end_tokens": frozenset([EOD]), "max_new_tokens": 24, "loops_end": False} | options
     return [token for step in decode(model, ids, memory=memory, **options) for token in step.tokens]
 
 
@@ -28,23 +28,23 @@ def in_pieces(decoder: GraphDecoder, ids: list[int], pieces: list[int]) -> torch
     return torch.cat(rows)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(5))
 def test_any_pieces_give_the_logits_of_the_whole(seed):
     """Prompts, single tokens and drafts, ends of documents among them, over two spans of columns."""
     model, draw = tiny_model(seed), random.Random(seed)
-    length = draw.choice([3, 40, 300])
+    length = [3, 40, 60, 270, 90][seed]
     ids = random_ids(seed, length, model.config.vocab_size, draw.sample(range(length), min(length, seed % 4)))
     decoder = GraphDecoder(model, length)
     whole = alone(model, ids)
     pieces: list[int] = []
     while sum(pieces) < length:
         pieces.append(min(draw.choice([1, 1, 2, WIDE, WIDE + 1, 70]), length - sum(pieces)))
-    for way in (pieces, [length], [1] * length):
+    for way in (pieces, [length], [1] * min(length, 60) + [length - 60] * (length > 60)):
         decoder.reset()
         torch.testing.assert_close(in_pieces(decoder, ids, way), whole, **EXACT)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_answers_are_those_of_the_growing_cache(seed):
     """Drafts are taken and taken back; a second answer in the same memory knows nothing of the first."""
     model = tiny_model(seed)
@@ -116,15 +116,14 @@ def test_half_precision_is_as_close_as_the_growing_cache(attention):
     assert (got - exact).pow(2).mean().sqrt() / exact.std() < 0.05
 
 
-@pytest.mark.parametrize("width", [1, WIDE])
-def test_a_step_looks_at_no_value(width):
+def test_a_step_looks_at_no_value():
     """Traced as one piece without a break: nothing in it waits for the card, so that it can be captured."""
-    model = tiny_model(1)
+    model = tiny_model(1, num_hidden_layers=1)
     ids = random_ids(1, 30, model.config.vocab_size, [7])
-    decoder = GraphDecoder(model, 100, compiler="eager")
+    decoder = GraphDecoder(model, 100)
     decoder._computed = torch.compile(decoder._step, backend="eager", fullgraph=True)
     with torch.inference_mode():
-        got = in_pieces(decoder, ids, [21, *[width] * (9 // width)])
+        got = in_pieces(decoder, ids, [19, 1, 1, WIDE])
     torch.testing.assert_close(got, alone(model, ids), **EXACT)
 
 
