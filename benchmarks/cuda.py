@@ -29,7 +29,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, BertConfig, BertModel, DynamicCache
 
 from benchmarks.yuan2_released import Released
-from src.models.decode import GrowingMemory, decode
+from src.models.decode import CachedModel, decode
 from src.models.embedders.bge import BgeEmbedder
 from src.models.tagging import token_logits
 from src.training.lora import add_lora
@@ -131,7 +131,7 @@ def golden(bench: Bench) -> None:
             end_tokens=frozenset(),
             max_new_tokens=expected.shape[1] - len(prompt),
             loops_end=False,
-            memory=decoder,
+            cached=decoder,
         )
         equal &= prompt + [token for step in steps for token in step.tokens] == expected[0].tolist()
     bench.row("golden logits, largest difference", worst, ok=worst <= EXACT)
@@ -188,7 +188,7 @@ def same_tokens(bench: Bench, name: str, model: YuanForCausalLM, prompt: list[in
         text = prompt * 2 if lookup else prompt  # so that there is something to draft from
         expected = greedy(model, text[: len(prompt) + 16], 48, lookup=lookup)
         decoder.reset()
-        found = greedy(model, text[: len(prompt) + 16], 48, memory=decoder, lookup=lookup)
+        found = greedy(model, text[: len(prompt) + 16], 48, cached=decoder, lookup=lookup)
         same = next((i for i, (a, b) in enumerate(zip(expected, found, strict=False)) if a != b), len(expected))
         how = "with drafts" if lookup else "token by token"
         what = f"{name} greedy tokens in fixed memory as with the growing cache, {how}"
@@ -197,7 +197,7 @@ def same_tokens(bench: Bench, name: str, model: YuanForCausalLM, prompt: list[in
         if not must_be_equal and expected != found:
             whole = torch.tensor([text[: len(prompt) + 16] + expected], device=bench.device)
             decoder.reset()
-            here = torch.cat([decoder.forward(part, part.shape[1]).clone() for part in whole.split(9, dim=1)], 1)
+            here = torch.cat([decoder.forward_batch(part, part.shape[1]).clone() for part in whole.split(9, dim=1)], 1)
             with torch.inference_mode():
                 there = model(whole).logits
             agreement(bench, what, here[0].float().cpu(), there[0].float().cpu(), whole[0].cpu(), len(expected))
@@ -219,16 +219,16 @@ def stopping(bench: Bench) -> None:
     """A reader who leaves frees the model, and the next answer is as if nothing had been."""
     model, prompt = bench.model, bench.ids(bench.size(256))[0].tolist()
     decoder = GraphDecoder(model, len(prompt) + 300)
-    expected = greedy(model, prompt, 12, memory=decoder)
+    expected = greedy(model, prompt, 12, cached=decoder)
     decoder.reset()
-    steps = decode(model, prompt, end_tokens=frozenset(), max_new_tokens=250, memory=decoder)
+    steps = decode(model, prompt, end_tokens=frozenset(), max_new_tokens=250, cached=decoder)
     for _ in range(5):
         next(steps)
     started = time.perf_counter()
     steps.close()
     bench.row("leaving an answer takes", 1000 * (time.perf_counter() - started), "ms")
     decoder.reset()
-    bench.row("the next answer is the same", "", ok=greedy(model, prompt, 12, memory=decoder) == expected)
+    bench.row("the next answer is the same", "", ok=greedy(model, prompt, 12, cached=decoder) == expected)
 
 
 def threads(bench: Bench) -> None:
@@ -238,12 +238,12 @@ def threads(bench: Bench) -> None:
     decoder = GraphDecoder(model, len(prompts[0]) + 64)
     decoder.warm_up()
     memories: list[Any] = [decoder, None]
-    alone = [greedy(model, p, 32, memory=m) for p, m in zip(prompts, memories, strict=True)]
+    alone = [greedy(model, p, 32, cached=m) for p, m in zip(prompts, memories, strict=True)]
     decoder.reset()
     together: dict[int, list[int]] = {}
 
     def work(i: int) -> None:
-        together[i] = greedy(model, prompts[i], 32, memory=memories[i])
+        together[i] = greedy(model, prompts[i], 32, cached=memories[i])
 
     workers = [threading.Thread(target=work, args=(i,)) for i in range(2)]
     for worker in workers:
@@ -288,7 +288,7 @@ def prefill(bench: Bench) -> None:
 
         def fixed(decoder: GraphDecoder = decoder, ids: Tensor = ids) -> None:
             decoder.reset()
-            decoder.forward(ids)
+            decoder.forward_batch(ids)
 
         ways: dict[str, Callable[[], Any]] = {
             "released code's way": lambda ids=ids: released(ids),
@@ -347,7 +347,7 @@ def first_token(bench: Bench) -> None:
         decoder.reset()
         synchronize(bench)
         started, first, count = time.perf_counter(), 0.0, 0
-        for step in decode(model, prompt, end_tokens=frozenset(), max_new_tokens=96, memory=decoder):
+        for step in decode(model, prompt, end_tokens=frozenset(), max_new_tokens=96, cached=decoder):
             if step.tokens and not first:
                 first = time.perf_counter()
             count += len(step.tokens)
@@ -581,9 +581,9 @@ def random_model(config: YuanConfig, device: torch.device) -> YuanForCausalLM:
     return model
 
 
-def greedy(model: Any, prompt: list[int], new: int, *, memory: Any = None, lookup: bool = False) -> list[int]:
+def greedy(model: Any, prompt: list[int], new: int, *, cached: Any = None, lookup: bool = False) -> list[int]:
     """The app's decoding loop, to the end."""
-    memory = memory or GrowingMemory(model, croppable=lookup)
+    cached = cached or CachedModel(model, drafts=lookup)
     steps = decode(
         model,
         prompt,
@@ -591,7 +591,7 @@ def greedy(model: Any, prompt: list[int], new: int, *, memory: Any = None, looku
         max_new_tokens=new,
         lookup=lookup,
         loops_end=False,
-        memory=memory,
+        cached=cached,
     )
     return [token for step in steps for token in step.tokens]
 
@@ -617,9 +617,9 @@ def growing_steps(model: YuanForCausalLM, prompt: Tensor) -> Iterator[None]:
 
 def fixed_steps(model: YuanForCausalLM, prompt: Tensor, room: int, **options: Any) -> Iterator[None]:
     decoder = GraphDecoder(model, prompt.shape[1] + room + 16, len(prompt), **options)
-    tokens = decoder.forward(prompt).argmax(-1)
+    tokens = decoder.forward_batch(prompt).argmax(-1)
     while True:
-        tokens = decoder.forward(tokens).argmax(-1)
+        tokens = decoder.forward_batch(tokens).argmax(-1)
         yield
 
 

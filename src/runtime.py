@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tqdm import tqdm
 
-from src.chat.prompt import COURSE, POINTED, Prompt
+from src.chat.prompt import POINTED, Prompt, prompt_for
 from src.chat.reader import Reader
 from src.chat.service import MIN_ANSWERABLE, ChatService
 from src.errors import ModelError, SettingsError, WeightsError
@@ -325,9 +325,8 @@ class Runtime:
 
     @property
     def prompt(self) -> Prompt:
-        """How the model is asked with passages: the embedded one as suits it, any other as the course does."""
-        other = self.settings.llm or self.settings.llm_url or self.profile != "embedded"
-        return COURSE if other else POINTED
+        """How the model is asked with passages, which its name decides; a server says what it runs."""
+        return POINTED if self._is_small else prompt_for(self.model.name)
 
     @property
     def threshold(self) -> float:

@@ -46,41 +46,45 @@ class Constraint(Protocol):
         ...
 
 
-class Memory(Protocol):
-    """What a model remembers of one conversation, ``length`` tokens, and how it goes on."""
+class Cached(Protocol):
+    """Model and memory of one answer: one forward pass and taking back are all that decoding asks of it."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """Tokens it remembers."""
+        ...
 
-    def __call__(self, ids: list[int], keep: int) -> torch.Tensor:
-        """Go on with ``ids``: logits of the last ``keep`` of them, float32 (keep, vocabulary)."""
+    def forward(self, ids: list[int], keep: int) -> torch.Tensor:
+        """Read ``ids`` behind what is there: logits of the last ``keep`` positions, float32 (keep, vocabulary)."""
         ...
 
     def crop(self, count: int) -> None:
-        """Forget the newest ``count`` tokens."""
+        """Take the last ``count`` tokens back."""
         ...
 
 
-class GrowingMemory:
-    """A cache that grows with the conversation; for every model and device."""
+class CachedModel:
+    """``Cached`` with a cache that grows; for every model and device."""
 
-    def __init__(self, model: Any, *, croppable: bool) -> None:
+    def __init__(self, model: Any, *, drafts: bool = False) -> None:
+        """``drafts``: tokens will be taken back."""
         self._model = model
         self._cache = DynamicCache(config=model.config)
-        if croppable and hasattr(self._cache, "activate_past_recording"):
+        if drafts and hasattr(self._cache, "activate_past_recording"):
             self._cache.activate_past_recording()
 
     @property
     def length(self) -> int:
         return int(self._cache.get_seq_length())
 
-    def __call__(self, ids: list[int], keep: int) -> torch.Tensor:
+    def forward(self, ids: list[int], keep: int) -> torch.Tensor:
         tokens = torch.tensor([ids], device=self._model.device)
         output = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=keep)
         return output.logits[0].float()  # type: ignore[no-any-return]
 
     def crop(self, count: int) -> None:
-        self._cache.crop(-count)
+        if count:
+            self._cache.crop(-count)
 
 
 @torch.inference_mode()
@@ -94,23 +98,23 @@ def decode(
     constraint: Constraint | None = None,
     lookup: bool = True,
     loops_end: bool = True,
-    memory: Memory | None = None,
+    cached: Cached | None = None,
 ) -> Iterator[Step]:
     """Yield newly decided tokens, several at once where they were forced or drafted; end tokens are not yielded.
 
-    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself; ``memory``
-    is an empty one to use.
+    ``lookup`` drafts tokens from what is there already; ``loops_end`` ends an answer that repeats itself; ``cached``
+    is used instead of a cache that grows, and must be empty.
 
     An empty step is yielded between pieces of a long prompt, so that a reader can stop there too.
     """
     ids = list(prompt)
     limit = len(ids) + max_new_tokens
     lookup = lookup and temperature == 0 and constraint is None
-    if memory is None:
-        memory = GrowingMemory(model, croppable=lookup)
+    if cached is None:
+        cached = CachedModel(model, drafts=lookup)
     at_once = PREFILL_TOKENS_ON_CUDA if model.device.type == "cuda" else PREFILL_TOKENS
     for start in range(0, len(ids) - 1, at_once):
-        memory(ids[start : min(start + at_once, len(ids) - 1)], keep=1)
+        cached.forward(ids[start : min(start + at_once, len(ids) - 1)], keep=1)
         yield Step([])
     while len(ids) < limit:
         new = _forced(constraint, end_tokens, limit - len(ids))
@@ -121,8 +125,8 @@ def decode(
             yield Step(new)
             continue
         draft = look_up(ids)[: limit - len(ids) - 1] if lookup else []
-        pending = ids[memory.length :]
-        logits = memory(pending + draft, keep=len(draft) + 1)
+        pending = ids[cached.length :]
+        logits = cached.forward(pending + draft, keep=len(draft) + 1)
         log_probability = 0.0
         for i, scores in enumerate(logits):
             if constraint:
@@ -135,7 +139,7 @@ def decode(
             if token in end_tokens or i == len(draft) or token != draft[i]:
                 break
         if surplus := len(draft) + 1 - len(new):
-            memory.crop(surplus)
+            cached.crop(surplus)
         ended = new[-1] in end_tokens
         if ended:
             new.pop()

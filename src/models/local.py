@@ -209,11 +209,11 @@ class LocalModel:
         constraint = None
         if options.grammar is not None:
             constraint = GrammarConstraint(self._llguidance_tokenizer(), options.grammar)
-        with self._adapter(options.adapter), self._memory(options.adapter) as memory:
+        with self._adapter(options.adapter), self._cached(options.adapter) as cached:
             yield from decode(
                 self.model,
                 prompt,
-                memory=memory,
+                cached=cached,
                 end_tokens=self._end_tokens,
                 max_new_tokens=options.max_new_tokens,
                 temperature=options.temperature,
@@ -242,7 +242,7 @@ class LocalModel:
             yield
 
     @contextmanager
-    def _memory(self, adapter: str | None) -> Iterator[GraphDecoder | None]:
+    def _cached(self, adapter: str | None) -> Iterator[GraphDecoder | None]:
         """Fixed memory for an answer of the base model, if there is some and nobody uses it."""
         graphs = self._graphs if adapter is None else None
         if graphs is None or not self._graphs_free.acquire(blocking=False):

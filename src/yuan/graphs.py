@@ -98,12 +98,12 @@ class GraphDecoder:
             raise ValueError(f"cannot forget {count} of {self.length} tokens: states are kept of the last {RING}")
         self.length = kept
 
-    def __call__(self, ids: list[int], keep: int) -> Tensor:
+    def forward(self, ids: list[int], keep: int) -> Tensor:
         """Go on with ``ids``: float32 logits of the last ``keep`` of them, (keep, vocabulary)."""
-        return self.forward(torch.tensor([ids]), keep)[0].float()
+        return self.forward_batch(torch.tensor([ids]), keep)[0].float()
 
     @torch.inference_mode()
-    def forward(self, tokens: Tensor, keep: int = 1) -> Tensor:
+    def forward_batch(self, tokens: Tensor, keep: int = 1) -> Tensor:
         """Go on with ``tokens`` (B, T): logits of the last ``keep``, (B, keep, vocabulary), until the next call.
 
         Raises:

@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from src.models.decode import GrowingMemory, decode
+from src.models.decode import CachedModel, decode
 from src.yuan import YuanForCausalLM
 from src.yuan.graphs import RING, WIDE, GraphDecoder
 from tests.yuan.tiny import EOD, alone, random_ids, tiny_model
@@ -13,16 +13,16 @@ from tests.yuan.tiny import EOD, alone, random_ids, tiny_model
 EXACT = {"rtol": 1e-4, "atol": 1e-4}
 
 
-def answer(model: YuanForCausalLM, ids: list[int], memory: object = None, **options: object) -> list[int]:
+def answer(model: YuanForCausalLM, ids: list[int], cached: object = None, **options: object) -> list[int]:
     options = {"end_tokens": frozenset([EOD]), "max_new_tokens": 24, "loops_end": False} | options
-    return [token for step in decode(model, ids, memory=memory, **options) for token in step.tokens]
+    return [token for step in decode(model, ids, cached=cached, **options) for token in step.tokens]
 
 
 @torch.no_grad()
 def in_pieces(decoder: GraphDecoder, ids: list[int], pieces: list[int]) -> torch.Tensor:
     rows, start = [], 0
     for size in pieces:
-        rows.append(decoder(ids[start : start + size], keep=size).clone())
+        rows.append(decoder.forward(ids[start : start + size], keep=size).clone())
         start += size
     assert start == len(ids) == decoder.length
     return torch.cat(rows)
@@ -52,7 +52,7 @@ def test_answers_are_those_of_the_growing_cache(seed):
     for prompt in (random_ids(seed, 12, model.config.vocab_size, [4]) * 4, random_ids(seed + 9, 5, 50)):
         for options in ({}, {"lookup": False}, {"end_tokens": frozenset()}):
             decoder.reset()
-            expected = answer(model, prompt, GrowingMemory(model, croppable=True), **options)
+            expected = answer(model, prompt, CachedModel(model, drafts=True), **options)
             assert answer(model, prompt, decoder, **options) == expected
     assert expected
 
@@ -77,13 +77,13 @@ def test_forgetting_is_exact_as_far_as_the_ring_reaches_and_else_refused(seed):
         decoder.reset()
         in_pieces(decoder, ids, way)
         decoder.crop(20)
-        torch.testing.assert_close(decoder(after, keep=3), alone(model, ids[:40] + after)[40:], **EXACT)
+        torch.testing.assert_close(decoder.forward(after, keep=3), alone(model, ids[:40] + after)[40:], **EXACT)
     with pytest.raises(ValueError, match="states are kept"):
         decoder.crop(RING)
     decoder.reset()
-    decoder(ids[:5], keep=1)
+    decoder.forward(ids[:5], keep=1)
     decoder.crop(5)
-    torch.testing.assert_close(decoder(ids, keep=60), alone(model, ids), **EXACT)
+    torch.testing.assert_close(decoder.forward(ids, keep=60), alone(model, ids), **EXACT)
 
 
 def test_rows_of_a_batch_are_apart():
@@ -91,16 +91,16 @@ def test_rows_of_a_batch_are_apart():
     rows = [random_ids(i, 30, model.config.vocab_size, [10 + i]) for i in range(3)]
     decoder = GraphDecoder(model, 64, batch=3)
     tokens = torch.tensor(rows)
-    got = torch.cat([decoder.forward(part, part.shape[1]).clone() for part in tokens.split([20, 1, 5, 4], 1)], 1)
+    got = torch.cat([decoder.forward_batch(part, part.shape[1]).clone() for part in tokens.split([20, 1, 5, 4], 1)], 1)
     for row, logits in zip(rows, got, strict=True):
         torch.testing.assert_close(logits, alone(model, row), **EXACT)
 
 
 def test_more_than_fits_is_refused():
     decoder = GraphDecoder(tiny_model(0), 20)
-    decoder([1] * 20, keep=1)
+    decoder.forward([1] * 20, keep=1)
     with pytest.raises(ValueError, match="21 tokens are more than the 20"):
-        decoder([1], keep=1)
+        decoder.forward([1], keep=1)
     assert decoder.length == 20
     assert decoder.bytes > 0
 
