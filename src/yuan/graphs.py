@@ -168,7 +168,7 @@ class GraphDecoder:
 
     def _capture(self, width: int, span: int) -> tuple[Any, Tensor]:
         """The graph of a step, and where it leaves its logits. A step may be repeated: it writes the same again."""
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UPS):  # libraries allocate and choose kernels at their first call

@@ -39,7 +39,10 @@ def test_columns_stand_under_each_other_in_chinese() -> None:
     assert lines[1].split() == ["语言模型", "Yuan2-2B-Mars-hf", "cuda:0", "bfloat16", "4.18", "8.0"]
     assert lines[2].split() == ["知识库", "256", "段，faiss", "0.3"]
     assert lines[3].split() == ["合计", "4.18"]
-    columns = {len(line[: line.index(word)].encode("gb18030")) for line, word in zip(lines, ("秒", "8.0", "0.3"), strict=False)}
+    columns = {
+        len(line[: line.index(word)].encode("gb18030"))
+        for line, word in zip(lines, ("秒", "8.0", "0.3"), strict=False)
+    }
     assert len(columns) == 1
 
 

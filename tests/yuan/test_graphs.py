@@ -91,7 +91,9 @@ def test_rows_of_a_batch_are_apart():
     rows = [random_ids(i, 30, model.config.vocab_size, [10 + i]) for i in range(3)]
     decoder = GraphDecoder(model, 64, batch=3)
     tokens = torch.tensor(rows)
-    got = torch.cat([decoder.forward_batch(part, part.shape[1]).clone() for part in tokens.split([20, 1, 5, 4], 1)], 1)
+    got = torch.cat(
+        [decoder.forward_batch(part, part.shape[1]).clone() for part in tokens.split([20, 1, 5, 4], 1)], 1
+    )
     for row, logits in zip(rows, got, strict=True):
         torch.testing.assert_close(logits, alone(model, row), **EXACT)
 
