@@ -21,8 +21,7 @@ from src.ingest.worker import ParserPool
 from src.models.adapters import AdapterManifest
 from src.models.base import GenerationOptions, LanguageModel
 from src.models.embedders.base import Embedder
-from src.models.inventory import Part, files_of, table
-from src.models.inventory import Weights as Held
+from src.models.inventory import Footprint, Part, files_of, footprint_of, table
 from src.search.base import Base
 from src.search.indexing import open_base
 from src.search.knowledge_base import KnowledgeBase
@@ -76,21 +75,21 @@ class Runtime:
 
     def _load_search(self) -> None:
         started = time.perf_counter()
-        weights = getattr(self.embedder, "weights", None)  # a fake one has none
-        if weights is not None:
-            self._note("向量模型", self.embedder.name, weights(), started)
+        footprint = getattr(self.embedder, "footprint", None)  # a fake one has none
+        if footprint is not None:
+            self._note("向量模型", self.embedder.name, footprint(), started)
         if self.settings.reranker is not None:
             started = time.perf_counter()
-            self._note("重排模型", self.settings.reranker, cast("CrossEncoder", self.reranker).weights(), started)
+            self._note("重排模型", self.settings.reranker, cast("CrossEncoder", self.reranker).footprint(), started)
         started = time.perf_counter()
         size = self.base.stats().get("bytes", 0) if self.is_local else 0
         self.retriever.search("源知", top_k=1)  # whatever is built at the first search
         held = f"{self.base.size} 段，{self.settings.vector_store.partition(':')[0]}"
-        self._note("知识库", held, Held("", "", size), started)
+        self._note("知识库", held, Footprint("", "", size), started)
 
-    def _note(self, what: str, source: str | Path, weights: Held, started: float) -> None:
+    def _note(self, what: str, source: str | Path, footprint: Footprint, started: float) -> None:
         """A row of the table that is logged at the end."""
-        self.parts.append(Part(what, str(source), weights, time.perf_counter() - started))
+        self.parts.append(Part(what, str(source), footprint, time.perf_counter() - started))
 
     @cached_property
     def profile(self) -> Literal["yuan", "embedded"]:
@@ -107,7 +106,7 @@ class Runtime:
             key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
             started = time.perf_counter()
             server = ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
-            self._note("语言模型", f"{server.name}（OpenAI 兼容服务）", Held("", "", 0), started)
+            self._note("语言模型", f"{server.name}（OpenAI 兼容服务）", Footprint("", "", 0), started)
             return server
         model = self._load_local("语言模型", self.llm_path(), settings.dtype)
         if settings.adapter:
@@ -122,23 +121,22 @@ class Runtime:
         elif has_gpu():
             started = time.perf_counter()
             if held := model.use_graphs():
-                self._note("CUDA graph", "逐个 token 的一步", Held("cuda", "", held), started)
+                self._note("CUDA graph", "逐个 token 的一步", Footprint("cuda", "", held), started)
         return model
 
     def _load_local(self, what: str, path: Path, dtype: str) -> "LocalModel":
-        from src.models.inventory import weights_of  # noqa: PLC0415
         from src.models.local import load_local  # noqa: PLC0415 (only the chosen implementation)
 
         started = time.perf_counter()
         settings = self.settings
         model = load_local(path, dtype=dtype, threads=settings.threads, context_tokens=settings.context_tokens)
-        self._note(what, path, weights_of(model.model), started)
+        self._note(what, path, footprint_of(model.model), started)
         return model
 
     def _add_adapter(self, model: "LocalModel", name: str, path: Path) -> None:
         started = time.perf_counter()
         model.add_adapter(name, path)
-        self._note(f"适配器 {name}", path, Held(str(model.model.device), "", files_of(path)), started)
+        self._note(f"适配器 {name}", path, Footprint(str(model.model.device), "", files_of(path)), started)
 
     def _add_shipped_adapter(self, model: "LocalModel") -> None:
         try:

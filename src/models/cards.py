@@ -50,7 +50,7 @@ def choose(weights_bytes: int, free: Sequence[int]) -> str:
 def too_old(name: str, capability: tuple[int, int], kernels: Sequence[str]) -> str | None:
     """What is wrong with a card for which torch was not built, ``kernels`` being ``torch.cuda.get_arch_list()``."""
     major, minor = capability
-    own = (kind.rstrip("af").split("_") for kind in kernels)
+    own = (name.rstrip("af").partition("_")[::2] for name in kernels)
     versions = [(kind, divmod(int(number), 10)) for kind, number in own if number.isdigit()]
     for kind, version in versions:
         # Kernels run on later minor versions, PTX (compute_) is compiled for any later card.

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 HEADER = ("部件", "来自", "设备", "精度", "GB", "秒")
 
 
-class Weights(NamedTuple):
-    """Where a model's tensors lie, in which dtypes, and their size; the most common first."""
+class Footprint(NamedTuple):
+    """Where something lies, in which dtypes, and its size; the most common first."""
 
     device: str
     dtype: str
@@ -21,18 +21,18 @@ class Part(NamedTuple):
 
     what: str
     source: str
-    weights: Weights
+    footprint: Footprint
     seconds: float
 
 
-def weights_of(model: Any) -> Weights:
+def footprint_of(model: Any) -> Footprint:
     """Of a ``torch.nn.Module``'s parameters, buffers and packed matrices, each counted once."""
     sizes: dict[tuple[str, str], int] = {}
     for device, dtype, nbytes in _pieces(model):
         sizes[device, dtype] = sizes.get((device, dtype), 0) + nbytes
     ordered = sorted((kind for kind in sizes if sizes[kind]), key=lambda kind: -sizes[kind])
     devices, dtypes = dict.fromkeys(d for d, _ in ordered), dict.fromkeys(t for _, t in ordered)
-    return Weights("+".join(devices), "+".join(dtypes), sum(sizes.values()))
+    return Footprint("+".join(devices), "+".join(dtypes), sum(sizes.values()))
 
 
 def files_of(path: Path) -> int:
@@ -48,7 +48,7 @@ def table(parts: Sequence[Part]) -> str:
     for what, source, (device, dtype, nbytes), seconds in parts:
         size = f"{nbytes / 1e9:.2f}" if nbytes else ""
         rows.append((what, source, device, dtype, size, f"{seconds:.1f}"))
-    total = sum(part.weights.nbytes for part in parts)
+    total = sum(part.footprint.nbytes for part in parts)
     rows.append(("合计", "", "", "", f"{total / 1e9:.2f}", ""))
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from src.errors import ModelError
-from src.models.inventory import Weights, weights_of
+from src.models.inventory import Footprint, footprint_of
 from src.search.score import Pool
 
 MAX_TOKENS = 512
@@ -73,11 +73,11 @@ class CrossEncoder:
             logits = self._model(**inputs).logits  # (B, 1)
         return np.asarray(logits[:, 0].float().cpu().numpy(), dtype=np.float64)
 
-    def weights(self) -> Weights:
-        """What is loaded, which it is afterwards."""
+    def footprint(self) -> Footprint:
+        """Of the model, which is loaded afterwards."""
         with self._lock:
             self._load()
-        return weights_of(self._model)
+        return footprint_of(self._model)
 
     def _load(self) -> None:
         if self._model is not None:

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.cuda import random_bge
 from src.runtime import Runtime
-from src.settings import ROOT
+from src.settings import ROOT, load_settings
 from tests.browser.conftest import PATIENCE_MS, choose_tab
 from tests.conftest import ARTIFACTS
 from tests.yuan.tiny import released_checkpoint
@@ -34,13 +34,14 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[str]:
-    """The app in a process of its own, its cache filled as after a first start; ``runtime`` has the small model there."""
+def address(tmp_path_factory: pytest.TempPathFactory, log: Path) -> Iterator[str]:
+    """The app in a process of its own, its cache filled as after a first start."""
+    embedded = Runtime(load_settings(profile="embedded"))
+    embedded.llm_path()  # downloaded, once for all tests
     cache, tiny = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("tiny")
-    (cache / "models").mkdir()
     for folder in ("models", "dense"):
-        (cache / folder).mkdir(exist_ok=True)
-        for kept in (runtime.settings.cache_dir / folder).iterdir():
+        (cache / folder).mkdir()
+        for kept in (embedded.settings.cache_dir / folder).iterdir():
             (cache / folder / kept.name).symlink_to(kept)
     bge = cache / "models" / "BAAI--bge-small-zh-v1.5"
     bge.mkdir()

@@ -47,3 +47,4 @@ def test_older_cards_are_named(capability: tuple[int, int]) -> None:
 
 def test_a_torch_that_does_not_say_is_trusted() -> None:
     assert too_old("?", (7, 0), []) is None
+    assert too_old("MI300X", (9, 4), ["gfx90a", "gfx942"]) is None

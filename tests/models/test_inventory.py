@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from src.models.int8 import quantize_language_model
-from src.models.inventory import Part, Weights, files_of, table, weights_of
+from src.models.inventory import Part, Footprint, files_of, table, footprint_of
 from src.models.local import load_local
 from tests.tiny import tiny_checkpoint
 
@@ -15,15 +15,15 @@ def test_tied_weights_are_counted_once_and_dtypes_apart() -> None:
     first, second = nn.Linear(8, 4, bias=False), nn.Linear(8, 4, bias=False)
     second.weight = first.weight
     model = nn.Sequential(first, second, nn.BatchNorm1d(4))
-    assert weights_of(model) == Weights("cpu", "float32+int64", 8 * 4 * 4 + 4 * 4 * 4 + 8)
-    assert weights_of(model.to(torch.bfloat16)).dtype == "bfloat16+int64"
+    assert footprint_of(model) == Footprint("cpu", "float32+int64", 8 * 4 * 4 + 4 * 4 * 4 + 8)
+    assert footprint_of(model.to(torch.bfloat16)).dtype == "bfloat16+int64"
 
 
 def test_int8_is_a_quarter_of_float32(tmp_path: Path) -> None:
     model = load_local(tiny_checkpoint(tmp_path), dtype="float32", threads=1, context_tokens=64).model
     matrices = sum(m.weight.numel() for m in model.modules() if type(m) is nn.Linear)
     embedding = model.get_input_embeddings().weight.numel()
-    after = weights_of(quantize_language_model(model))
+    after = footprint_of(quantize_language_model(model))
     assert after.dtype.startswith("int8")
     assert matrices + embedding <= after.nbytes < 2 * (matrices + embedding)
 
@@ -31,8 +31,8 @@ def test_int8_is_a_quarter_of_float32(tmp_path: Path) -> None:
 def test_columns_stand_under_each_other_in_chinese() -> None:
     lines = table(
         [
-            Part("语言模型", "Yuan2-2B-Mars-hf", Weights("cuda:0", "bfloat16", 4_180_000_000), 8.04),
-            Part("知识库", "256 段，faiss", Weights("", "", 0), 0.3),
+            Part("语言模型", "Yuan2-2B-Mars-hf", Footprint("cuda:0", "bfloat16", 4_180_000_000), 8.04),
+            Part("知识库", "256 段，faiss", Footprint("", "", 0), 0.3),
         ]
     ).splitlines()
     assert lines[0].split() == ["部件", "来自", "设备", "精度", "GB", "秒"]

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 
 from src.errors import ModelError
-from src.models.inventory import Weights, weights_of
+from src.models.inventory import Footprint, footprint_of
 
 QUERY_PREFIX = "为这个句子生成表示以用于检索相关文章："
 MAX_TOKENS = 512
@@ -74,11 +74,11 @@ class BgeEmbedder:
             cls = torch.nn.functional.normalize(states[:, 0].float(), dim=-1)  # (B, H)
         return np.asarray(cls.cpu().numpy(), dtype=np.float32)
 
-    def weights(self) -> Weights:
-        """What is loaded, which it is afterwards."""
+    def footprint(self) -> Footprint:
+        """Of the model, which is loaded afterwards."""
         with self._lock:
             self._load()
-        return weights_of(self._model)
+        return footprint_of(self._model)
 
     def _load(self) -> None:
         if self._model is not None:

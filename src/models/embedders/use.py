@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from src.errors import ModelError
-from src.models.inventory import Weights
+from src.models.inventory import Footprint
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +75,10 @@ class UniversalSentenceEncoder:
         """The same as ``encode``: this model has no query prefix."""
         return self.encode(texts)
 
-    def weights(self) -> Weights:
-        """What is loaded, which it is afterwards."""
+    def footprint(self) -> Footprint:
+        """Of the model, which is loaded afterwards."""
         self._loaded()
-        return Weights("cpu", "float32", _weights_file().stat().st_size)
+        return Footprint("cpu", "float32", _weights_file().stat().st_size)
 
     def _loaded(self) -> Any:
         with self._loading:
