@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from src.models.int8 import quantize_language_model
-from src.models.inventory import Part, Footprint, files_of, table, footprint_of
+from src.models.inventory import Footprint, Part, files_of, footprint_of, table
 from src.models.local import load_local
 from tests.tiny import tiny_checkpoint
 
