@@ -61,9 +61,13 @@ class Runtime:
             _ = self.model
         else:
             self.llm_path()
+        aside = [self._load_embedder, self._load_index]
+        if self._embedder_choice != "use" or self.settings.reranker is not None:
+            # transformers imports its parts when they are asked for, and fails where two threads ask at once.
+            aside.pop(0)()
         with ThreadPoolExecutor(1) as pool:
-            # The embedder's weights and the index, on the core that loading the language model leaves free.
-            searching = pool.submit(self._load_search)
+            # On the core that loading the language model leaves free.
+            searching = pool.submit(lambda: [load() for load in aside])
             _ = self.model
             searching.result()
         if on_zero_gpu():
@@ -73,7 +77,7 @@ class Runtime:
             log.warning("没有阅读模型：资料是否回答了问题，只按检索的相关度判断")
         log.info("准备好了，用时 %.1f 秒\n%s", time.perf_counter() - started, table(self.parts))
 
-    def _load_search(self) -> None:
+    def _load_embedder(self) -> None:
         started = time.perf_counter()
         footprint = getattr(self.embedder, "footprint", None)  # a fake one has none
         if footprint is not None:
@@ -81,6 +85,8 @@ class Runtime:
         if self.settings.reranker is not None:
             started = time.perf_counter()
             self._note("重排模型", self.settings.reranker, cast("CrossEncoder", self.reranker).footprint(), started)
+
+    def _load_index(self) -> None:
         started = time.perf_counter()
         size = self.base.stats().get("bytes", 0) if self.is_local else 0
         self.retriever.search("源知", top_k=1)  # whatever is built at the first search
@@ -251,9 +257,13 @@ class Runtime:
             return self.weights.find(Repository(name, name))
         raise ModelError(f"{option} 指向的 {name} 不存在：应为本地目录、文件，或模型站上的“作者/模型”")
 
+    @property
+    def _embedder_choice(self) -> str:
+        return self.settings.embedder or ("bge" if self.profile == "yuan" else "use")
+
     @cached_property
     def embedder(self) -> Embedder:
-        choice = self.settings.embedder or ("bge" if self.profile == "yuan" else "use")
+        choice = self._embedder_choice
         if choice == "use":
             from src.models.embedders.use import UniversalSentenceEncoder  # noqa: PLC0415 (only the chosen one)
 
