@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tqdm import tqdm
 
-from src.chat.prompt import COURSE, POINTED, Prompt
+from src.chat.prompt import POINTED, Prompt, prompt_for
 from src.chat.reader import Reader
 from src.chat.service import MIN_ANSWERABLE, ChatService
 from src.errors import ModelError, SettingsError, WeightsError
@@ -21,6 +21,7 @@ from src.ingest.worker import ParserPool
 from src.models.adapters import AdapterManifest
 from src.models.base import GenerationOptions, LanguageModel
 from src.models.embedders.base import Embedder
+from src.models.inventory import Footprint, Part, files_of, footprint_of, table
 from src.search.base import Base
 from src.search.indexing import open_base
 from src.search.knowledge_base import KnowledgeBase
@@ -33,6 +34,7 @@ from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repositor
 
 if TYPE_CHECKING:
     from src.models.engine import Engine
+    from src.search.cross_encoder import CrossEncoder
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.weights = Weights(settings.cache_dir, settings.hub_timeout_s)
+        self.parts: list[Part] = []
 
     def load(self) -> None:
         """Load models and index now, so that the first visitor does not wait for them."""
@@ -58,17 +61,41 @@ class Runtime:
             _ = self.model
         else:
             self.llm_path()
+        aside = [self._load_embedder, self._load_index]
+        if self._embedder_choice != "use" or self.settings.reranker is not None:
+            # transformers imports its parts when they are asked for, and fails where two threads ask at once.
+            aside.pop(0)()
         with ThreadPoolExecutor(1) as pool:
-            # A first search loads the embedder's weights, on the core that loading the language model leaves free.
-            searching = pool.submit(lambda: self.retriever.search("源知", top_k=1))
+            # On the core that loading the language model leaves free.
+            searching = pool.submit(lambda: [load() for load in aside])
             _ = self.model
             searching.result()
-        if os.environ.get("SPACES_ZERO_GPU"):
+        if on_zero_gpu():
             self.model.warm_up()  # its worker processes would each prepare it again
         _ = self.chat, self.extraction
         if self.reader is None:
             log.warning("没有阅读模型：资料是否回答了问题，只按检索的相关度判断")
-        log.info("准备好了，用时 %.1f 秒", time.perf_counter() - started)
+        log.info("准备好了，用时 %.1f 秒\n%s", time.perf_counter() - started, table(self.parts))
+
+    def _load_embedder(self) -> None:
+        started = time.perf_counter()
+        footprint = getattr(self.embedder, "footprint", None)  # a fake one has none
+        if footprint is not None:
+            self._note("向量模型", self.embedder.name, footprint(), started)
+        if self.settings.reranker is not None:
+            started = time.perf_counter()
+            self._note("重排模型", self.settings.reranker, cast("CrossEncoder", self.reranker).footprint(), started)
+
+    def _load_index(self) -> None:
+        started = time.perf_counter()
+        size = self.base.stats().get("bytes", 0) if self.is_local else 0
+        self.retriever.search("源知", top_k=1)  # whatever is built at the first search
+        held = f"{self.base.size} 段，{self.settings.vector_store.partition(':')[0]}"
+        self._note("知识库", held, Footprint("", "", size), started)
+
+    def _note(self, what: str, source: str | Path, footprint: Footprint, started: float) -> None:
+        """A row of the table that is logged at the end."""
+        self.parts.append(Part(what, str(source), footprint, time.perf_counter() - started))
 
     @cached_property
     def profile(self) -> Literal["yuan", "embedded"]:
@@ -83,28 +110,44 @@ class Runtime:
             from src.models.server import ServerModel  # noqa: PLC0415 (only the chosen implementation)
 
             key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
-            return ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
-        path = self.llm_path()
-        from src.models.engine import load_engine  # noqa: PLC0415 (only the chosen implementation)
-
-        model = load_engine(
-            path, dtype=settings.dtype, threads=settings.threads, context_tokens=settings.context_tokens
-        )
+            started = time.perf_counter()
+            server = ServerModel(settings.llm_url, settings.llm_model, key, settings.context_tokens)
+            self._note("语言模型", f"{server.name}（OpenAI 兼容服务）", Footprint("", "", 0), started)
+            return server
+        model = self._load_engine("语言模型", self.llm_path(), settings.dtype)
         if settings.adapter:
-            model.add_adapter(RESUME_ADAPTER, Path(settings.adapter).expanduser())
+            self._add_adapter(model, RESUME_ADAPTER, Path(settings.adapter).expanduser())
         elif self._is_small:
             self._add_shipped_adapter(model)
         if self._is_small:
             self._add_reader(model)
         model.pack()
-        if os.environ.get("SPACES_ZERO_GPU"):
+        if on_zero_gpu():
             model.run_on(_gpu_decorator())
+        elif has_gpu():
+            started = time.perf_counter()
+            if held := model.use_graphs():
+                self._note("CUDA graph", "逐个 token 的一步", Footprint("cuda", "", held), started)
         return model
+
+    def _load_engine(self, what: str, path: Path, dtype: str) -> "Engine":
+        from src.models.engine import load_engine  # noqa: PLC0415 (only the chosen implementation)
+
+        started = time.perf_counter()
+        settings = self.settings
+        model = load_engine(path, dtype=dtype, threads=settings.threads, context_tokens=settings.context_tokens)
+        self._note(what, path, footprint_of(model.model), started)
+        return model
+
+    def _add_adapter(self, model: "Engine", name: str, path: Path) -> None:
+        started = time.perf_counter()
+        model.add_adapter(name, path)
+        self._note(f"适配器 {name}", path, Footprint(str(model.model.device), "", files_of(path)), started)
 
     def _add_shipped_adapter(self, model: "Engine") -> None:
         try:
             if SHIPPED_ADAPTER.is_dir():
-                model.add_adapter(RESUME_ADAPTER, SHIPPED_ADAPTER)
+                self._add_adapter(model, RESUME_ADAPTER, SHIPPED_ADAPTER)
         except ModelError as error:
             # Another build of the same model: everything else works all the same.
             log.warning("自带的简历适配器没有载入：%s", error)
@@ -120,9 +163,9 @@ class Runtime:
             return
         try:
             if given is not None:
-                model.add_adapter(READER_ADAPTER, Path(given).expanduser())
+                self._add_adapter(model, READER_ADAPTER, Path(given).expanduser())
             elif SHIPPED_READER.is_dir():
-                model.add_adapter(READER_ADAPTER, SHIPPED_READER)
+                self._add_adapter(model, READER_ADAPTER, SHIPPED_READER)
         except ModelError as error:
             if given is not None:
                 raise
@@ -136,15 +179,12 @@ class Runtime:
             return cast("Engine", self.model)
         if self.settings.reader == "off" and self.settings.adapter:
             return None
-        from src.models.engine import load_engine  # noqa: PLC0415
         from src.models.gguf import dense_checkpoint  # noqa: PLC0415 (only beside another chat model)
 
         settings = self.settings
         try:
             path = dense_checkpoint(self.weights.find(EMBEDDED_LLM, EMBEDDED_LLM_WHEELS), settings.cache_dir)
-            model = load_engine(
-                path, dtype="auto", threads=settings.threads, context_tokens=settings.context_tokens
-            )
+            model = self._load_engine("小模型", path, "auto")
             if not settings.adapter:
                 self._add_shipped_adapter(model)
             self._add_reader(model)
@@ -153,7 +193,7 @@ class Runtime:
                 raise
             log.warning("阅读和抽取用的小模型没有载入：%s", error)
             return None
-        if os.environ.get("SPACES_ZERO_GPU"):
+        if on_zero_gpu():
             model.run_on(_gpu_decorator())
         return model
 
@@ -218,9 +258,13 @@ class Runtime:
             return self.weights.find(Repository(name, name))
         raise ModelError(f"{option} 指向的 {name} 不存在：应为本地目录、文件，或模型站上的“作者/模型”")
 
+    @property
+    def _embedder_choice(self) -> str:
+        return self.settings.embedder or ("bge" if self.profile == "yuan" else "use")
+
     @cached_property
     def embedder(self) -> Embedder:
-        choice = self.settings.embedder or ("bge" if self.profile == "yuan" else "use")
+        choice = self._embedder_choice
         if choice == "use":
             from src.models.embedders.use import UniversalSentenceEncoder  # noqa: PLC0415 (only the chosen one)
 
@@ -229,7 +273,7 @@ class Runtime:
 
         path = self.weights.find(BGE) if choice == "bge" else self._local_or_hub(choice, "--embedder")
         # ZeroGPU lends its GPU to generation only.
-        on_gpu = has_gpu() and not os.environ.get("SPACES_ZERO_GPU")
+        on_gpu = has_gpu() and not on_zero_gpu()
         return BgeEmbedder(path, device="cuda" if on_gpu else "cpu", threads=self.settings.threads)
 
     @cached_property
@@ -276,7 +320,8 @@ class Runtime:
         from src.search.cross_encoder import CrossEncoder  # noqa: PLC0415 (only when asked for)
 
         path = self._local_or_hub(self.settings.reranker, "--reranker")
-        return CrossEncoder(path, device="cuda" if has_gpu() else "cpu", threads=self.settings.threads)
+        on_gpu = has_gpu() and not on_zero_gpu()
+        return CrossEncoder(path, device="cuda" if on_gpu else "cpu", threads=self.settings.threads)
 
     def own_documents(self) -> OwnDocuments:
         """A place for one session's files."""
@@ -289,9 +334,8 @@ class Runtime:
 
     @property
     def prompt(self) -> Prompt:
-        """How the model is asked with passages: the embedded one as suits it, any other as the course does."""
-        other = self.settings.llm or self.settings.llm_url or self.profile != "embedded"
-        return COURSE if other else POINTED
+        """How the model is asked with passages, which its name decides; a server says what it runs."""
+        return POINTED if self._is_small else prompt_for(self.model.name)
 
     @property
     def threshold(self) -> float:
@@ -337,6 +381,11 @@ def has_gpu() -> bool:
     import torch  # noqa: PLC0415 (slow import that an explicit profile does not need)
 
     return bool(torch.cuda.is_available())
+
+
+def on_zero_gpu() -> bool:
+    """Whether this is a ZeroGPU Space: the card is there only inside what ``spaces.GPU`` wraps, in a forked process."""
+    return bool(os.environ.get("SPACES_ZERO_GPU"))
 
 
 def _gpu_decorator() -> Callable[[Any], Any]:

@@ -1,5 +1,6 @@
 """Question, passages and history -> messages that fit the model's context."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,14 @@ POINTED = Prompt(
     quote=_POINTED_QUOTE,
     english=Prompt(COURSE.system, _POINTED_USER.replace("回答", "用中文回答"), "{text}", _POINTED_QUOTE),
 )
+
+# By whatever name a server lists it, or a folder or file has it.
+_POINTED_MODELS = re.compile(r"qwen-?2\.5-coder-0\.5b", re.IGNORECASE)
+
+
+def prompt_for(model_name: str) -> Prompt:
+    """How the model of this name is asked: the embedded one as suits it wherever it runs, any other as the course does."""
+    return POINTED if _POINTED_MODELS.search(model_name) else COURSE
 
 
 def build_messages(

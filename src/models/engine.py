@@ -15,6 +15,7 @@ Limits: prompt and answer together ``context_tokens``; an answer ``answer_s``; t
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -52,6 +53,7 @@ from src.models.tagging import (
 )
 from src.yuan import YuanForCausalLM, YuanPromptFormat
 from src.yuan.cpu import pack
+from src.yuan.graphs import GraphDecoder
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +101,8 @@ class Engine:
     answer_s: float = 300.0
 
     def __post_init__(self) -> None:
+        self._graphs: GraphDecoder | None = None
+        self._graphs_free = threading.Lock()
         self.run_on(lambda compute: compute)
         self.manifests: dict[str, AdapterManifest] = {}
         self.reader_encoder = ReaderEncoder(self._tokenize)
@@ -112,6 +116,7 @@ class Engine:
     def run_on(self, gpu: Callable[[Any], Any]) -> None:
         """Compute through ``gpu(function)`` from now on: on ZeroGPU that is ``spaces.GPU``, whose worker is another
         process, so all that passes through (token ids, options, arrays) is picklable and the queue stays outside."""
+        self._graphs = None  # they would stay behind in this process
         self._generate, self._tag, self._point = map(gpu, (self._run_generate, self._run_tag, self._run_read))
 
     def pack(self) -> None:
@@ -119,6 +124,20 @@ class Engine:
         base = self.model.get_base_model() if self.adapters else self.model
         if isinstance(base, YuanForCausalLM):
             pack(base)
+
+    def use_graphs(self) -> int:
+        """Decode Yuan2 in fixed memory from now on, on CUDA as graphs; call it once the weights lie where they stay.
+
+        Returns:
+            The bytes that this holds; 0 where it cannot be used: another model, or one on several cards.
+        """
+        base = self.model.get_base_model() if self.adapters else self.model
+        if not isinstance(base, YuanForCausalLM) or len({p.device for p in base.parameters()}) > 1:
+            return 0
+        with self._adapter(None):
+            self._graphs = GraphDecoder(base, self.context_tokens)
+            self._graphs.warm_up()
+        return self._graphs.bytes
 
     def warm_up(self) -> None:
         """Build llguidance's view of the tokenizer, which takes a second."""
@@ -206,10 +225,11 @@ class Engine:
         constraint = None
         if options.grammar is not None:
             constraint = GrammarConstraint(self._llguidance_tokenizer(), options.grammar)
-        with self._adapter(options.adapter):
+        with self._adapter(options.adapter), self._cached(options.adapter) as cached:
             yield from generate(
                 self.model,
                 prompt,
+                cached=cached,
                 end_tokens=self._end_tokens,
                 max_new_tokens=options.max_new_tokens,
                 temperature=options.temperature,
@@ -236,6 +256,19 @@ class Engine:
         else:
             self.model.set_adapter(name)
             yield
+
+    @contextmanager
+    def _cached(self, adapter: str | None) -> Iterator[GraphDecoder | None]:
+        """Fixed memory for an answer of the base model, if there is some and nobody uses it."""
+        graphs = self._graphs if adapter is None else None
+        if graphs is None or not self._graphs_free.acquire(blocking=False):
+            yield None
+            return
+        try:
+            graphs.reset()
+            yield graphs
+        finally:
+            self._graphs_free.release()
 
     # Adapters and tokenizers.
 

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from transformers import DynamicCache
 
+# A prompt is computed in pieces, between which a reader can stop: each a fraction of a second.
 PREFILL_TOKENS = 128
+PREFILL_TOKENS_ON_CUDA = 2048
 LOOKUP_TOKENS = 8
 LOOKUP_NGRAMS = (3, 2)
 # A small model decoding greedily can fall into a loop; this many equal blocks in a row end the answer.
@@ -115,8 +117,9 @@ def generate(
     lookup = lookup and temperature == 0 and constraint is None
     if cached is None:
         cached = CachedModel(model, drafts=lookup)
-    for start in range(0, len(ids) - 1, PREFILL_TOKENS):
-        cached.forward(ids[start : min(start + PREFILL_TOKENS, len(ids) - 1)], keep=1)
+    at_once = PREFILL_TOKENS_ON_CUDA if model.device.type == "cuda" else PREFILL_TOKENS
+    for start in range(0, len(ids) - 1, at_once):
+        cached.forward(ids[start : min(start + at_once, len(ids) - 1)], keep=1)
         yield Step([])
     while len(ids) < limit:
         forced = _forced(constraint, end_tokens, limit - len(ids))

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import logging as transformers_logging
 
 from src.errors import ModelError, WeightsError
+from src.models.cards import place
 from src.models.gguf import FINGERPRINT_FILE
 from src.models.int8 import is_fast, load_int8, quantize_language_model, save_int8
 from src.weights import make_once
@@ -53,17 +54,20 @@ def load_model(path: Path, *, dtype: str, threads: int, spread: bool) -> Loaded:
     try:
         if device == "cpu":
             _check_memory(path, 4 if chosen == "float32" else 2)
+        else:
+            device = place(_stored_bytes(path) * (4 if chosen == "float32" else 2) // 2, spread=spread)
         if yuan:
             register()
         with ThreadPoolExecutor(1) as pool:  # a second beside the weights
             reading = pool.submit(load_tokenizer if yuan else _load_tokenizer, path)
-            model = _load_weights(path, chosen, device, spread)
+            model = _load_weights(path, chosen, device)
             tokenizer = reading.result()
     except (OSError, ValueError, KeyError, RuntimeError, MemoryError, SafetensorError, ModelError) as error:
         reason = " ".join(str(error).split())[:400]
         kind = "" if isinstance(error, ModelError) else f"{type(error).__name__} "
         raise ModelError(f"载入模型 {path} 失败：{kind}{reason}") from error
-    log.info("语言模型 %s：%s，%s，%d 线程", path.name, device, chosen, threads)
+    if device != "cpu" and dtype == "auto" and chosen == "float16":
+        log.warning("显卡 %s 不会算 bfloat16，改用 float16：Yuan2 没有在这种卡上试过", torch.cuda.get_device_name())
     name = _display_name(path, str(getattr(model.config, "name_or_path", "") or path.name))
     return Loaded(name, model, tokenizer)
 
@@ -82,10 +86,8 @@ def best_dtype(device: str, *, int8: bool = True) -> str:
     return "bfloat16" if native else "float32"
 
 
-def _load_weights(path: Path, dtype: str, device: str, spread: bool) -> Any:
-    if dtype == "int8":
-        return _load_int8(path)
-    return _load_dense(path, getattr(torch, dtype), device, spread)
+def _load_weights(path: Path, dtype: str, device: str) -> Any:
+    return _load_int8(path) if dtype == "int8" else _load_dense(path, getattr(torch, dtype), device)
 
 
 def _load_int8(path: Path) -> Any:
@@ -104,8 +106,9 @@ def _load_int8(path: Path) -> Any:
         return quantize_language_model(_load_dense(path, torch.bfloat16))
 
 
-def _load_dense(path: Path, dtype: torch.dtype, device: str = "cpu", spread: bool = False) -> Any:
-    several = spread and device == "cuda" and torch.cuda.device_count() > 1
+def _load_dense(path: Path, dtype: torch.dtype, device: str = "cpu") -> Any:
+    """``device`` auto: over several cards."""
+    several = device == "auto"
     placed = {"device_map": "auto"} if several else {}
     model, report = AutoModelForCausalLM.from_pretrained(
         path, dtype=dtype, output_loading_info=True, trust_remote_code=False, **placed
@@ -127,15 +130,18 @@ def _model_type(path: Path) -> str:
 
 def _check_memory(path: Path, bytes_per_weight: int) -> None:
     """Raises ModelError when the weights alone would not fit: better a line now than a killed process later."""
-    stored = sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in path.glob(kind))
-    # Checkpoints of this size hold 16-bit weights.
-    needed = stored * bytes_per_weight // 2
+    needed = _stored_bytes(path) * bytes_per_weight // 2
     available = psutil.virtual_memory().available
     if needed > available:
         raise ModelError(
             f"内存不够：权重约需 {needed / 1e9:.1f} GB，可用 {available / 1e9:.1f} GB。"
             "可以关掉别的程序、用 --dtype bfloat16，或用 --profile embedded 换成小模型"
         )
+
+
+def _stored_bytes(path: Path) -> int:
+    """The size of the weights; checkpoints of this size hold 16-bit numbers."""
+    return sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in path.glob(kind))
 
 
 def _display_name(path: Path, fallback: str) -> str:

@@ -10,10 +10,12 @@ from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from src.errors import ModelError
+from src.models.inventory import Footprint, footprint_of
 from src.search.score import Pool
 
 MAX_TOKENS = 512
 BATCH_PAIRS = 16
+BATCH_PAIRS_ON_CUDA = 64
 # A token is at least one character here, so what lies behind this can never be among the 512.
 _MAX_CHARS = 16 * MAX_TOKENS
 
@@ -32,6 +34,7 @@ class CrossEncoder:
     def __init__(self, path: Path | str, device: str, threads: int) -> None:
         self._path = Path(path)
         self._device = device
+        self._batch_pairs = BATCH_PAIRS if device == "cpu" else BATCH_PAIRS_ON_CUDA
         self._threads = threads
         self._lock = threading.Lock()
         self._model: Any = None
@@ -49,8 +52,8 @@ class CrossEncoder:
         logits = np.zeros(len(texts))
         # Neighbours of one length share a batch: little of it is padding.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), BATCH_PAIRS):
-            rows = order[start : start + BATCH_PAIRS]
+        for start in range(0, len(order), self._batch_pairs):
+            rows = order[start : start + self._batch_pairs]
             with self._lock:
                 logits[rows] = self._forward(pool.query, [texts[i][:_MAX_CHARS] for i in rows])
         return np.asarray(1 / (1 + np.exp(-logits)))
@@ -69,6 +72,12 @@ class CrossEncoder:
         with torch.inference_mode():
             logits = self._model(**inputs).logits  # (B, 1)
         return np.asarray(logits[:, 0].float().cpu().numpy(), dtype=np.float64)
+
+    def footprint(self) -> Footprint:
+        """Of the model, which is loaded afterwards."""
+        with self._lock:
+            self._load()
+        return footprint_of(self._model)
 
     def _load(self) -> None:
         if self._model is not None:

@@ -26,7 +26,7 @@ class YuanCacheLayer(LinearAttentionAndFullAttentionLayer):
     3. ``ends`` (B, T) marks the cached tokens that end a document. The model asks layer 0 only.
     """
 
-    _layer_type = CACHE_LAYER_TYPE
+    _layer_type: str | None = CACHE_LAYER_TYPE
     is_croppable = True
     is_initialized: bool
     keys: Any  # (B, n, S, d)
@@ -139,7 +139,7 @@ class YuanStaticCacheLayer(StaticLayer):
     _layer_type = CACHE_LAYER_TYPE
 
     def __init__(self, **_: Any) -> None:
-        raise NotImplementedError("Yuan2 has no static cache; leave cache_implementation unset")
+        raise NotImplementedError("Yuan2 has no static cache in generate; src.yuan.graphs decodes in fixed memory")
 
 
 def _append(

@@ -14,7 +14,7 @@ class Layout:
     """B batch, T tokens of this call, S tokens seen so far including these.
 
     Attributes:
-        cos, sin: rotary tables (B or 1, T, 1, 1, d).
+        cos, sin: rotary tables (B or 1, T, 1, 1, d), the first half of sin negated.
         mask: who may see whom, (B or 1, 1, T, S): boolean, or added to the scores for eager attention; None where
             plain causal attention is meant, which needs no mask and runs faster kernels.
         carry: None without padding; else (B, T), for each token the last real one up to it, counted so that 0 is
@@ -62,7 +62,7 @@ def plan(
             position_ids = torch.arange(past, past + new, device=h.device)[None]
         else:
             position_ids = (real.cumsum(dim=1) - 1).clamp(min=0)[:, past:]
-    cos, sin = _rotary_tables(position_ids, config, h.dtype)
+    cos, sin = rotary_tables(position_ids, config, h.dtype)
     mask = _mask(past, new, real, ends, h.device, eager=config._attn_implementation == "eager")
     if mask is not None and config._attn_implementation == "eager":
         mask = torch.zeros_like(mask, dtype=h.dtype).masked_fill(~mask, torch.finfo(h.dtype).min)
@@ -81,12 +81,14 @@ def _real_tokens(attention_mask: Tensor | None, batch: int, seen: int) -> Tensor
     return None if bool(real.all()) else real
 
 
-def _rotary_tables(position_ids: Tensor, config: YuanConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def rotary_tables(position_ids: Tensor, config: YuanConfig, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosine, and sine with the sign that its half of the channels takes in a rotation; (B, T, 1, 1, d) each."""
     d, device = config.head_dim, position_ids.device
     frequencies = config.rope_base ** (-torch.arange(0, d, 2, device=device, dtype=torch.float32) / d)
     angles = position_ids[..., None].float() * frequencies  # (B, T, d / 2)
-    angles = torch.cat((angles, angles), dim=-1)[:, :, None, None]  # (B, T, 1, 1, d)
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    cos, sin = angles.cos(), angles.sin()
+    tables = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+    return tables[0][:, :, None, None].to(dtype), tables[1][:, :, None, None].to(dtype)
 
 
 def _mask(

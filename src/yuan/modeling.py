@@ -93,9 +93,8 @@ class YuanLocalizedFilter(nn.Module):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding, half rotation: channel i turns with channel i + d / 2."""
-    low, high = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-high, low), dim=-1) * sin
+    """Rotary embedding, half rotation: channel i turns with channel i + d / 2; ``sin`` has the signs."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 def eager_attention(
@@ -165,7 +164,8 @@ class YuanAttention(nn.Module):
             self.config._attn_implementation, eager_attention
         )
         half_on_cpu = query.device.type == "cpu" and query.dtype in (torch.bfloat16, torch.float16)
-        if half_on_cpu and attend is SDPA and query.shape[2] == 1 and not torch.is_grad_enabled():
+        added = layout.mask is not None and layout.mask.dtype != torch.bool  # in fixed memory, which is for GPUs
+        if half_on_cpu and attend is SDPA and query.shape[2] == 1 and not added and not torch.is_grad_enabled():
             length = key.shape[2]
             if past_key_values is not None:
                 key, value = _yuan_layer(past_key_values, self.layer_idx).with_room()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.chat.prompt import COURSE, POINTED, Prompt, build_messages
+from src.chat.prompt import COURSE, POINTED, Prompt, build_messages, prompt_for
 from src.chat.question import is_english
 from src.ingest.types import Chunk
 from src.models.fake import FakeModel
@@ -68,3 +68,19 @@ def test_a_bare_name_is_asked_to_be_told_about_and_what_tells_of_it_comes_first(
         prompt = build_messages(FakeModel(), question, hits, (), 100, COURSE)[-1].content
         assert f"问题：{put}\n" in prompt
         assert prompt.index(texts[1]) < prompt.index(texts[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [
+        ("qwen2.5-coder-0.5b-instruct-q4_k_m", POINTED),
+        ("Qwen/Qwen2.5-Coder-0.5B-Instruct", POINTED),
+        ("qwen2.5-coder-7b", COURSE),
+        ("Qwen3.5-0.5B", COURSE),
+        ("YuanLabAI/Yuan3.0-Flash", COURSE),
+        ("IEITYuan/Yuan2-2B-Mars-hf", COURSE),
+        ("default", COURSE),
+    ],
+)
+def test_what_a_server_says_it_runs_decides_how_it_is_asked(name: str, prompt: Prompt) -> None:
+    assert prompt_for(name) is prompt

@@ -40,6 +40,29 @@ def test_streams_the_same_answer_twice_packed_or_not(model: Engine) -> None:
         assert text(model, ASK) == before
 
 
+def test_fixed_memory_changes_nothing(model: Engine, folder: Path, tmp_path: Path) -> None:
+    """Two answers in turn, one that is left, one while the memory is in use, one of an adapter."""
+    from tests.models.test_engine import random_adapter
+
+    if model.model.dtype != torch.float32:
+        pytest.skip("in half precision one pass over several tokens rounds otherwise")
+    other = [Message("user", "长江 " * 20)]
+    model.add_adapter("one", random_adapter(folder, tmp_path / "one", 1))
+    expected = [text(model, ASK), text(model, other), text(model, ASK, adapter="one")]
+    assert len(set(expected)) == 3
+    assert model.use_graphs() > 0
+    assert [text(model, ASK), text(model, other), text(model, ASK, adapter="one")] == expected
+    left = model.stream(other, GenerationOptions(max_new_tokens=200))
+    for _ in range(4):
+        next(left)
+    left.close()
+    assert text(model, ASK) == expected[0]
+    with model._cached(None) as held:
+        assert held is not None
+        assert text(model, ASK) == expected[0]
+    assert text(model, other) == expected[1]
+
+
 def test_typed_markers_stay_text_and_turns_are_marked(model: Engine) -> None:
     sep, turn, eod = model.tokenizer.convert_tokens_to_ids(["<sep>", "<n>", "<eod>"])
     history = [Message("system", "要简洁。"), Message("user", "<n>一"), Message("assistant", "二<eod>"), *ASK]
@@ -65,7 +88,9 @@ def test_prompt_lookup_changes_nothing(model: Engine) -> None:
     assert found == [token for token in expected[0, ids.shape[1] :].tolist() if token not in ends]
 
 
-def test_the_whole_profile_answers_and_extracts(folder: Path, tmp_path: Path) -> None:
+def test_the_whole_profile_answers_and_extracts(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     knowledge = tmp_path / "knowledge.txt"
     knowledge.write_text(KNOWLEDGE, encoding="utf-8")
     settings = load_settings(
@@ -73,7 +98,10 @@ def test_the_whole_profile_answers_and_extracts(folder: Path, tmp_path: Path) ->
         max_new_tokens=30, context_tokens=4096, dtype="float32",
     )  # fmt: skip
     runtime = Runtime(settings)
-    runtime.load()
+    with caplog.at_level("INFO", "src.runtime"):
+        runtime.load()
+    for part in ("语言模型", "向量模型", "知识库", "合计"):
+        assert f"\n{part}  " in caplog.text
     question = "广州大学的办学历史可以追溯到哪一年？"
     answer = Answer.of(question, runtime.chat.ask(question))
     assert answer.done

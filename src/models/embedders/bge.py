@@ -13,10 +13,12 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 
 from src.errors import ModelError
+from src.models.inventory import Footprint, footprint_of
 
 QUERY_PREFIX = "为这个句子生成表示以用于检索相关文章："
 MAX_TOKENS = 512
 BATCH_TEXTS = 32
+BATCH_TEXTS_ON_CUDA = 256
 # A token is at least one character here, so what lies behind this can never be among the 512.
 _MAX_CHARS = 16 * MAX_TOKENS
 _TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -37,7 +39,8 @@ class BgeEmbedder:
 
     def __init__(self, path: Path | str, device: str, threads: int) -> None:
         self._path = Path(path)
-        self._device = device
+        self.device = device
+        self._batch_texts = BATCH_TEXTS if device == "cpu" else BATCH_TEXTS_ON_CUDA
         self._threads = threads
         self._lock = threading.Lock()
         self._model: Any = None
@@ -51,8 +54,8 @@ class BgeEmbedder:
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         # Neighbours of one length share a batch: little of it is padding.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), BATCH_TEXTS):
-            rows = order[start : start + BATCH_TEXTS]
+        for start in range(0, len(order), self._batch_texts):
+            rows = order[start : start + self._batch_texts]
             with self._lock:
                 vectors[rows] = self._forward([_encodable(texts[i]) for i in rows])
         return vectors
@@ -65,21 +68,27 @@ class BgeEmbedder:
         self._load()
         inputs = self._tokenizer(
             texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
-        ).to(self._device)
+        ).to(self.device)
         with torch.inference_mode():
             states = self._model(**inputs).last_hidden_state  # (B, T, H)
             cls = torch.nn.functional.normalize(states[:, 0].float(), dim=-1)  # (B, H)
         return np.asarray(cls.cpu().numpy(), dtype=np.float32)
 
+    def footprint(self) -> Footprint:
+        """Of the model, which is loaded afterwards."""
+        with self._lock:
+            self._load()
+        return footprint_of(self._model)
+
     def _load(self) -> None:
         if self._model is not None:
             return
-        if self._device == "cpu":
+        if self.device == "cpu":
             torch.set_num_threads(self._threads)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(self._path, local_files_only=True)
             model = AutoModel.from_pretrained(self._path, local_files_only=True, dtype=torch.float32)
-            self._model = model.to(self._device).eval()
+            self._model = model.to(self.device).eval()
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ModelError(f"向量模型 {self._path} 读不进来：{error}；请重新下载该目录") from error
 

