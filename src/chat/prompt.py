@@ -74,7 +74,7 @@ _POINTED_MODELS = re.compile(r"qwen-?2\.5-coder-0\.5b", re.IGNORECASE)
 
 
 def prompt_for(model_name: str) -> Prompt:
-    """How the model of this name is asked: the embedded one as suits it wherever it runs, any other as the course does."""
+    """How the model of this name is asked: the embedded one in its own way wherever it runs, others in the course's."""
     return POINTED if _POINTED_MODELS.search(model_name) else COURSE
 
 

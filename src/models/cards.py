@@ -39,10 +39,9 @@ def choose(weights_bytes: int, free: Sequence[int]) -> str:
         return f"cuda:{best}"
     if len(free) > 1 and needed + RESERVE_BYTES * (len(free) - 1) <= sum(free):
         return "auto"
-    several = f"（{len(free)} 张卡一共）" if len(free) > 1 else ""
     raise ModelError(
         f"显存不够：权重 {weights_bytes / 1e9:.1f} GB，连同计算约需 {needed / 1e9:.1f} GB，"
-        f"现在空着 {sum(free) / 1e9:.1f} GB{several}。可以关掉别的用显卡的程序，"
+        f"{len(free)} 张卡空着 {sum(free) / 1e9:.1f} GB。可以关掉别的用显卡的程序，"
         "用 --dtype bfloat16 或 float16，或设环境变量 CUDA_VISIBLE_DEVICES=（留空）在 CPU 上运行"
     )
 
