@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.models.test_local import random_adapter
+from tests.models.test_engine import random_adapter
 from tests.models.test_reading import reader
 from tests.tiny import tiny_checkpoint
 from tests.yuan.tiny import released_checkpoint
