@@ -9,7 +9,6 @@ import gradio as gr
 from src.errors import YuanZhiError
 from src.extraction.document import read_resume
 from src.extraction.events import Queued
-from src.extraction.own_fields import MAX_FIELDS, SETS
 from src.extraction.schema import Extraction
 from src.settings import ROOT
 from src.ui.calls import Call
@@ -25,13 +24,6 @@ _TRAIN = CHINESE(
     "还没有载入简历适配器（LoRA）：现在是基座模型用课程提示词抽取。训练一个：python -m src train --data 数据.json "
     "--output 适配器目录，再用 --adapter 适配器目录 启动。"
 )
-
-_SETS = {
-    "合同": CHINESE("合同"),
-    "发票": CHINESE("发票"),
-    "新闻": CHINESE("新闻"),
-    "课程大纲": CHINESE("课程大纲"),
-}
 
 
 class SingleTab:
@@ -61,7 +53,7 @@ class SingleTab:
             self.upload = gr.UploadButton(words("上传文件"), min_width=120, elem_id="resume-upload")
         self.uploaded = gr.HTML(elem_id="resume-uploaded")
         with gr.Accordion(words("自定字段"), open=False, visible=self._service.has_fields, elem_id="extract-own"):
-            self._draw_fields()
+            self.fields, self.sets = views.own_fields(words, "extract")
         examples = example_resumes()
         texts = [[text] for text in examples.values()]
         gr.Examples(
@@ -71,21 +63,6 @@ class SingleTab:
             example_labels=list(examples),
             api_visibility="private",
         )
-
-    def _draw_fields(self) -> None:
-        words = self._words
-        known = list(dict.fromkeys(field for some in SETS.values() for field in some))
-        self.fields = gr.Dropdown(
-            known,
-            multiselect=True,
-            allow_custom_value=True,
-            max_choices=MAX_FIELDS,
-            label=words("要找的字段"),
-            info=words("输入名字后按回车，如 甲方；合同、通知、新闻等文字都可以。不填就抽取简历的八类内容。"),
-            elem_id="extract-fields",
-        )
-        names = [(words(shown), name) for name, shown in _SETS.items()]
-        self.sets = gr.Radio(names, label=words("现成的一套"), elem_id="extract-sets")
 
     def _draw_result(self) -> None:
         words = self._words
@@ -119,7 +96,7 @@ class SingleTab:
     def _listen(self) -> None:
         listen, compared = self._context.listen, self.comparison
         self.work.listen(self.extract, [self.box, self.use_adapter, self.fields], list(self._empty()), MODEL)
-        listen(self.sets.input, self.choose, self.sets, self.fields, **QUICK)
+        listen(self.sets.input, views.chosen_set, self.sets, self.fields, **QUICK)
         listen(self.upload.upload, self.read, self.upload, self.cleared, show_progress="hidden", **UPLOAD)
         changes = [self.box.change, self.result.change, compared.result.change]
         inputs = [self.box, self.result, compared.result]
@@ -128,10 +105,6 @@ class SingleTab:
         # Gradio loses what a table is given as long as it lies in an accordion that was never open.
         outputs = [self.downloads, self.spans, self.json]
         listen([self.result.change, self.details.expand], self.technical, self.result, outputs, **QUICK)
-
-    def choose(self, name: str) -> Any:
-        """The fields of a ready set."""
-        return gr.update(value=list(SETS[name]))
 
     def extract(self, text: str, use_adapter: bool, fields: list[str], request: gr.Request) -> Views:
         """Extract, drawing what is found as it comes; after a stop or an error what is there stays."""

@@ -9,7 +9,8 @@ import gradio as gr
 
 from src.errors import InputError, Stopped
 from src.extraction.events import Event, Finished, Queued
-from src.extraction.schema import LABELS, Extraction, Span, replace_surrogates
+from src.extraction.own_fields import MAX_FIELDS, SETS
+from src.extraction.schema import LABELS, LOW_CONFIDENCE, Extraction, Span, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.files import csv_text, defused
 from src.ui.templating import render
@@ -21,13 +22,17 @@ COLOURS = {
     CHINESE("姓名"): "#e5484d", CHINESE("国籍"): "#f76b15", CHINESE("种族"): "#d4a017", CHINESE("职位"): "#30a46c",
     CHINESE("教育背景"): "#12a594", CHINESE("专业"): "#0090ff", CHINESE("组织名"): "#8e4ec6", CHINESE("地名"): "#d6409f",
 }  # fmt: skip
-# Below this a value is worth a second look.
-LOW_CONFIDENCE = 0.6
 # Written by hand, shown until there is a result: which kinds of things are looked for, in which colours.
 SAMPLE = (
     ("王小明", "姓名"), ("，男，", None), ("汉族", "种族"), ("，", None), ("中国国籍", "国籍"), ("，", None), ("浙江", "地名"), ("人，", None),
     ("机械工程", "专业"), ("专业", None), ("硕士", "教育背景"), ("，现任", None), ("蓝天公司", "组织名"), ("总经理", "职位"), ("。", None),
 )  # fmt: skip
+_SETS = {
+    "合同": CHINESE("合同"),
+    "发票": CHINESE("发票"),
+    "新闻": CHINESE("新闻"),
+    "课程大纲": CHINESE("课程大纲"),
+}
 Pieces = list[tuple[str, str | None]]
 
 
@@ -76,6 +81,29 @@ def adapter_box(service: ExtractionService, words: Words, elem_id: str) -> gr.Ch
     return gr.Checkbox(
         has_adapter, label=words("使用简历适配器"), info=info, interactive=has_adapter, elem_id=elem_id
     )
+
+
+def own_fields(words: Words, name: str) -> tuple[gr.Dropdown, gr.Radio]:
+    """Fields of one's own, typed or from a ready set."""
+    known = list(dict.fromkeys(field for some in SETS.values() for field in some))
+    fields = gr.Dropdown(
+        known,
+        multiselect=True,
+        allow_custom_value=True,
+        max_choices=MAX_FIELDS,
+        label=words("要找的字段"),
+        info=words("输入名字后按回车，如 甲方；合同、通知、新闻等文字都可以。不填就抽取简历的八类内容。"),
+        elem_id=f"{name}-fields",
+    )
+    sets = gr.Radio(
+        [(words(shown), name) for name, shown in _SETS.items()], label=words("现成的一套"), elem_id=f"{name}-sets"
+    )
+    return fields, sets
+
+
+def chosen_set(name: str) -> Any:
+    """The fields of a ready set."""
+    return gr.update(value=list(SETS[name]))
 
 
 def status(text: str, words: Words, *, outdated: bool = False, share: float | None = None) -> str:

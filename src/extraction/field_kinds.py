@@ -1,0 +1,103 @@
+"""Kinds of fields of one's own: what a field is called says what its value looks like.
+
+签订日期 wants a date, 合同金额 an amount, 联系电话 a number to call, 发票号码 a code, 联系人 a name. A span that a reader points at
+is widened or cut to the value of that kind which it touches; one that touches none is refused.
+"""
+
+import re
+from dataclasses import dataclass
+
+from src.extraction.fields import EMAIL
+from src.extraction.schema import has_words
+
+_DIGIT = "[\\d０-９零〇一二三四五六七八九十百千万亿两半壹贰叁肆伍陆柒捌玖拾佰仟]"
+_PLAIN = r"\d[\d,，.]*\d|\d"
+_CHINESE_NUMBER = "[零〇一二三四五六七八九十百千万亿两半壹贰叁肆伍陆柒捌玖拾佰仟]+"
+_NUMBER = rf"(?:{_PLAIN}|{_CHINESE_NUMBER})"
+
+_YEAR = r"(?:(?:\d{2,4}|[二一〇零九○0-9三四五六七八]{4})\s*年(?:度)?|今年|明年|去年|本年)"
+_MONTH = r"(?:[\d一二三四五六七八九十]{1,3}\s*月(?:份|底|初|中旬|上旬|下旬)?|本月|下月|上月|次月|年底|年初)"
+_DAY = r"(?:[\d一二三四五六七八九十]{1,3}\s*[日号](?!线)|当[日天晚]|[昨今明后][日天晚早]|(?:本|上|下|每|这)?(?:周|星期|礼拜)[一二三四五六日天末\d])"
+_CLOCK = r"(?:(?:凌晨|早上|上午|中午|下午|傍晚|晚上|当晚|晚|早|夜间)?\s*(?:\d{1,2}[:：]\d{2}(?:[:：]\d{2})?|[\d一二三四五六七八九十两]{1,3}\s*[点时](?:整|半|[\d一二三四五六七八九十]{1,3}分?)?)|凌晨|早上|上午|中午|下午|傍晚|晚上)"
+_ISO = r"\d{4}\s*[-./]\s*\d{1,2}(?:\s*[-./]\s*\d{1,2})?"
+_ENGLISH = r"\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \d{4})?"
+_BRACKETED = r"(?:[（(][^（）()\n]{1,8}[）)])?"
+_MOMENT = rf"(?:(?:{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}|{_CLOCK}){_BRACKETED}[\s　]*)+"
+_TIME = re.compile(rf"{_MOMENT}(?:(?:[-–—~～至到]+|起至|开始至)\s*{_MOMENT})?(?:[之以]?[前后内])?", re.IGNORECASE)
+_DATED = re.compile(rf"{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}", re.IGNORECASE)
+_CURRENCY = r"(?:人民币|RMB|CNY|USD|EUR|HKD|US\$|[¥￥$€])"
+_UNIT = r"(?:万|亿|千)?(?:余|多)?(?:美元|欧元|港元|日元|元|圆|块钱?|角|分(?!之))(?:[整正])?"
+_AMOUNT = re.compile(
+    rf"(?:{_CURRENCY}\s*)?(?:每[\u4e00-\u9fff]{{1,6}})?约?(?:{_NUMBER}\s*(?:{_UNIT})?)+(?:[/／][\u4e00-\u9fff]{{1,3}})?|[\u4e00-\u9fff]{{0,6}}百分之{_CHINESE_NUMBER}|千分之{_CHINESE_NUMBER}|{_PLAIN}[%％‰]",
+    re.IGNORECASE,
+)
+_PHONE = re.compile(r"\+?(?:[（(]?\d{2,5}[）)]?[-\s])?\d{3,}(?:[-\s]\d{3,}){0,3}")
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9×*/#.+_()（）-]*(?: ?[A-Z][A-Za-z0-9]*)?")
+_QUANTITY = re.compile(_DIGIT)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """``names`` end the names of such fields; ``value`` is what a span must touch, ``needs`` what it must hold."""
+
+    names: re.Pattern[str]
+    value: re.Pattern[str] | None = None
+    needs: re.Pattern[str] | None = None
+    most_chars: int = 0
+
+
+def _ending(names: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:{names})(?:[（(][^（）()]*[）)])?$", re.IGNORECASE)
+
+
+_KINDS = (
+    _Kind(_ending("邮箱|邮件|邮箱地址|e-?mail"), EMAIL),
+    _Kind(_ending("电话|手机|手机号码?|电话号码|热线|传真|联系方式|phone|tel|mobile"), _PHONE),
+    _Kind(_ending("日期|时间|年月日?|生日|date"), _TIME, _QUANTITY),
+    _Kind(
+        _ending("金额|总?价|单价|价格|售价|原价|定价|总价|费|费用|税额|合计|租金|押金|保证金|违约金|工资|薪资|月租|总投资|预算|price|amount|total"),
+        _AMOUNT, _QUANTITY,
+    ),
+    _Kind(_ending("号码|编号|代码|批号|单号|账号|证号|户号|门诊号|住院号|床号|税号|信用代码|车牌号|合同号|No\\.?"), _CODE, re.compile(r"[A-Za-z\d]")),
+    _Kind(_ending("面积|数量|人数|张数|课次|长度|容量|学分|学时|年龄|功率|身高|体重|血压|里程|天数|用水量|产量|吨位|字数|页数|比分|税率|利率|增长|楼龄"), None, _QUANTITY),
+    _Kind(_ending("联系人|负责人|经理人|作者|主持人?|记录人?|医师|医生|教师|讲师|经手人|开票人|收款人|复核人|执笔人|审核人|审核者|检验者|担保人|法定代表人|记者|通讯员|译者|教练|监护人|驾驶员|抄表员|见证人|instructor"),
+          None, re.compile(r"^[^\d]{1,24}$")),
+)  # fmt: skip
+
+
+def fitted(text: str, field: str, start: int, end: int) -> tuple[int, int] | None:
+    """The place of the value that a field's name asks for, where the span ``text[start:end]`` was pointed at; None where
+    nothing of that kind is there."""
+    start = _behind_name(text, field, start, end)
+    kind = next((one for one in _KINDS if one.names.search(field)), None)
+    if kind is not None:
+        if kind.value is not None:
+            place = _touched(text, kind, start, end)
+            if place is None:
+                return None
+            start, end = place
+        if kind.needs and not kind.needs.search(text[start:end]):
+            return None
+    return (start, end) if start < end and has_words(text[start:end]) else None
+
+
+def _behind_name(text: str, field: str, start: int, end: int) -> int:
+    """保密期限为三年 -> 三年."""
+    at = text.rfind(field, start, end)
+    if at < 0 or at + len(field) >= end:
+        return start
+    behind = re.compile(r"(?:[（(][^（）()\n]{0,12}[）)])?\s*(?:为|是|[:：])?\s*").match(text, at + len(field))
+    return behind.end() if behind and behind.end() < end else start
+
+
+def _touched(text: str, kind: _Kind, start: int, end: int) -> tuple[int, int] | None:
+    """The only value of a kind that overlaps the span; the span itself where there are several."""
+    assert kind.value is not None
+    found = [match for match in kind.value.finditer(text, max(0, start - 40), min(len(text), end + 40))
+             if match.start() < end and start < match.end() and (kind.needs is None or kind.needs.search(match.group()))]  # fmt: skip
+    if not found:
+        return None
+    if len(found) > 1:
+        return start, end
+    piece = found[0].group()
+    return found[0].start() + len(piece) - len(piece.lstrip()), found[0].start() + len(piece.rstrip())
