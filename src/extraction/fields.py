@@ -49,9 +49,11 @@ _PEOPLE = re.compile(rf"(?:(?<=[，,、；;：:（(\s/|])|^)(?:{_PEOPLES})族(?=
 
 @dataclass(frozen=True)
 class Field:
-    """``text[start:end]`` is what stands behind a name and its colon; ``label`` None where that is none of the eight."""
+    """``text[start:end]`` is what stands behind (or below) the name ``called``; ``label`` None where that is none of the
+    eight."""
 
     label: str | None
+    called: str
     name: tuple[int, int]
     start: int
     end: int
@@ -65,7 +67,7 @@ def fields_of(text: str) -> list[Field]:
     for line in sorted(lines, key=lambda one: one.at):
         known = _BY_NAME.fullmatch(line.name)
         label = tuple(_NAMES)[int(known.lastgroup[1:])] if known and known.lastgroup else None
-        found.append(Field(label, (line.at, line.start), line.start, line.end))
+        found.append(Field(label, line.name, (line.at, line.start), line.start, line.end))
     return found
 
 

@@ -47,7 +47,7 @@ def cells_named(text: str, names: str) -> Iterator[LabelLine]:
         cells = list(_cells(line, start)) if _CELL_BORDER.search(line) else []
         named = [known.fullmatch(text, *cell) is not None for cell in cells]
         takes_turns = len(cells) > 1 and all(named[::2]) and not any(named[1::2])
-        if len(cells) > 2 and 2 * sum(named) > len(cells) and not takes_turns:
+        if len(cells) > 1 and 2 * sum(named) > len(cells) and not takes_turns:
             header = [text[slice(*cell)].strip() for cell in cells]
         elif takes_turns:
             for name, value in zip(cells[::2], cells[1::2], strict=False):

@@ -29,9 +29,10 @@ _BULLET = re.compile(
     rf"[\s•·◆●■▪*\-–—#>【\[]*(?:{_NUMERAL}\s*[.、．)）]|[（(]{_NUMERAL}[)）]|[①-⑳])?[\s•·◆●■▪*#>【\[]*(?:(?:候选人|求职者|应聘者|简历){_NUMERAL}?\s*[:：]?\s*)?"
 )
 _SENTENCE_BEFORE = re.compile(r"(?:[。；;！!][”’」』）)\s]*|其中[，,：:]?\s*)$")
-_OWN_NAME = re.compile(r"(?:姓名|名字|中文名|full name|name|候选人|求职者|应聘者|应聘人)\s*[:：|｜\t ]*", re.IGNORECASE)
+_OWN_NAME = re.compile(r"姓名|名字|中文名|full name|name|候选人|求职者|应聘者|应聘人|申请人", re.IGNORECASE)
 # A row about somebody else of the same resume, and the heading above such rows.
-_RELATED_ROW = re.compile(r"(?:称谓|关系|证明人|紧急联系|联系人|推荐人|介绍人|监护人|配偶|父亲|母亲|导师)")
+_RELATED = re.compile(r"称谓|关系|证明人|紧急联系|联系人|推荐人|介绍人|监护人|配偶|父亲|母亲|导师")
+_RELATED_CELL = re.compile(r"(?:称谓|关系)[ \t\u3000]*[:：]")
 _RELATED_HEADING = re.compile(
     r"^\W*(?:家庭(?:主要)?成员|家庭(?:情况|关系)|主要社会关系|社会关系|证明人|推荐人|紧急联系人)\w{0,6}\W*$", re.MULTILINE
 )
@@ -40,7 +41,7 @@ _VALUE = re.compile(rf"[:：].*|{_NUMERAL}")
 _PREFIX_LINES = 4
 
 _DATE = r"\d{4}\s*(?:年(?:\s*\d{1,2}\s*月(?:\s*\d{1,2}\s*日)?)?|[-./]\s*\d{1,2}(?:[-./]\s*\d{1,2})?)"
-_MOMENT = r"(?:\d{4}\s*年?\s*(?:[-./]?\s*\d{1,2}(?:[-./]\d{1,2})?\s*月?)?(?:\d{1,2}\s*日)?)"
+_MOMENT = r"(?:\d{4}(?:\s*年)?(?:\s*[-./]?\s*\d{1,2}(?:[-./]\d{1,2})?(?:\s*月)?)?(?:\s*\d{1,2}\s*日)?)"
 _PERIOD = re.compile(
     rf"{_MOMENT}\s*(?:[-–—~～至到]+|起至|起)\s*(?:{_MOMENT}|至?今|present|now|现在)|{_MOMENT}\s*(?:起|至今)", re.IGNORECASE
 )
@@ -50,12 +51,13 @@ _BORN = re.compile(
 )
 _SEX = re.compile(r"性\s*别\s*[:：|｜]?\s*(?P<a>[男女])|(?:(?<=[，,、\s|｜/（(])|^)(?P<b>[男女])(?=[，,、；;。\s|｜/）)]|$)")
 _PHONE = re.compile(
-    r"(?<![\d-])(?:(?:\+|00)\s?\d{1,3}[-\s]?)?(?:1[3-9]\d(?:[-\s]?\d){8}|[1１][\s]?[3-9](?:\s?\d){9}|0\d{2,3}-\d{7,8}|\d{3,4}-\d{7,8})(?![\d])"
+    r"(?<![\d-])(?:(?:\+|00)\s?\d{1,3}[-\s]?)?(?:1[3-9]\d(?:[-\s]?\d){8}|[1１]\s?[3-9３-９](?:\s?\d){9}|0\d{2,3}-\d{7,8}|\d{3,4}-\d{7,8})(?![\d])"
 )
 _NOT_OWN = re.compile(r"(?:紧急联系|联系人|证明人|推荐人|单位电话|家庭成员)")
 
 # Between a school and what follows it stands what was learned there; behind these words a school.
 _STUDIED = re.compile(r"(?:毕业于|就读于|毕业院校|毕业学校|考入|学习于)[:：\s]*$")
+_SCHOOL = re.compile(r"毕业|院校|学校|university|school", re.IGNORECASE)
 _WANTED = re.compile(r"(?:求职|应聘|意向|期望|目标)")
 _TITLES = re.compile(
     r"(?:正|副|高级|中级|初级|教授级|助理|注册|主任)*(?:高级)?(?:工程师|经济师|会计师|政工师|农艺师|统计师|审计师|建造师|律师|研究员|高工)|中共党员|.*资格"
@@ -147,7 +149,7 @@ def _starts(text: str, spans: Sequence[Span]) -> list[tuple[int, str]]:
 def _names_somebody(text: str, field: Field) -> bool:
     return (
         field.label == "姓名"
-        and _OWN_NAME.fullmatch(text, *field.name) is not None
+        and _OWN_NAME.fullmatch(field.called) is not None
         and bool(text[field.start : field.end].strip(" \t\u3000/_—-无"))
         and not _is_related(text, field.start)
     )
@@ -200,7 +202,7 @@ def _is_related(text: str, at: int) -> bool:
     """Whether the name at ``at`` is of a relative or a referee."""
     line = _line_start(text, at)
     end = text.find("\n", at)
-    if _RELATED_ROW.search(text[line : len(text) if end < 0 else end]):
+    if _RELATED.search(text, line, at) or _RELATED_CELL.search(text, line, len(text) if end < 0 else end):
         return True
     blank = max((match.end() for match in _BLANK_LINE.finditer(text, 0, line)), default=0)
     return _RELATED_HEADING.search(text, blank, line) is not None
@@ -223,7 +225,7 @@ def _posts(text: str, spans: Sequence[Span], own: Sequence[int]) -> Iterator[Pos
         if position.label != "职位":
             continue
         field = next((one for one in fields if one.start <= position.start < one.end), None)
-        if field and _WANTED.search(text, *field.name):
+        if field and _WANTED.search(field.called):
             continue
         held_in = _organisation_of(text, spans, position, organisations, fields, field)
         period = _period_of(text, position, None if held_in is None else spans[held_in])
@@ -273,7 +275,7 @@ def _organisation_of_form(
     near = sorted(range(max(0, at - 3), min(len(fields), at + 4)), key=lambda other: abs(other - at))
     for other in near:
         one = fields[other]
-        if one.label == "组织名" and not re.search(r"毕业|院校|学校|university|school", text[slice(*one.name)], re.IGNORECASE):
+        if one.label == "组织名" and not _SCHOOL.search(one.called):
             number = next((n for n in organisations if one.start <= spans[n].start < one.end), None)
             if number is not None:
                 return number

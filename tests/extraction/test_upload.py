@@ -110,7 +110,7 @@ def test_json_lines_come_back_as_the_command_line_gives_them(tmp_path: Path, par
     name, data = batch.file()
     assert name == "a_抽取.jsonl"
     first, second, *_ = (json.loads(line) for line in data.decode().splitlines())
-    assert list(first) == ["id", "text", "entities", "spans"]
+    assert list(first) == ["id", "text", "entities", "spans", "people"]
     assert (first["id"], first["text"], first["entities"]["姓名"]) == (1, RESUME, ["王小明"])
     assert "空" in second["error"]
     assert batch.failed == 2

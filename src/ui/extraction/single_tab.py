@@ -71,6 +71,7 @@ class SingleTab:
         self.text = views.highlighted(
             words("原文标注"), "extract-text", words, value=views.sample(words), show_label=False
         )
+        self.people = gr.HTML(visible=False, elem_id="extract-people")
         headers = words("类别"), words("内容"), words("核对")
         self.table = views.table(
             words("找到的内容"), headers, "extract-table", ["26%", "50%", "24%"], visible=False
@@ -78,8 +79,10 @@ class SingleTab:
         with gr.Row(visible=False) as self.downloads:
             csv_button = gr.Button(words("下载 CSV"), size="sm", elem_id="extract-csv")
             json_button = gr.Button(words("下载 JSON"), size="sm", elem_id="extract-download")
+            xlsx_button = gr.Button(words("下载 Excel（一人一行）"), size="sm", elem_id="extract-xlsx")
         download(self._context, csv_button, views.csv_file, self.result)
         download(self._context, json_button, views.json_file, self.result)
+        download(self._context, xlsx_button, views.xlsx_file, self.result)
 
     def _draw_details(self) -> None:
         words, has_adapter = self._words, self._service.has_adapter
@@ -124,7 +127,9 @@ class SingleTab:
                     marked = gr.update(
                         value=views.highlight(found, words), color_map=views.colours(words, own=bool(fields))
                     )
-                    view |= {self.text: marked, self.table: table, self.result: None}
+                    cards = views.people_html(found, words)
+                    people = gr.update(value=cards, visible=bool(cards))
+                    view |= {self.text: marked, self.people: people, self.table: table, self.result: None}
                 yield view
             call.gave(found.to_json())
 
@@ -187,7 +192,10 @@ class SingleTab:
         """No result."""
         table = gr.update(value=[], visible=False)
         text = gr.update(value=views.sample(self._words), color_map=views.colours(self._words))
-        return {self.status: self._about, self.text: text, self.table: table, self.result: None}
+        people = gr.update(value="", visible=False)
+        return {
+            self.status: self._about, self.text: text, self.people: people, self.table: table, self.result: None,
+        }  # fmt: skip
 
 
 def example_resumes() -> dict[str, str]:

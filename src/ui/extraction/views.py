@@ -9,9 +9,11 @@ import gradio as gr
 
 from src.errors import InputError, Stopped
 from src.extraction.events import Event, Finished, Queued
+from src.extraction.jsonl import Line, record_of
 from src.extraction.own_fields import MAX_FIELDS, SETS
-from src.extraction.schema import LABELS, LOW_CONFIDENCE, Extraction, Span, replace_surrogates
+from src.extraction.schema import LABELS, LOW_CONFIDENCE, Extraction, Person, Span, replace_surrogates, value_key
 from src.extraction.service import ExtractionService
+from src.extraction.tables import columns, person_rows, workbook
 from src.files import csv_text, defused
 from src.ui.templating import render
 from src.ui.wording import CHINESE, Words
@@ -22,6 +24,9 @@ COLOURS = {
     CHINESE("姓名"): "#e5484d", CHINESE("国籍"): "#f76b15", CHINESE("种族"): "#d4a017", CHINESE("职位"): "#30a46c",
     CHINESE("教育背景"): "#12a594", CHINESE("专业"): "#0090ff", CHINESE("组织名"): "#8e4ec6", CHINESE("地名"): "#d6409f",
 }  # fmt: skip
+# What a card lists below the name, in this order, and how many cards are drawn.
+_CARD_FACTS = ("姓名", "电话", "邮箱", "教育背景", "专业", "职位", "组织名", "国籍", "种族", "地名")
+_MAX_CARDS = 50
 # Written by hand, shown until there is a result: which kinds of things are looked for, in which colours.
 SAMPLE = (
     ("王小明", "姓名"), ("，男，", None), ("汉族", "种族"), ("，", None), ("中国国籍", "国籍"), ("，", None), ("浙江", "地名"), ("人，", None),
@@ -152,6 +157,34 @@ def value_rows(extraction: Extraction, words: Words) -> list[list[str]]:
     return rows
 
 
+def people_html(extraction: Extraction, words: Words) -> str:
+    """A card for each person; empty where there is nobody."""
+    cards = [_card(person, extraction, words) for person in extraction.people[:_MAX_CARDS]]
+    left = len(extraction.people) - len(cards)
+    more = words("还有 {count} 人没有画出来，下载的表格里都有。").format(count=left) if left else ""
+    return render("extraction/people", words, cards=cards, more=more) if cards else ""
+
+
+def _card(person: Person, extraction: Extraction, words: Words) -> dict[str, Any]:
+    """What the template shows of somebody: name, sex and birth; values that are in no post; posts."""
+    in_posts = {
+        value_key(extraction.spans[place].label, extraction.spans[place].text)
+        for post in person.posts for place in (post.position, post.organisation) if place is not None
+    }  # fmt: skip
+    facts: dict[str, list[dict[str, Any]]] = {}
+    for label in _CARD_FACTS:
+        for span in (*person.values, *person.details):
+            is_shown = value_key(label, span.text) in in_posts or (label == "姓名" and span.text == person.name)
+            if span.label == label and (not is_shown or is_doubtful(span)):
+                facts.setdefault(label, []).append({"text": span.text, "doubtful": is_doubtful(span)})
+    return {
+        "name": person.name or words("没有姓名"),
+        "about": [*map(words, person.texts("性别")[:1]), *person.texts("出生日期")[:1]],
+        "facts": facts,
+        "posts": [post.texts(extraction.spans) for post in person.posts],
+    }
+
+
 def span_rows(spans: Sequence[Span], words: Words) -> list[list[Any]]:
     """One row a span, with its place and its probability: a dash where it is not known."""
     return [
@@ -194,6 +227,14 @@ def csv_file(result: Result | None) -> tuple[str, bytes]:
     """(name, content) of the spans for a spreadsheet, as in the JSON."""
     rows = [map(defused, span.to_json().values()) for span in _extraction(result).spans]
     return "extraction.csv", csv_text([["label", "text", "start", "end", "confidence"], *rows]).encode()
+
+
+def xlsx_file(result: Result | None) -> tuple[str, bytes]:
+    """(name, content) of a workbook with a row a person, or one of the values of one's own fields."""
+    found = _extraction(result)
+    labels = tuple(found.entities)
+    rows = person_rows(record_of(Line(1, found.text), found, labels), labels)
+    return "extraction.xlsx", workbook([columns(labels), *rows])
 
 
 def json_file(result: Result | None) -> tuple[str, bytes]:
