@@ -9,10 +9,11 @@ the first N texts as JSON instead, every value a verbatim piece of the text by i
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.fields_writer import written
-from src.evaluation.extraction_fields import FieldCounts, FieldText, fields_table, mistakes_of, read_fields, score_text
+from src.evaluation.extraction_fields import FieldCounts, FieldText, fields_table, mistakes_of, read_fields, scored
 from src.extraction import own_fields
 from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
@@ -22,7 +23,6 @@ from src.settings import load_settings
 DATA = Path(__file__).parents[1] / "tests" / "data" / "own_fields.jsonl"
 FORMS = ("{}？", "{}是什么？", "{}", "文中的{}是什么？")
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
-Scored = list[tuple[FieldText, FieldCounts]]
 
 
 def main() -> None:
@@ -50,18 +50,16 @@ def main() -> None:
     show("the reader", rows, lambda row: service.extract(row.text, fields=list(row.fields)), given.errors)
 
 
-def show(name: str, rows: list[FieldText], extract, errors: bool) -> None:  # type: ignore[no-untyped-def]
+def show(name: str, rows: list[FieldText], extract: Callable[[FieldText], Extraction], errors: bool) -> None:
     """Run one way over the texts and print how good it is."""
-    scored: Scored = []
     started = time.perf_counter()
+    texts = []
     for row in rows:
-        found: Extraction = extract(row)
-        scored.append((row, score_text(row, found)))
-        if errors:
-            for line in mistakes_of(row, found):
-                print(f"  [{row.split} {row.kind}] {line}", flush=True)
+        texts.append(scored(row, extract(row)))
+        for line in mistakes_of(texts[-1]) if errors else ():
+            print(f"  [{row.split} {row.kind}] {line}", flush=True)
     print(f"{name}: {(time.perf_counter() - started) / max(1, len(rows)):.2f} s a text")
-    print(fields_table(scored), flush=True)
+    print(fields_table(texts), flush=True)
 
 
 def sweep(service: ExtractionService, rows: list[FieldText]) -> None:
@@ -74,7 +72,7 @@ def sweep(service: ExtractionService, rows: list[FieldText]) -> None:
             counts = FieldCounts()
             for row, one in zip(rows, found, strict=True):
                 kept = [span for span in one.spans if span.confidence is None or span.confidence >= least]
-                counts += score_text(row, Extraction.of(row.text, kept, labels=list(row.fields)))
+                counts += scored(row, Extraction.of(row.text, kept, labels=list(row.fields))).counts
             print(
                 f"{form:10} {least:.2f}  F1 {100 * counts.exact_f1:.1f}  lenient {100 * counts.lenient_f1:.1f}  "
                 f"left empty {counts.left_empty}/{counts.absent}", flush=True,

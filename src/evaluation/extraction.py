@@ -158,7 +158,7 @@ def is_valid(extraction: Extraction) -> bool:
     )
 
 
-def spread(labelled: Sequence[Labelled], count: int) -> list[Labelled]:
+def spread[T](labelled: Sequence[T], count: int) -> list[T]:
     """``count`` texts from everywhere in the file, in order; all where there are fewer."""
     count = min(count, len(labelled))
     return [labelled[i * len(labelled) // count] for i in range(count)]

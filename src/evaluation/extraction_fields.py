@@ -7,15 +7,18 @@ field that is not there counts against precision in both.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from src.errors import InputError
 from src.evaluation.columns import left, right
 from src.evaluation.measures import character_f1
 from src.extraction.schema import Extraction
+from src.extraction.service import ExtractionService
 
 
 @dataclass(frozen=True)
@@ -110,24 +113,40 @@ def read_fields(path: Path) -> list[FieldText]:
     return found
 
 
-def score_text(one: FieldText, found: Extraction) -> FieldCounts:
+@dataclass(frozen=True)
+class ScoredText:
+    """What was found in one text, and how much of it is right."""
+
+    row: FieldText
+    found: Extraction
+    counts: FieldCounts
+
+
+def evaluate_fields(
+    service: ExtractionService, rows: Sequence[FieldText], show_progress: bool = False
+) -> list[ScoredText]:
+    """Ask for the fields of every text and compare.
+
+    Raises:
+        InputError: a text or its fields cannot be used, or there is no reader.
+        ModelError: the model cannot answer.
+    """
+    bar = tqdm(rows, desc="抽取", unit="段", disable=None if show_progress else True)
+    return [scored(row, service.extract(row.text, fields=list(row.fields))) for row in bar]
+
+
+def scored(row: FieldText, found: Extraction) -> ScoredText:
     """The counts of one text."""
-    return sum((_score(right_values, found.entities.get(name, ())) for name, right_values in one.fields.items()),
-               FieldCounts())  # fmt: skip
+    counts = [_score(wordings, found.entities.get(name, ())) for name, wordings in row.fields.items()]
+    return ScoredText(row, found, sum(counts, FieldCounts()))
 
 
-def fields_table(scored: Iterable[tuple[FieldText, FieldCounts]]) -> str:
+def fields_table(texts: Sequence[ScoredText]) -> str:
     """F1 in percent over all, then by split and by kind."""
-    scored = list(scored)
-    groups = {"合计": [counts for _, counts in scored]}
-    for of in ("split", "kind"):
-        for name in dict.fromkeys(getattr(one, of) for one, _ in scored):
-            if name:
-                groups[name] = [counts for one, counts in scored if getattr(one, of) == name]
     titles = ("文字", "字段", "F1", "宽松 F1", "该空的空着")
     lines = [left("", 12) + "".join(right(title, 14) for title in titles)]
-    for name, group in groups.items():
-        total = sum(group, FieldCounts())
+    for name, group in _groups(texts).items():
+        total = sum((one.counts for one in group), FieldCounts())
         empty = f"{total.left_empty}/{total.absent} {100 * total.empty_share:.0f}%" if total.absent else "—"
         cells = (
             len(group), total.present + total.absent, f"{100 * total.exact_f1:.1f}", f"{100 * total.lenient_f1:.1f}", empty,
@@ -136,14 +155,31 @@ def fields_table(scored: Iterable[tuple[FieldText, FieldCounts]]) -> str:
     return "\n".join(lines)
 
 
-def mistakes_of(one: FieldText, found: Extraction) -> list[str]:
+def to_json(texts: Sequence[ScoredText]) -> dict[str, Any]:
+    """The counts of each group, and every text with its mistakes."""
+    groups = {
+        name: sum((one.counts for one in group), FieldCounts()).to_json() for name, group in _groups(texts).items()
+    }
+    wrong = [{"text": one.row.text, "mistakes": lines} for one in texts if (lines := mistakes_of(one))]
+    return {"texts": len(texts), "groups": groups, "wrong": wrong}
+
+
+def mistakes_of(one: ScoredText) -> list[str]:
     """A line for each field that is not exactly right."""
     lines = []
-    for name, wordings in one.fields.items():
-        values = list(found.entities.get(name, ()))
+    for name, wordings in one.row.fields.items():
+        values = list(one.found.entities.get(name, ()))
         if (values or wordings) and not (len(values) == 1 and values[0] in wordings):
             lines.append(f"{name}：{'、'.join(values) or '（空）'}  应为 {' / '.join(wordings) or '（空）'}")
     return lines
+
+
+def _groups(texts: Sequence[ScoredText]) -> dict[str, list[ScoredText]]:
+    groups = {"合计": list(texts)}
+    for one in texts:
+        for name in filter(None, (one.row.split, one.row.kind)):
+            groups.setdefault(name, []).append(one)
+    return groups
 
 
 def _score(wordings: Sequence[str], values: Sequence[str]) -> FieldCounts:

@@ -22,34 +22,51 @@ _CLOCK = r"(?:(?:凌晨|早上|上午|中午|下午|傍晚|晚上|当晚|晚|早
 _ISO = r"\d{4}\s*[-./]\s*\d{1,2}(?:\s*[-./]\s*\d{1,2})?"
 _ENGLISH = r"\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \d{4})?"
 _BRACKETED = r"(?:[（(][^（）()\n]{1,8}[）)])?"
-_MOMENT = rf"(?:(?:{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}|{_CLOCK}){_BRACKETED}[\s　]*)+"
+_SPELL = rf"(?:{_PLAIN}|{_CHINESE_NUMBER})\s*(?:个月|个?星期|周|天|年|小时|分钟)(?=[之以]?[后内前])"
+_MOMENT = rf"(?:(?:{_SPELL}|{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}|{_CLOCK}){_BRACKETED}[\s　]*)+"
 _TIME = re.compile(rf"{_MOMENT}(?:(?:[-–—~～至到]+|起至|开始至)\s*{_MOMENT})?(?:[之以]?[前后内])?", re.IGNORECASE)
 _DATED = re.compile(rf"{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}", re.IGNORECASE)
 _CURRENCY = r"(?:人民币|RMB|CNY|USD|EUR|HKD|US\$|[¥￥$€])"
 _UNIT = r"(?:万|亿|千)?(?:余|多)?(?:美元|欧元|港元|日元|元|圆|块钱?|角|分(?!之))(?:[整正])?"
 _AMOUNT = re.compile(
-    rf"(?:{_CURRENCY}\s*)?(?:每[\u4e00-\u9fff]{{1,6}})?约?(?:{_NUMBER}\s*(?:{_UNIT})?)+(?:[/／][\u4e00-\u9fff]{{1,3}})?|[\u4e00-\u9fff]{{0,6}}百分之{_CHINESE_NUMBER}|千分之{_CHINESE_NUMBER}|{_PLAIN}[%％‰]",
+    rf"(?:{_CURRENCY}\s*)?(?:每[\u4e00-\u9fff]{{1,6}})?约?(?:{_NUMBER}\s*(?:{_UNIT})?)+(?:[/／][\u4e00-\u9fff]{{1,2}})?|[\u4e00-\u9fff]{{0,6}}百分之{_CHINESE_NUMBER}|千分之{_CHINESE_NUMBER}|{_PLAIN}[%％‰]",
     re.IGNORECASE,
 )
+_PRICED = re.compile(rf"{_CURRENCY}|[元圆角块]", re.IGNORECASE)
 _PHONE = re.compile(r"\+?(?:[（(]?\d{2,5}[）)]?[-\s])?\d{3,}(?:[-\s]\d{3,}){0,3}")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9×*/#.+_()（）-]*(?: ?[A-Z][A-Za-z0-9]*)?")
+_LATIN_NAME = re.compile(r"(?:(?:Dr|Mr|Ms|Mrs|Prof)\.? )?[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+){1,3}")
+# What stands before a place or a thing and is none of it.
+_BEFORE = re.compile(r"位于|坐落于|地处|[在于到](?=[\u4e00-\u9fff]{2})")
 _QUANTITY = re.compile(_DIGIT)
+_ONE_MOMENT = re.compile(rf"{_MOMENT}(?:[之以]?[前后内])?", re.IGNORECASE)
+_ONE_END, _BEGIN = re.compile(r"[起终止始]|截止|结束|到期|生效"), re.compile(r"[起始]|生效")
+# Between a field's name and its value in one span.
+_LINK = re.compile(r"(?:[（(][^（）()\n]{0,12}[）)])?\s*(?:为|是|[:：])?\s*")
+# How far a value may reach beyond the span that touches it.
+_AROUND = 40
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """``names`` end the names of such fields; ``value`` is what a span must touch, ``needs`` what it must hold."""
+    """``names`` end the names of such fields; ``value`` is what a span must touch, ``needs`` what it must hold, and what
+    ``goes_on`` behind it belongs to it."""
 
     names: re.Pattern[str]
     value: re.Pattern[str] | None = None
     needs: re.Pattern[str] | None = None
-    most_chars: int = 0
+    goes_on: re.Pattern[str] | None = None
 
 
 def _ending(names: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{names})(?:[（(][^（）()]*[）)])?$", re.IGNORECASE)
 
 
+_PLACE = _Kind(_ending("地点|地址|位置|坐落|教室|会场|场所|住址"), None, None, re.compile(r"[\dA-Za-z][\dA-Za-z-]*[号室楼层栋座]*"))
+_PERSON = _Kind(
+    _ending("联系人|负责人|经理人|作者|主持人?|记录人?|医师|医生|教师|讲师|经手人|开票人|收款人|复核人|执笔人|审核人|审核者|检验者|担保人|法定代表人|记者|通讯员|译者|教练|监护人|驾驶员|抄表员|见证人|报销人|失主|instructor"),
+    None, re.compile(r"^[^\d]{1,24}$"),
+)
 _KINDS = (
     _Kind(_ending("邮箱|邮件|邮箱地址|e-?mail"), EMAIL),
     _Kind(_ending("电话|手机|手机号码?|电话号码|热线|传真|联系方式|phone|tel|mobile"), _PHONE),
@@ -59,9 +76,10 @@ _KINDS = (
         _AMOUNT, _QUANTITY,
     ),
     _Kind(_ending("号码|编号|代码|批号|单号|账号|证号|户号|门诊号|住院号|床号|税号|信用代码|车牌号|合同号|No\\.?"), _CODE, re.compile(r"[A-Za-z\d]")),
-    _Kind(_ending("面积|数量|人数|张数|课次|长度|容量|学分|学时|年龄|功率|身高|体重|血压|里程|天数|用水量|产量|吨位|字数|页数|比分|税率|利率|增长|楼龄"), None, _QUANTITY),
-    _Kind(_ending("联系人|负责人|经理人|作者|主持人?|记录人?|医师|医生|教师|讲师|经手人|开票人|收款人|复核人|执笔人|审核人|审核者|检验者|担保人|法定代表人|记者|通讯员|译者|教练|监护人|驾驶员|抄表员|见证人|instructor"),
-          None, re.compile(r"^[^\d]{1,24}$")),
+    _Kind(_ending("面积|数量|人数|张数|课次|长度|容量|学分|学时|年龄|功率|身高|体重|血压|里程|天数|用水量|产量|吨位|字数|页数|比分|税率|利率|增长|楼龄|幅度|风力"), None, _QUANTITY,
+          re.compile(rf"\s*[至到~～—–-]+\s*{_NUMBER}[^\s，,。；;、]{{0,3}}")),
+    _PLACE,
+    _PERSON,
 )  # fmt: skip
 
 
@@ -69,16 +87,40 @@ def fitted(text: str, field: str, start: int, end: int) -> tuple[int, int] | Non
     """The place of the value that a field's name asks for, where the span ``text[start:end]`` was pointed at; None where
     nothing of that kind is there."""
     start = _behind_name(text, field, start, end)
-    kind = next((one for one in _KINDS if one.names.search(field)), None)
+    kind = _kind_of(field)
     if kind is not None:
-        if kind.value is not None:
-            place = _touched(text, kind, start, end)
-            if place is None:
-                return None
-            start, end = place
-        if kind.needs and not kind.needs.search(text[start:end]):
+        if kind.value is _TIME:
+            place = _time(text, field, start, end)
+        elif kind.value is not None:
+            place = _touched(text, kind.value, kind.needs, start, end)
+        else:
+            place = start, end
+        if place is None or (kind.needs and not kind.needs.search(text[slice(*place)])):
             return None
+        start, end = place
+        if kind is _PLACE and (before := _BEFORE.match(text, start, end)):
+            start = before.end()
+        if kind is _PERSON and len(names := list(_LATIN_NAME.finditer(text, start, end))) == 1:
+            start, end = names[0].span()
+        if kind.goes_on and (more := kind.goes_on.match(text, end)):
+            end = more.end()
     return (start, end) if start < end and has_words(text[start:end]) else None
+
+
+def beside_name(text: str, field: str) -> tuple[int, int] | None:
+    """The place of a value of the field's kind that stands right behind its name: 发票号码 27719046, 电话6620."""
+    kind = _kind_of(field)
+    if kind is None or kind.value is None:
+        return None
+    for match in re.finditer(rf"(?<![\u4e00-\u9fffA-Za-z]){re.escape(field)}[ \t\u3000]*[为是]?[ \t\u3000]*", text):
+        found = kind.value.match(text, match.end())
+        if found and (kind.needs is None or kind.needs.search(found.group())) and len(found.group().strip()) > 2:
+            return fitted(text, field, *found.span())
+    return None
+
+
+def _kind_of(field: str) -> "_Kind | None":
+    return next((one for one in _KINDS if one.names.search(field)), None)
 
 
 def _behind_name(text: str, field: str, start: int, end: int) -> int:
@@ -86,18 +128,34 @@ def _behind_name(text: str, field: str, start: int, end: int) -> int:
     at = text.rfind(field, start, end)
     if at < 0 or at + len(field) >= end:
         return start
-    behind = re.compile(r"(?:[（(][^（）()\n]{0,12}[）)])?\s*(?:为|是|[:：])?\s*").match(text, at + len(field))
+    behind = _LINK.match(text, at + len(field))
     return behind.end() if behind and behind.end() < end else start
 
 
-def _touched(text: str, kind: _Kind, start: int, end: int) -> tuple[int, int] | None:
-    """The only value of a kind that overlaps the span; the span itself where there are several."""
-    assert kind.value is not None
-    found = [match for match in kind.value.finditer(text, max(0, start - 40), min(len(text), end + 40))
-             if match.start() < end and start < match.end() and (kind.needs is None or kind.needs.search(match.group()))]  # fmt: skip
-    if not found:
-        return None
-    if len(found) > 1:
-        return start, end
+def _touched(
+    text: str, pattern: re.Pattern[str], needs: re.Pattern[str] | None, start: int, end: int
+) -> tuple[int, int] | None:
+    """The only match that overlaps the span; the span itself where there are several."""
+    found = [
+        match
+        for match in pattern.finditer(text, max(0, start - _AROUND), min(len(text), end + _AROUND))
+        if match.start() < end and start < match.end() and (needs is None or needs.search(match.group()))
+    ]
+    priced = [match for match in found if pattern is _AMOUNT and _PRICED.search(match.group())]
+    found = priced if len(found) > len(priced) == 1 else found
+    if len(found) != 1:
+        return (start, end) if found else None
     piece = found[0].group()
     return found[0].start() + len(piece) - len(piece.lstrip()), found[0].start() + len(piece.rstrip())
+
+
+def _time(text: str, field: str, start: int, end: int) -> tuple[int, int] | None:
+    """The whole period; of a field that asks for its begin or its end, that one."""
+    period = _touched(text, _TIME, _QUANTITY, start, end)
+    if period is None or not _ONE_END.search(field):
+        return period
+    moments = list(_ONE_MOMENT.finditer(text, *period))
+    if len(moments) != 2:
+        return period
+    moment = moments[0] if _BEGIN.search(field) else moments[1]
+    return moment.start(), moment.start() + len(moment.group().rstrip())

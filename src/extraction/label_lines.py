@@ -12,10 +12,12 @@ NOTHING = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = r"(?:[（(]?[一二三四五六七八九十\d]{1,3}\s*[、.．)）]\s*)?"
-_NOTE = r"(?:[（(][^（）()\n]{0,12}[）)])?"
+_NOTE = r"(?: ?[（(][^（）()\n]{0,12}[）)])?"
 _BLANK = r"[ \t\u3000]*"
+# The full stop of an English sentence, but not of Dr. or Ltd.
+_STOP = r"(?<=[A-Za-z0-9)])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\bProf)(?<!\bInc)(?<!\bLtd)(?<!\bCo)(?<!\bNo)\.(?=\s+[A-Z]|\s*$)"
 _ENDS = re.compile(
-    rf"[\n；;|｜。]|[ \t\u3000]{{2,}}|[，,/ \t\u3000](?=[\u4e00-\u9fffA-Za-z（）()]{{1,12}}{_BLANK}[:：])"
+    rf"{_STOP}|[\n；;|｜。]|[ \t\u3000]{{2,}}|[，,/ \t\u3000](?=[\u4e00-\u9fffA-Za-z（）()]{{1,12}}{_BLANK}[:：])"
 )
 _CELL_BORDER = re.compile(r"[|｜\t]")
 

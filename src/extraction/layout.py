@@ -8,6 +8,8 @@ from src.extraction.schema import Span
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _GAP = re.compile(r"[ \t\u3000\xa0]+")
 _MARKS = "，。；：、！？）】》”"
+# Beside these and white space a character is alone: not in 3.15元/吨　应缴.
+_AROUND = f"{_MARKS},;:!?)|｜（【《“(["
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,6 @@ def _spreads(text: str, start: int, end: int) -> bool:
         return True
     if not _CHINESE.match(text, end):
         return False
-    lone_before = start == 1 or not _CHINESE.match(text, start - 2)
-    lone_after = end + 1 == len(text) or not _CHINESE.match(text, end + 1)
+    lone_before = start == 1 or text[start - 2] in _AROUND or text[start - 2].isspace()
+    lone_after = end + 1 == len(text) or text[end + 1] in _AROUND or text[end + 1].isspace()
     return (lone_before and text[start - 1] not in "男女") or (lone_after and text[end] not in "男女")

@@ -7,19 +7,22 @@ from typing import cast
 
 from src.caller import Caller
 from src.errors import InputError
-from src.extraction.field_kinds import fitted
+from src.extraction.field_kinds import beside_name, fitted
 from src.extraction.label_lines import NOTHING, LabelLine, cells_named, lines_named
 from src.extraction.schema import Span, has_words
 from src.extraction.windows import split_windows
 from src.models.base import Queued, Reading, ReadingModel
 
 MAX_FIELDS, MAX_FIELD_CHARS = 30, 30
-# What is found with less is left out: of 0.1 to 0.7 the best on the dev half of our own texts (benchmarks/fields.py).
-LEAST = 0.1
+# What is found with less is left out: the best on the dev half of our own texts (benchmarks/fields.py). Below ``SURE`` a
+# span must also look like a value by itself.
+LEAST, SURE = 0.01, 0.3
+_LONGEST_UNSURE = 40
 # About what the reader was trained on.
 WINDOW_CHARS = 300
 # Behind a name without a value: its value stands on the next line, unless that is blank or another name.
 _GOES_ON = re.compile(r"[ \t\u3000]*\n(?![ \t\u3000]*\n)(?![^\n:：]{1,12}[:：])[^\n]*[^\W_]")
+_ANY_NAME = r"[\u4e00-\u9fff]{2,10}|[A-Za-z][A-Za-z .]{1,20}"
 # What may stand before a field's name in a form: 患者姓名 for 姓名, but not 要求甲方 for 甲方.
 _QUALIFIERS = (
     "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
@@ -112,9 +115,10 @@ def named_value(text: str, field: str) -> Span | None:
     """What stands behind the field's name and a colon, as forms and tables have it; None where it does not."""
     lines = _lines_of(text, field)
     found = next((line for line in lines if not NOTHING.fullmatch(text, line.start, line.end)), None)
-    if found is None:
+    place = (found.start, found.end) if found else None if lines else beside_name(text, field)
+    if place is None:
         return None
-    start, end = fitted(text, field, found.start, found.end) or (found.start, found.end)
+    start, end = fitted(text, field, *place) or place
     return Span(field, text[start:end], start, end)
 
 
@@ -149,4 +153,12 @@ def _span(field: str, text: str, reading: Reading) -> Span | None:
     if not has_words(bare) or bare == field:
         return None
     start = place[0] + piece.index(bare)
-    return Span(field, bare, start, start + len(bare), reading.probability)
+    span = Span(field, bare, start, start + len(bare), reading.probability)
+    return span if reading.probability >= SURE or _looks_like_value(text, span) else None
+
+
+def _looks_like_value(text: str, span: Span) -> bool:
+    """Neither a letter nor a long sentence, and no part of a line that gives something else."""
+    if not 1 < len(span.text) <= _LONGEST_UNSURE:
+        return False
+    return not any(line.at < span.end and span.start < line.end for line in lines_named(text, _ANY_NAME))

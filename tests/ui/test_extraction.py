@@ -236,7 +236,7 @@ def test_the_page_is_sent_only_what_is_new(parser: ParserPool) -> None:
     sent = [set(item) if is_drawn(item) else set() for item in items]
     result = {tab.status, tab.text, tab.table}
     assert sent == [
-        {tab.status, tab.work.start, tab.work.stop}, set(), {tab.status}, {*result, tab.result}, set(), result, {tab.status},
+        {tab.status, tab.work.start, tab.work.stop}, set(), {tab.status}, {*result, tab.people, tab.result}, set(), result, {tab.status},
     ]  # fmt: skip
 
 
@@ -509,24 +509,24 @@ def test_the_column_of_a_table_is_chosen(tmp_path: Path, parser: ParserPool) -> 
     tab = tab_of(parser)
     batch = tab.batch
     path = tmp_path / "名单.csv"
-    path.write_text(csv_text([["编号", "简介", ""], ["1", "王小明，经理。", "李雷"]]), encoding="utf-8")
+    path.write_text(csv_text([["", "编号", "简介"], ["李雷", "1", "王小明，经理。"]]), encoding="utf-8")
     page = opened(tab, path)
     assert "请在下面选择" in page[batch.status]
     assert page[batch.column]["value"] is None
-    assert page[batch.column]["choices"] == [("编号", 0), ("简介", 1), ("第 3 列", 2)]
+    assert page[batch.column]["choices"] == [("第 1 列", 0), ("编号", 1), ("简介", 2)]
     assert page[batch.work.start]["interactive"] is False
     with pytest.raises(InputError, match="还没有选"):
         list(batch.run(True, [], visitor()))
     for wrong in (7, -1, None):
         page = merged(batch.choose(wrong, True, [], visitor()))
         assert page[batch.work.start]["interactive"] is False
-    page = merged(batch.choose(1, True, [], visitor()))
+    page = merged(batch.choose(2, True, [], visitor()))
     assert "简历取自“简介”一列" in page[batch.status]
     assert page[batch.work.start]["interactive"] is True
     page = merged(batch.run(True, [], visitor()))
     assert page[batch.preview]["value"][0][3] == "王小明"
     assert "全部做完" in page[batch.status]
-    page = merged(batch.choose(2, True, [], visitor()))
+    page = merged(batch.choose(0, True, [], visitor()))
     assert "可以开始了" in page[batch.status]
     assert page[batch.save]["interactive"] is False
 
@@ -557,7 +557,7 @@ def test_everything_deleted_while_a_batch_runs(tmp_path: Path, parser: ParserPoo
     items = stopped_after(tab.batch.run(True, [], visitor()), lambda: sessions_of(tab).forget(visitor()), drawn=2)
     page = merged(items)
     assert "上传一个文件" in page[tab.batch.status]
-    assert page[tab.batch.preview] == {"value": [], "visible": False}
+    assert (page[tab.batch.preview]["value"], page[tab.batch.preview]["visible"]) == ([], False)
     cleared = tab.clear()
     assert set(tab.cleared) == set(cleared)
     assert cleared[tab.single.box] == ""
