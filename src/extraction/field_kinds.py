@@ -29,7 +29,7 @@ _DATED = re.compile(rf"{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}", re.IGNORECASE
 _CURRENCY = r"(?:人民币|RMB|CNY|USD|EUR|HKD|US\$|[¥￥$€])"
 _UNIT = r"(?:万|亿|千)?(?:余|多)?(?:美元|欧元|港元|日元|元|圆|块钱?|角|分(?!之))(?:[整正])?"
 _AMOUNT = re.compile(
-    rf"(?:{_CURRENCY}\s*)?(?:每[\u4e00-\u9fff]{{1,6}})?约?(?:{_NUMBER}\s*(?:{_UNIT})?)+(?:[/／][\u4e00-\u9fff]{{1,2}})?|[\u4e00-\u9fff]{{0,6}}百分之{_CHINESE_NUMBER}|千分之{_CHINESE_NUMBER}|{_PLAIN}[%％‰]",
+    rf"(?:{_CURRENCY}\s*)?(?:每[\u4e00-\u9fff]{{1,6}})?约?(?:(?:{_NUMBER}\s*{_UNIT})+|{_NUMBER})(?:[/／][\u4e00-\u9fff]{{1,2}})?|[\u4e00-\u9fff]{{0,6}}百分之{_CHINESE_NUMBER}|千分之{_CHINESE_NUMBER}|{_PLAIN}[%％‰]",
     re.IGNORECASE,
 )
 _PRICED = re.compile(rf"{_CURRENCY}|[元圆角块]", re.IGNORECASE)
@@ -89,6 +89,8 @@ def fitted(text: str, field: str, start: int, end: int) -> tuple[int, int] | Non
     start = _behind_name(text, field, start, end)
     kind = _kind_of(field)
     if kind is not None:
+        if kind is _PERSON and len(names := list(_LATIN_NAME.finditer(text, start, end))) == 1:
+            start, end = names[0].span()
         if kind.value is _TIME:
             place = _time(text, field, start, end)
         elif kind.value is not None:
@@ -100,8 +102,6 @@ def fitted(text: str, field: str, start: int, end: int) -> tuple[int, int] | Non
         start, end = place
         if kind is _PLACE and (before := _BEFORE.match(text, start, end)):
             start = before.end()
-        if kind is _PERSON and len(names := list(_LATIN_NAME.finditer(text, start, end))) == 1:
-            start, end = names[0].span()
         if kind.goes_on and (more := kind.goes_on.match(text, end)):
             end = more.end()
     return (start, end) if start < end and has_words(text[start:end]) else None

@@ -17,7 +17,7 @@ _NAMES = {
     "教育背景": "最高学历|文化程度|教育程度|教育背景|学历学位|学历|学位|degree|education",
     "专业": "所学专业|主修专业|专业名称|专业|major",
     "组织名": "毕业(?:院校|学校)|院校名称|所在(?:院校|学校|单位|公司)|现?工作单位|现单位|任职(?:单位|公司)|就职(?:单位|公司)|公司名称|单位名称|毕业于|院校|学校|单位|公司|university|school|company|employer",
-    "地名": "籍贯|出生地|户籍(?:所在地|地址)?|户口所在地|现居(?:住)?地|居住地|家庭住址|通讯地址|联系地址|现住址|住址|地址|所在(?:城市|地)|期望(?:城市|地点)|工作地点|address|location|hometown|birthplace",
+    "地名": "籍贯|出生地|户籍(?:所在地|地址)?|户口所在地|现居(?:住地|地|于)?|居住地|家庭住址|通讯地址|联系地址|现住址|住址|地址|所在(?:城市|地)|期望(?:城市|地点)|工作地点|address|location|hometown|birthplace",
 }
 _OTHER = (
     "性别|年龄|出生(?:日期|年月|时间)?|生日|政治面貌|婚姻(?:状况)?|婚否|宗教信仰|身高|体重|血型|健康状况|联系(?:电话|方式|人)|手机(?:号码?)?|电话(?:号码)?|移动电话|"
@@ -38,6 +38,11 @@ EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _ADDRESS = re.compile(
     EMAIL.pattern
     + r"|https?://\S+|www\.[\w./-]+|(?<![\w-])(?:\+?\d{2,4}[- ])?\d{3,4}[- ]?\d{4}[- ]?\d{3,4}(?![\w-])"
+)
+# Headings, in which a tagger may see a name (个 of 个人简历).
+_HEADING = re.compile(
+    r"^\W*(?:(?:个人)?简\s*历(?:表)?|(?:应聘|求职)?登记表|求职信|(?:基本|个人)(?:信息|情况|资料)|(?:教育|工作|项目|实习|培训)(?:经历|背景)|自我评价|个人简介)\W*$",
+    re.MULTILINE,
 )
 _PEOPLES = (
     "汉|蒙古|回|藏|维吾尔|苗|彝|壮|布依|朝鲜|满|侗|瑶|白|土家|哈尼|哈萨克|傣|黎|傈僳|佤|畲|高山|拉祜|水|东乡|纳西|景颇|柯尔克孜|土|达斡尔|仫佬|羌|布朗|撒拉|"
@@ -75,7 +80,7 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
     """A tagger's spans put right by what is certain; what rules add has no confidence."""
     fields = fields_of(text)
     taken: list[tuple[int, int]] = [field.name for field in fields]
-    taken += [match.span() for match in _ADDRESS.finditer(text)]
+    taken += [match.span() for pattern in (_ADDRESS, _HEADING) for match in pattern.finditer(text)]
     added: list[Span] = []
     for field in fields:
         value = text[field.start : field.end]
