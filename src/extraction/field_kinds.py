@@ -42,7 +42,14 @@ _QUANTITY = re.compile(_DIGIT)
 _ONE_MOMENT = re.compile(rf"{_MOMENT}(?:[之以]?[前后内])?", re.IGNORECASE)
 _ONE_END, _BEGIN = re.compile(r"[起终止始]|截止|结束|到期|生效"), re.compile(r"[起始]|生效")
 # Between a field's name and its value in one span.
-_LINK = re.compile(r"(?:[（(][^（）()\n]{0,12}[）)])?\s*(?:为|是|[:：])?\s*")
+_LINK = re.compile(r"(?:[（(][^（）()\n]{0,12}[）)])?\s*(?:为|是|提示|显示|示|[:：])?\s*")
+# The general part of a field's name: what is before it says which one, and may stand before the value.
+_GENERAL = re.compile(r"(?:物品|结果|对象|内容|情况|事项|名单|范围|方式|人员)$")
+_REASON = re.compile(r"(?:由于|因为|因)(?=[\u4e00-\u9fff])")
+# Who signs a notice, and when, at its end.
+_SIGNED_FIELD = re.compile(r"^(?:发文|落款|签发|发布)(?:单位|机关|部门|日期|时间)$")
+_SIGNED = re.compile(rf"(?:^|[\s　。；])(?P<unit>[\u4e00-\u9fff（）()]{{2,24}})[\s　]+(?P<date>{_ISO}|{_YEAR}?\s*{_MONTH}\s*{_DAY})\s*$")
+_LONG_PHONE = re.compile(r"(?<![\d-])(?:\+\d{1,3}[- ])?(?:1[3-9]\d(?:[- ]?\d){8}|0\d{2,3}-\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d-])")
 # How far a value may reach beyond the span that touches it.
 _AROUND = 40
 
@@ -87,6 +94,8 @@ def fitted(text: str, field: str, start: int, end: int) -> tuple[int, int] | Non
     """The place of the value that a field's name asks for, where the span ``text[start:end]`` was pointed at; None where
     nothing of that kind is there."""
     start = _behind_name(text, field, start, end)
+    if field.endswith("原因") and (because := _REASON.match(text, start, end)):
+        start = because.end()
     kind = _kind_of(field)
     if kind is not None:
         if kind is _PERSON and len(names := list(_LATIN_NAME.finditer(text, start, end))) == 1:
@@ -123,13 +132,30 @@ def _kind_of(field: str) -> "_Kind | None":
     return next((one for one in _KINDS if one.names.search(field)), None)
 
 
+def only_value(text: str, field: str) -> tuple[int, int] | None:
+    """The place of the value of a field that asks for an e-mail or a telephone, where the text has just one; of one that
+    asks who signed and when, at the end of the text."""
+    if _SIGNED_FIELD.search(field):
+        signed = _SIGNED.search(text)
+        return signed.span("date" if field.endswith(("日期", "时间")) else "unit") if signed else None
+    kind = _kind_of(field)
+    if kind is None or kind.value not in (EMAIL, _PHONE):
+        return None
+    pattern = EMAIL if kind.value is EMAIL else _LONG_PHONE
+    found = {match.group(): match.span() for match in pattern.finditer(text)}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 def _behind_name(text: str, field: str, start: int, end: int) -> int:
-    """保密期限为三年 -> 三年."""
-    at = text.rfind(field, start, end)
-    if at < 0 or at + len(field) >= end:
-        return start
-    behind = _LINK.match(text, at + len(field))
-    return behind.end() if behind and behind.end() < end else start
+    """保密期限为三年 -> 三年, and of 遗失物品 遗失钱包 -> 钱包: behind the name, or what it begins with."""
+    for name in dict.fromkeys((field, _GENERAL.sub("", field))):
+        at = text.rfind(name, start, end) if len(name) > 1 else -1
+        if at < 0 or at + len(name) >= end:
+            continue
+        behind = _LINK.match(text, at + len(name))
+        if behind and has_words(text[behind.end() : end]):
+            return behind.end()
+    return start
 
 
 def _touched(

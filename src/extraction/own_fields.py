@@ -7,7 +7,7 @@ from typing import cast
 
 from src.caller import Caller
 from src.errors import InputError
-from src.extraction.field_kinds import beside_name, fitted
+from src.extraction.field_kinds import beside_name, fitted, only_value
 from src.extraction.label_lines import NOTHING, LabelLine, cells_named, lines_named
 from src.extraction.schema import Span, has_words
 from src.extraction.windows import split_windows
@@ -16,7 +16,7 @@ from src.models.base import Queued, Reading, ReadingModel
 MAX_FIELDS, MAX_FIELD_CHARS = 30, 30
 # What is found with less is left out: the best on the dev half of our own texts (benchmarks/fields.py). Below ``SURE`` a
 # span must also look like a value by itself.
-LEAST, SURE = 0.01, 0.3
+LEAST, SURE = 0.008, 0.3
 _LONGEST_UNSURE = 40
 # About what the reader was trained on.
 WINDOW_CHARS = 300
@@ -115,7 +115,10 @@ def named_value(text: str, field: str) -> Span | None:
     """What stands behind the field's name and a colon, as forms and tables have it; None where it does not."""
     lines = _lines_of(text, field)
     found = next((line for line in lines if not NOTHING.fullmatch(text, line.start, line.end)), None)
-    place = (found.start, found.end) if found else None if lines else beside_name(text, field)
+    if found:
+        place: tuple[int, int] | None = (found.start, found.end)
+    else:
+        place = None if lines else beside_name(text, field) or only_value(text, field)
     if place is None:
         return None
     start, end = fitted(text, field, *place) or place
@@ -161,4 +164,8 @@ def _looks_like_value(text: str, span: Span) -> bool:
     """Neither a letter nor a long sentence, and no part of a line that gives something else."""
     if not 1 < len(span.text) <= _LONGEST_UNSURE:
         return False
-    return not any(line.at < span.end and span.start < line.end for line in lines_named(text, _ANY_NAME))
+    return not any(
+        line.at < span.end and span.start < line.end
+        for line in lines_named(text, _ANY_NAME)
+        if line.end - line.start <= _LONGEST_UNSURE  # 通知：… may be all of a text
+    )
