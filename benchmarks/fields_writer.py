@@ -2,8 +2,8 @@
 
 import json
 
-from src.extraction.grammar import _literal, _value_terminals
 from src.evaluation.extraction_fields import FieldText
+from src.extraction.grammar import _literal, _value_terminals
 from src.extraction.schema import Extraction, Span
 from src.models.base import GenerationOptions, LanguageModel, Message
 
@@ -18,7 +18,9 @@ def written(model: LanguageModel, row: FieldText) -> Extraction:
     fields = list(row.fields)
     prompt = _PROMPT.format(fields="、".join(fields), text=row.text)
     options = GenerationOptions(max_new_tokens=60 * len(fields), grammar=_grammar(row.text, fields))
-    answer = "".join(str(piece) for piece in model.stream([Message("user", prompt)], options) if isinstance(piece, str))
+    answer = "".join(
+        str(piece) for piece in model.stream([Message("user", prompt)], options) if isinstance(piece, str)
+    )
     try:
         values = json.loads(answer)
     except ValueError:  # out of tokens
@@ -32,6 +34,9 @@ def written(model: LanguageModel, row: FieldText) -> Extraction:
 
 
 def _grammar(text: str, fields: list[str]) -> str:
-    keys = [_literal(f"{',' if number else '{'}{json.dumps(field, ensure_ascii=False)}: ") for number, field in enumerate(fields)]
+    keys = [
+        _literal(f"{',' if number else '{'}{json.dumps(field, ensure_ascii=False)}: ")
+        for number, field in enumerate(fields)
+    ]
     body = " ".join(f'{key} (VALUE | "\\"\\"")' for key in keys)
     return f'start: {body} "}}"\n{_value_terminals(text)}'

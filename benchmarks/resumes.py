@@ -62,13 +62,20 @@ def compared(row: dict[str, Any], found: dict[str, Any], errors: bool) -> dict[s
     got = found["people"]
     right = len(got) == len(people)
     if errors and not right:
-        print(f"[{row['split']} {row['kind']}] {len(got)} people: {[one['name'] for one in got]}, should be {len(people)}")
+        print(
+            f"[{row['split']} {row['kind']}] {len(got)} people: {[one['name'] for one in got]}, should be {len(people)}"
+        )
     counts["number of people"] = Counter(right=right, given=1, gold=1)
     names = {bare("姓名", one) for person in people for one in alternatives(person["姓名"][0])}
     gold_facts, got_facts = set(), set()
     for person in people:
         gold_facts |= {(alternatives(person["姓名"][0])[0], *fact) for fact in values_of(person)}
-    first = {bare("姓名", one): bare("姓名", alternatives(p["姓名"][0])[0]) for p in people for v in p["姓名"] for one in alternatives(v)}
+    first = {
+        bare("姓名", one): bare("姓名", alternatives(p["姓名"][0])[0])
+        for p in people
+        for v in p["姓名"]
+        for one in alternatives(v)
+    }
     gold_facts = {(bare("姓名", name), label, *wordings) for name, label, *wordings in gold_facts}
     for one in got:
         name = first.get(bare("姓名", one["name"]), "?" if one["name"] not in names else one["name"])
@@ -87,7 +94,9 @@ def compared(row: dict[str, Any], found: dict[str, Any], errors: bool) -> dict[s
         }  # fmt: skip
     counts["posts"] = count("经历", gold_posts, got_posts, errors, row, 0)
     gold_details = {(kind, bare("", one)) for p in people for kind in DETAILS for one in p.get(kind, ())}
-    got_details = {(d["label"], bare("", d["text"])) for one in got for d in one["details"] if d["label"] in DETAILS}
+    got_details = {
+        (d["label"], bare("", d["text"])) for one in got for d in one["details"] if d["label"] in DETAILS
+    }
     counts["details"] = count("联系", gold_details, got_details, errors, row)
     return counts
 
@@ -102,7 +111,9 @@ def values_of(person: dict[str, Any]) -> Iterator[Fact]:
             yield (label, *dict.fromkeys(bare(label, one) for one in wordings))
 
 
-def count(about: str, gold: Iterable[Fact], got: Iterable[Fact], errors: bool, row: Any, fixed: int = 1) -> Counter[str]:
+def count(
+    about: str, gold: Iterable[Fact], got: Iterable[Fact], errors: bool, row: Any, fixed: int = 1
+) -> Counter[str]:
     """The first ``fixed`` parts of a fact must agree, then any of the wordings."""
     gold, left = list(gold), set(got)
     given, right = len(left), 0

@@ -396,7 +396,7 @@ def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
 
 def _evaluate_fields(given: argparse.Namespace, settings: Settings) -> None:
     from src.evaluation.extraction import spread  # noqa: PLC0415
-    from src.evaluation.extraction_fields import evaluate_fields, fields_table, mistakes_of, read_fields, to_json  # noqa: PLC0415, E501
+    from src.evaluation.extraction_fields import evaluate_fields, fields_table, mistakes_of, read_fields, to_json  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
 
     rows = read_fields(given.data)

@@ -20,7 +20,9 @@ _MONTH = r"(?:[\d一二三四五六七八九十]{1,3}\s*月(?:份|底|初|中旬
 _DAY = r"(?:[\d一二三四五六七八九十]{1,3}\s*[日号](?!线)|当[日天晚]|[昨今明后][日天晚早]|(?:本|上|下|每|这)?(?:周|星期|礼拜)[一二三四五六日天末\d])"
 _CLOCK = r"(?:(?:凌晨|早上|上午|中午|下午|傍晚|晚上|当晚|晚|早|夜间)?\s*(?:\d{1,2}[:：]\d{2}(?:[:：]\d{2})?|[\d一二三四五六七八九十两]{1,3}\s*[点时](?:整|半|[\d一二三四五六七八九十]{1,3}分?)?)|凌晨|早上|上午|中午|下午|傍晚|晚上)"
 _ISO = r"\d{4}\s*[-./]\s*\d{1,2}(?:\s*[-./]\s*\d{1,2})?"
-_ENGLISH = r"\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \d{4})?"
+_ENGLISH = (
+    r"\d{1,2} (?:January|February|March|April|May|June|July|August|September|October|November|December)(?: \d{4})?"
+)
 _BRACKETED = r"(?:[（(][^（）()\n]{1,8}[）)])?"
 _SPELL = rf"(?:{_PLAIN}|{_CHINESE_NUMBER})\s*(?:个月|个?星期|周|天|年|小时|分钟)(?=[之以]?[后内前])"
 _MOMENT = rf"(?:(?:{_SPELL}|{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}|{_CLOCK}){_BRACKETED}[\s　]*)+"
@@ -48,8 +50,12 @@ _GENERAL = re.compile(r"(?:物品|结果|对象|内容|情况|事项|名单|范�
 _REASON = re.compile(r"(?:由于|因为|因)(?=[\u4e00-\u9fff])")
 # Who signs a notice, and when, at its end.
 _SIGNED_FIELD = re.compile(r"^(?:发文|落款|签发|发布)(?:单位|机关|部门|日期|时间)$")
-_SIGNED = re.compile(rf"(?:^|[\s　。；])(?P<unit>[\u4e00-\u9fff（）()]{{2,24}})[\s　]+(?P<date>{_ISO}|{_YEAR}?\s*{_MONTH}\s*{_DAY})\s*$")
-_LONG_PHONE = re.compile(r"(?<![\d-])(?:\+\d{1,3}[- ])?(?:1[3-9]\d(?:[- ]?\d){8}|0\d{2,3}-\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d-])")
+_SIGNED = re.compile(
+    rf"(?:^|[\s　。；])(?P<unit>[\u4e00-\u9fff（）()]{{2,24}})[\s　]+(?P<date>{_ISO}|{_YEAR}?\s*{_MONTH}\s*{_DAY})\s*$"
+)
+_LONG_PHONE = re.compile(
+    r"(?<![\d-])(?:\+\d{1,3}[- ])?(?:1[3-9]\d(?:[- ]?\d){8}|0\d{2,3}-\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d-])"
+)
 # How far a value may reach beyond the span that touches it.
 _AROUND = 40
 
@@ -69,10 +75,18 @@ def _ending(names: str) -> re.Pattern[str]:
     return re.compile(rf"(?:{names})(?:[（(][^（）()]*[）)])?$", re.IGNORECASE)
 
 
-_PLACE = _Kind(_ending("地点|地址|位置|坐落|教室|会场|场所|住址"), None, None, re.compile(r"[\dA-Za-z][\dA-Za-z-]*[号室楼层栋座]*"))
+_PLACE = _Kind(
+    _ending("地点|地址|位置|坐落|教室|会场|场所|住址"),
+    None,
+    None,
+    re.compile(r"[\dA-Za-z][\dA-Za-z-]*[号室楼层栋座]*"),
+)
 _PERSON = _Kind(
-    _ending("联系人|负责人|经理人|作者|主持人?|记录人?|医师|医生|教师|讲师|经手人|开票人|收款人|复核人|执笔人|审核人|审核者|检验者|担保人|法定代表人|记者|通讯员|译者|教练|监护人|驾驶员|抄表员|见证人|报销人|失主|instructor"),
-    None, re.compile(r"^[^\d]{1,24}$"),
+    _ending(
+        "联系人|负责人|经理人|作者|主持人?|记录人?|医师|医生|教师|讲师|经手人|开票人|收款人|复核人|执笔人|审核人|审核者|检验者|担保人|法定代表人|记者|通讯员|译者|教练|监护人|驾驶员|抄表员|见证人|报销人|失主|instructor"
+    ),
+    None,
+    re.compile(r"^[^\d]{1,24}$"),
 )
 _KINDS = (
     _Kind(_ending("邮箱|邮件|邮箱地址|e-?mail"), EMAIL),

@@ -31,7 +31,13 @@ _ANY_NAME = "|".join((*_NAMES.values(), _OTHER))
 # A value of one piece is taken whole; of a longer one, or one of several pieces, the tagger tells the parts.
 _PIECES = re.compile(r"[，,。；;/|（(\s\d]")
 _MOST = {"姓名": 12, "国籍": 10, "种族": 8, "职位": 20, "教育背景": 12, "专业": 20, "组织名": 30, "地名": 24}
+# In these the spaces of bad character recognition tell no values apart.
+_ONE_VALUE = ("国籍", "种族", "教育背景", "专业", "地名")
+_CHINESE_GAP = re.compile(r"(?<=[\u4e00-\u9fff])[ \t\u3000]+(?=[\u4e00-\u9fff])")
+# What a tagger takes for a name and is none: 个 of 个人简介, 叫 of 我叫, the title before a name.
+_NO_NAMES = {"个", "叫", "姓", "名", "我", "人", "本", "称", "dr", "mr", "ms", "mrs", "prof"}
 _LISTED = re.compile(r"[、]")
+_CLOSES = {"《": "》", "（": "）", "(": ")", "“": "”"}
 _LATIN = re.compile(r"[A-Za-z]+")
 EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # E-mails, pages, and numbers that are telephones or identity cards.
@@ -88,7 +94,13 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
         if values or field.label is None or NOTHING.fullmatch(value):
             taken.append((field.start, field.end))
             added += values
-    kept = [whole for span in spans if (whole := _whole_words(text, span)) and not _overlaps(whole, taken)]
+    kept = [
+        whole
+        for span in spans
+        if (whole := _whole_words(text, span))
+        and not _overlaps(whole, taken)
+        and not (span.label == "姓名" and whole.text.casefold() in _NO_NAMES)
+    ]
     kept += added
     known = [(span.start, span.end) for span in kept]
     for match in _PEOPLE.finditer(text):
@@ -106,8 +118,9 @@ def _whole(field: Field, value: str) -> Iterator[Span]:
     pieces = []
     for piece in _LISTED.split(value):
         bare = piece.strip()
+        joined = _CHINESE_GAP.sub("", bare) if field.label in _ONE_VALUE else bare
         latin = field.label == "姓名" and re.fullmatch(r"[A-Za-z][A-Za-z .'-]*", bare)
-        if not bare or len(bare) > _MOST[field.label] + 20 * bool(latin) or (_PIECES.search(bare) and not latin):
+        if not bare or len(bare) > _MOST[field.label] + 20 * bool(latin) or (_PIECES.search(joined) and not latin):
             return
         at = start + piece.index(bare)
         pieces.append(Span(field.label, bare, at, at + len(bare)))
@@ -124,6 +137,9 @@ def _whole_words(text: str, span: Span) -> Span | None:
             if 2 * covered < len(word.group()):
                 return None
             start, end = min(start, word.start()), max(end, word.end())
+    # 《南屏晚报》社, not 南屏晚报》社.
+    if start and text[start - 1] in "《（(“" and _CLOSES[text[start - 1]] in text[start:end]:
+        start -= 1
     return (
         span
         if (start, end) == (span.start, span.end)

@@ -41,7 +41,7 @@ def lines_named(text: str, names: str) -> Iterator[LabelLine]:
 def cells_named(text: str, names: str) -> Iterator[LabelLine]:
     """Values in the cells beside or below names, in lines of cells that are parted by tabs or bars.
 
-    Beside: a row in which names and values take turns. Below: a row of mostly names, and rows as wide as it.
+    A name at the head of a column is there once more without a value. Beside: a row in which names and values take turns. Below: a row of mostly names, and rows as wide as it.
     """
     known = re.compile(rf"{_BLANK}(?:{names}){_BLANK}", re.IGNORECASE)
     header: list[str] = []
@@ -51,6 +51,9 @@ def cells_named(text: str, names: str) -> Iterator[LabelLine]:
         takes_turns = len(cells) > 1 and all(named[::2]) and not any(named[1::2])
         if len(cells) > 1 and 2 * sum(named) > len(cells) and not takes_turns:
             header = [text[slice(*cell)].strip() for cell in cells]
+            for cell, is_name in zip(cells, named, strict=True):
+                if is_name:
+                    yield _line(text, text[slice(*cell)].strip(), cell[0], cell[1], cell[1])
         elif takes_turns:
             for name, value in zip(cells[::2], cells[1::2], strict=False):
                 yield _line(text, text[slice(*name)].strip(), name[0], *value)
@@ -82,7 +85,10 @@ def _named(names: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=8)
 def _spaced(names: str) -> re.Pattern[str]:
-    return re.compile(rf"^{_BLANK}(?P<name>{names})[ \t\u3000]+(?P<value>[^\n:：|｜；;，,。]{{1,30}})$", re.IGNORECASE | re.MULTILINE)
+    return re.compile(
+        rf"^{_BLANK}(?P<name>{names})[ \t\u3000]+(?P<value>[^\n:：|｜；;，,。]{{1,30}})$",
+        re.IGNORECASE | re.MULTILINE,
+    )
 
 
 def _line(text: str, name: str, at: int, start: int, end: int) -> LabelLine:

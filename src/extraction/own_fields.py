@@ -24,9 +24,7 @@ WINDOW_CHARS = 300
 _GOES_ON = re.compile(r"[ \t\u3000]*\n(?![ \t\u3000]*\n)(?![^\n:：]{1,12}[:：])[^\n]*[^\W_]")
 _ANY_NAME = r"[\u4e00-\u9fff]{2,10}|[A-Za-z][A-Za-z .]{1,20}"
 # What may stand before a field's name in a form: 患者姓名 for 姓名, but not 要求甲方 for 甲方.
-_QUALIFIERS = (
-    "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
-)
+_QUALIFIERS = "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
 # Ready sets, for those who would rather choose than type.
 SETS: dict[str, tuple[str, ...]] = {
     "合同": ("甲方", "乙方", "合同编号", "合同金额", "签订日期", "履行期限", "违约金"),
@@ -128,9 +126,7 @@ def named_value(text: str, field: str) -> Span | None:
 def is_left_blank(text: str, field: str) -> bool:
     """Whether the field's name stands there and says itself that there is no value: 审核人：　　or 备注：/."""
     lines = _lines_of(text, field)
-    return bool(lines) and all(
-        line.start < line.end or _GOES_ON.match(text, line.end) is None for line in lines
-    )
+    return bool(lines) and all(line.start < line.end or _GOES_ON.match(text, line.end) is None for line in lines)
 
 
 def _lines_of(text: str, field: str) -> list[LabelLine]:

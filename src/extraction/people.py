@@ -34,7 +34,8 @@ _OWN_NAME = re.compile(r"姓名|名字|中文名|full name|name|候选人|求职
 _RELATED = re.compile(r"称谓|关系|证明人|紧急联系|联系人|推荐人|介绍人|监护人|配偶|父亲|母亲|导师")
 _RELATED_CELL = re.compile(r"(?:称谓|关系)[ \t\u3000]*[:：]")
 _RELATED_HEADING = re.compile(
-    r"^\W*(?:家庭(?:主要)?成员|家庭(?:情况|关系)|主要社会关系|社会关系|证明人|推荐人|紧急联系人)\w{0,6}\W*$", re.MULTILINE
+    r"^\W*(?:家庭(?:主要)?成员|家庭(?:情况|关系)|主要社会关系|社会关系|证明人|推荐人|紧急联系人)\w{0,6}\W*$",
+    re.MULTILINE,
 )
 _BLANK_LINE = re.compile(r"\n[ \t\u3000]*\n")
 _VALUE = re.compile(rf"[:：].*|{_NUMERAL}")
@@ -43,13 +44,17 @@ _PREFIX_LINES = 4
 _DATE = r"\d{4}\s*(?:年(?:\s*\d{1,2}\s*月(?:\s*\d{1,2}\s*日)?)?|[-./]\s*\d{1,2}(?:[-./]\s*\d{1,2})?)"
 _MOMENT = r"(?:\d{4}(?:\s*年)?(?:\s*[-./]?\s*\d{1,2}(?:[-./]\d{1,2})?(?:\s*月)?)?(?:\s*\d{1,2}\s*日)?)"
 _PERIOD = re.compile(
-    rf"{_MOMENT}\s*(?:[-–—~～至到]+|起至|起)\s*(?:{_MOMENT}|至?今|present|now|现在)|{_MOMENT}\s*(?:起|至今)", re.IGNORECASE
+    rf"{_MOMENT}\s*(?:[-–—~～至到]+|起至|起)\s*(?:{_MOMENT}|至?今|present|now|现在)|{_MOMENT}\s*(?:起|至今)",
+    re.IGNORECASE,
 )
 _BORN = re.compile(
     rf"(?:出\s*生(?:日期|年月|时间)?|生日|生于|出生于|date of birth|birthday)\s*[:：|｜]?\s*(?P<a>{_DATE})|(?P<b>{_DATE})\s*(?:出生|生于|生(?=[，,。；;\s于]|$))",
     re.IGNORECASE,
 )
-_SEX = re.compile(r"性\s*别\s*[:：|｜]?\s*(?P<a>[男女])|(?:(?<=[，,、\s|｜/（(])|^)(?P<b>[男女])(?=[，,、；;。\s|｜/）)]|$)")
+_BIRTH = re.compile(_DATE)
+_SEX = re.compile(
+    r"性\s*别\s*[:：|｜]?\s*(?P<a>[男女])|(?:(?<=[，,、\s|｜/（(])|^)(?P<b>[男女])(?=[，,、；;。\s|｜/）)]|$)"
+)
 _PHONE = re.compile(
     r"(?<![\d-])(?:(?:\+|00)\s?\d{1,3}[-\s]?)?(?:1[3-9]\d(?:[-\s]?\d){8}|[1１]\s?[3-9３-９](?:\s?\d){9}|0\d{2,3}-\d{7,8}|\d{3,4}-\d{7,8})(?![\d])"
 )
@@ -264,11 +269,11 @@ def _organisation_of(
             return number
     if field is None or field.label != "职位":
         return None
-    return _organisation_of_form(text, spans, organisations, fields, field)
+    return _organisation_of_form(spans, organisations, fields, field)
 
 
 def _organisation_of_form(
-    text: str, spans: Sequence[Span], organisations: Sequence[int], fields: Sequence[Field], field: Field
+    spans: Sequence[Span], organisations: Sequence[int], fields: Sequence[Field], field: Field
 ) -> int | None:
     """The organisation of 单位： beside 职务：, within three fields."""
     at = fields.index(field)
@@ -323,7 +328,14 @@ def _details(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     for label, pattern in (("性别", _SEX), ("出生日期", _BORN)):
         for match in pattern.finditer(text):
             group = "a" if match["a"] else "b"
-            found.append(Span(label, match[group].strip(), match.start(group), match.start(group) + len(match[group].strip())))
+            found.append(
+                Span(
+                    label, match[group].strip(), match.start(group), match.start(group) + len(match[group].strip())
+                )
+            )
+    for field in fields_of(text):
+        if field.called.startswith("出生") and (born := _BIRTH.match(text, field.start, field.end)):
+            found.append(Span("出生日期", born.group(), *born.span()))
     for label, pattern in (("电话", _PHONE), ("邮箱", EMAIL)):
         for match in pattern.finditer(text):
             if not _NOT_OWN.search(text, _line_start(text, match.start()), match.start()):
@@ -331,5 +343,3 @@ def _details(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     for span in sorted(found, key=lambda one: one.start):
         if span.label == "出生日期" or not any(start < span.end and span.start < end for start, end in taken):
             yield span
-
-

@@ -47,7 +47,13 @@ def in_order(spans: Iterable[Span], labels: Sequence[str] = LABELS) -> tuple[Spa
 
 
 # What may stand behind a value or not: 本科 and 本科学历 are one.
-_BEHIND = {"教育背景": ("学历", "学位"), "专业": ("专业",), "地名": ("人",), "国籍": ("国籍", "籍"), "种族": ("族",)}
+_BEHIND = {
+    "教育背景": ("学历", "学位"),
+    "专业": ("专业",),
+    "地名": ("人",),
+    "国籍": ("国籍", "籍"),
+    "种族": ("族",),
+}
 
 
 def value_key(label: str, text: str) -> tuple[str, str]:
@@ -117,7 +123,9 @@ class Person:
             period, organisation, position = post.texts(spans)
             places = [number for number in (post.position, post.organisation) if number is not None]
             posts.append({"职位": position, "组织名": organisation, "时间": period, "spans": places})
-        details = [{"label": one.label, "text": one.text, "start": one.start, "end": one.end} for one in self.details]
+        details = [
+            {"label": one.label, "text": one.text, "start": one.start, "end": one.end} for one in self.details
+        ]
         return {
             "name": self.name,
             "parts": [list(part) for part in self.parts],

@@ -169,7 +169,9 @@ class Batch:
     def is_made_with(self, use_adapter: bool, fields: Sequence[str]) -> bool:
         """Whether the results are of this setting; with fields of one's own no adapter marks."""
         own = tuple(fields)
-        return self.use_adapter is not None and self.fields == own and (bool(own) or self.use_adapter == use_adapter)
+        return (
+            self.use_adapter is not None and self.fields == own and (bool(own) or self.use_adapter == use_adapter)
+        )
 
     def is_of(self, other: "Batch") -> bool:
         """Whether both come from the same content, whichever column was chosen."""

@@ -310,7 +310,15 @@ def test_thirty_resume_files_become_a_spreadsheet(page: Page, tmp_path: Path) ->
     keep(page, "thirty")
     header, *rows = saved_rows(page)
     assert len(rows) == 30
-    columns = {"姓名": "姓名", "性别": "性别", "种族": "民族", "教育背景": "学历", "专业": "专业", "组织名": "毕业院校", "电话": "联系电话"}
+    columns = {
+        "姓名": "姓名",
+        "性别": "性别",
+        "种族": "民族",
+        "教育背景": "学历",
+        "专业": "专业",
+        "组织名": "毕业院校",
+        "电话": "联系电话",
+    }
     wrong = [
         (column, row[0], row[header.index(column)])
         for number, row in enumerate(rows)
@@ -355,7 +363,10 @@ def test_a_column_is_chosen_and_asked_for_fields_of_ones_own(page: Page, tmp_pat
 
 
 def test_each_person_of_a_text_has_a_card(page: Page) -> None:
-    fill(page, "张启明，男，汉族，本科学历，现任东岭矿业有限公司董事长。李秋霞，女，回族，硕士学历，现任东岭矿业有限公司财务总监。")
+    fill(
+        page,
+        "张启明，男，汉族，本科学历，现任东岭矿业有限公司董事长。李秋霞，女，回族，硕士学历，现任东岭矿业有限公司财务总监。",
+    )
     extracted(page)
     cards = page.locator("#extract-people .yz-person")
     expect(cards).to_have_count(2)

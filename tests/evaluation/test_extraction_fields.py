@@ -7,13 +7,26 @@ import pytest
 
 from src.__main__ import EXIT_MISTAKE, EXIT_OK, main
 from src.errors import InputError
-from src.evaluation.extraction_fields import FieldCounts, FieldText, fields_table, has_fields, mistakes_of, read_fields, scored
+from src.evaluation.extraction_fields import (
+    FieldCounts,
+    FieldText,
+    fields_table,
+    has_fields,
+    mistakes_of,
+    read_fields,
+    scored,
+)
 from src.extraction.schema import Extraction, Span
 from src.runtime import Runtime
 from tests.extraction.test_own_fields import service
 
 TEXT = "甲方：东山公司；总价约三万元，今天签字。"
-ROW = FieldText(TEXT, {"甲方": ("东山公司",), "总价": ("三万元", "约三万元"), "日期": (), "乙方": (), "地点": ("今天",)}, "合同", "dev")
+ROW = FieldText(
+    TEXT,
+    {"甲方": ("东山公司",), "总价": ("三万元", "约三万元"), "日期": (), "乙方": (), "地点": ("今天",)},
+    "合同",
+    "dev",
+)
 
 
 def found(**values: str) -> Extraction:
@@ -56,7 +69,7 @@ def test_everything_and_nothing() -> None:
 def test_lines_that_cannot_be_used(tmp_path: Path, line: str) -> None:
     path = tmp_path / "f.jsonl"
     path.write_text(line, "utf-8")
-    with pytest.raises(InputError, match="f.jsonl"):
+    with pytest.raises(InputError, match=r"f\.jsonl"):
         read_fields(path)
 
 

@@ -59,7 +59,27 @@ def test_a_value_right_behind_its_name(text: str, field: str, expected: str | No
 
 def test_whatever_comes_a_place_is_in_the_text() -> None:
     draw = random.Random(2)
-    pieces = ["2023年", "6月", "1日", "至", "三万元", "¥", "，", "电话", "13800010021", "a@b.cn", "位于", "A座", " ", "\n", "（", "）", "百分之", "金额", "为"]
+    pieces = [
+        "2023年",
+        "6月",
+        "1日",
+        "至",
+        "三万元",
+        "¥",
+        "，",
+        "电话",
+        "13800010021",
+        "a@b.cn",
+        "位于",
+        "A座",
+        " ",
+        "\n",
+        "（",
+        "）",
+        "百分之",
+        "金额",
+        "为",
+    ]
     fields = ["签订日期", "合同金额", "电话", "邮箱", "地点", "编号", "人数", "联系人", "甲方", "起始日期", "金额"]
     for _ in range(500):
         text = "".join(draw.choices(pieces, k=draw.randint(1, 12)))

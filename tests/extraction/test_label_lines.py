@@ -9,7 +9,7 @@ NAMES = "姓名|学历|专业|单位|Party A|Instructor"
 
 def pairs(text: str, find=lines_named) -> list[tuple[str, str]]:
     found = list(find(text, NAMES))
-    assert all(0 <= line.at and line.start <= line.end <= len(text) for line in found)
+    assert all(line.at >= 0 and line.start <= line.end <= len(text) for line in found)
     return [(line.name, text[line.start : line.end]) for line in found]
 
 
@@ -20,7 +20,10 @@ def pairs(text: str, find=lines_named) -> list[tuple[str, str]]:
         ("1. 姓名：张三\n（2）学历:本科。毕业于海大", [("姓名", "张三"), ("学历", "本科")]),
         ("专业（方向）：法学；单位： 海大  电话：1", [("专业", "法学"), ("单位", "海大")]),
         ("Party A (Buyer): Northgate Ltd. The goods", [("Party A", "Northgate Ltd. The goods")]),
-        ("Instructor: Dr. Helena Voss, office 2. Lectures on Tuesday", [("Instructor", "Dr. Helena Voss, office 2")]),
+        (
+            "Instructor: Dr. Helena Voss, office 2. Lectures on Tuesday",
+            [("Instructor", "Dr. Helena Voss, office 2")],
+        ),
         ("姓名：\n学历：本科", [("姓名", ""), ("学历", "本科")]),
         ("他的专业：园艺", []),
         ("", []),
@@ -47,7 +50,11 @@ def test_cells(text: str, expected: list[tuple[str, str]]) -> None:
 
 
 def test_lines_without_colons_come_in_threes() -> None:
-    assert pairs("姓名 张三\n学历 本科\n专业 法学", spaced_lines) == [("姓名", "张三"), ("学历", "本科"), ("专业", "法学")]
+    assert pairs("姓名 张三\n学历 本科\n专业 法学", spaced_lines) == [
+        ("姓名", "张三"),
+        ("学历", "本科"),
+        ("专业", "法学"),
+    ]
     assert pairs("专业 素养高\n学历 不限", spaced_lines) == []
 
 

@@ -66,9 +66,9 @@ def posts(text: str) -> list[tuple[str, str, str]]:
     ],
 )
 def test_people_are_told_apart(text: str) -> None:
-    found, spans = people(text)
+    found, _spans = people(text)
     assert ["".join(person.name.split()) for person in found] == ["张启明", "李秋霞"]
-    degrees = [[value for value in person.texts("教育背景")] for person in found]
+    degrees = [list(person.texts("教育背景")) for person in found]
     assert degrees in ([["本科"], ["硕士"]], [["本科学历"], ["硕士"]], [[], []])
     assert all(set(one.spans).isdisjoint(other.spans) for one in found for other in found if one is not other)
 

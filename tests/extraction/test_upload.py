@@ -182,7 +182,10 @@ def test_people_columns_and_kinds_of_results(tmp_path: Path, parser: ParserPool)
     (tmp_path / name).write_bytes(data)
     assert [row[0] for row in parser.read_table(tmp_path / name)] == ["id", "a", "a", "b", "c"]
     people = json.loads(batch.file(".json")[1])
-    assert [(one["row"], one["id"], one.get("name")) for one in people[:2]] == [(1, "a", "王小明"), (1, "a", "李雷")]
+    assert [(one["row"], one["id"], one.get("name")) for one in people[:2]] == [
+        (1, "a", "王小明"),
+        (1, "a", "李雷"),
+    ]
     assert "空" in people[2]["error"]
     assert all(both[span["start"] : span["end"]] == span["text"] for span in people[0]["spans"])
     lines = read_batch(parser, jsonl(tmp_path, both))

@@ -535,7 +535,9 @@ def test_fields_of_ones_own_in_a_batch(tmp_path: Path, parser: ParserPool) -> No
     tab = tab_of(parser, field_reader=FieldReader(FakeReader({}), "reader"))
     batch = tab.batch
     path = tmp_path / "合同.csv"
-    path.write_text(csv_text([["编号", "正文"], ["1", "甲方：东山公司"], ["2", "乙方：西岭公司"]]), encoding="utf-8")
+    path.write_text(
+        csv_text([["编号", "正文"], ["1", "甲方：东山公司"], ["2", "乙方：西岭公司"]]), encoding="utf-8"
+    )
     opened(tab, path)
     page = merged(batch.run(True, ["甲方", "乙方"], visitor()))
     assert page[batch.preview]["headers"] == ["行", "编号", "说明", "甲方", "乙方"]

@@ -96,7 +96,12 @@ class BatchTab:
         words = self._words
         with gr.Row():
             self.column = gr.Dropdown(
-                [], label=words("哪一列是要抽取的文字"), visible=False, interactive=True, min_width=180, elem_id="batch-column"
+                [],
+                label=words("哪一列是要抽取的文字"),
+                visible=False,
+                interactive=True,
+                min_width=180,
+                elem_id="batch-column",
             )
             kinds = [(words("同上传的文件"), ""), ("Excel", ".xlsx"), ("CSV", ".csv"), ("JSON", JSON)]
             assert {kind for _, kind in kinds if kind} == set(RESULT_KINDS)
@@ -242,7 +247,9 @@ def column_choice(batch: Batch | None, words: Words) -> Any:
         return gr.update(visible=False, choices=[], value=None)
     assert batch.table is not None
     names = [shown(cell).strip()[:_MAX_NAME_CHARS] for cell in batch.header]
-    choices = [(name or words("第 {number} 列").format(number=number + 1), number) for number, name in enumerate(names)]
+    choices = [
+        (name or words("第 {number} 列").format(number=number + 1), number) for number, name in enumerate(names)
+    ]
     value = batch.table.text_column if batch.is_chosen else None
     return gr.update(visible=True, choices=choices, value=value, interactive=True)
 
