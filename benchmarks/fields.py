@@ -1,17 +1,22 @@
-"""Fields of one's own on texts that we wrote: F1 of the values, and how often an absent field is left empty.
+"""Fields of one's own on texts that we wrote and judged: F1, and how often an absent field is left empty.
 
-    python -m benchmarks.fields [--reader DIR] [--threads 2]
+    python -m benchmarks.fields [--data FILE] [--split dev] [--errors] [--sweep] [--writer N] [--reader DIR] [--threads 2]
 
-``tests/data/own_fields.jsonl``: the split ``dev`` is what the question's form and the threshold are chosen on, ``test`` is
-measured. A value is right where it is one of those given, character by character.
+``tests/data/own_fields.jsonl``: rules, the question's form and the threshold are chosen on the split ``dev``; ``test`` is
+measured. ``--sweep`` tries other forms of the question and thresholds. ``--writer N`` lets the chat model write the values of
+the first N texts as JSON instead, every value a verbatim piece of the text by its grammar, and scores both.
 """
 
 import argparse
-import json
-from collections import Counter
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.fields_writer import written
+from src.evaluation.extraction_fields import FieldCounts, FieldText, fields_table, mistakes_of, read_fields, scored
 from src.extraction import own_fields
+from src.extraction.schema import Extraction
+from src.extraction.service import ExtractionService
 from src.runtime import Runtime
 from src.settings import load_settings
 
@@ -22,46 +27,56 @@ THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--split", help="only the texts of this half")
+    parser.add_argument("--errors", action="store_true", help="list what is wrong")
+    parser.add_argument("--sweep", action="store_true", help="forms of the question and thresholds")
+    parser.add_argument("--writer", type=int, default=0, metavar="N")
     parser.add_argument("--reader", help="an adapter's folder; without it the shipped one")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    rows = [json.loads(line) for line in DATA.read_text("utf-8").splitlines()]
+    rows = [row for row in read_fields(given.data) if given.split in (None, row.split)]
     settings = load_settings(
         profile="embedded", threads=given.threads, **({"reader": given.reader} if given.reader else {})
     )
-    service = Runtime(settings).extraction
-    shipped = own_fields.question_of("{}")
+    runtime = Runtime(settings)
+    service = runtime.extraction
+    if given.sweep:
+        sweep(service, rows)
+        return
+    if given.writer:
+        rows = rows[:: max(1, len(rows) // given.writer)][: given.writer]
+        show("the chat model, by grammar", rows, lambda row: written(runtime.model, row), given.errors)
+    show("the reader", rows, lambda row: service.extract(row.text, fields=list(row.fields)), given.errors)
+
+
+def show(name: str, rows: list[FieldText], extract: Callable[[FieldText], Extraction], errors: bool) -> None:
+    """Run one way over the texts and print how good it is."""
+    started = time.perf_counter()
+    texts = []
+    for row in rows:
+        texts.append(scored(row, extract(row)))
+        for line in mistakes_of(texts[-1]) if errors else ():
+            print(f"  [{row.split} {row.kind}] {line}", flush=True)
+    print(f"{name}: {(time.perf_counter() - started) / max(1, len(rows)):.2f} s a text")
+    print(fields_table(texts), flush=True)
+
+
+def sweep(service: ExtractionService, rows: list[FieldText]) -> None:
+    """Every form with every threshold, from one reading a form."""
     own_fields.LEAST = 0.0
     for form in FORMS:
         own_fields.question_of = form.format
-        found = []  # split, right values, value, probability
-        for row in rows:
-            spans = {span.label: span for span in service.extract(row["text"], fields=list(row["fields"])).spans}
-            for field, value in row["fields"].items():
-                right = [one for one in ([value] if isinstance(value, str) else value) if one]
-                span = spans.get(field)
-                probability = 0.0 if span is None else 1.0 if span.confidence is None else span.confidence
-                found.append((row["split"], right, span.text if span else "", probability))
-        for split in ("dev", "test"):
-            for least in THRESHOLDS:
-                print(f"{form:10} {split:4} {least:.2f}  {_line([one for one in found if one[0] == split], least)}"
-                      + ("  <- shipped" if (form, least) == (shipped, 0.1) else ""))  # fmt: skip
-
-
-def _line(found: list[tuple[str, list[str], str, float]], least: float) -> str:
-    count = Counter()
-    for _, right, text, probability in found:
-        given = text if probability >= least else ""
-        count["present" if right else "absent"] += 1
-        count["given"] += bool(given)
-        count["right"] += bool(right) and given in right
-        count["left empty"] += not right and not given
-    precision, recall = count["right"] / max(1, count["given"]), count["right"] / max(1, count["present"])
-    f1 = 2 * precision * recall / max(1e-9, precision + recall)
-    return (
-        f"F1 {100 * f1:.1f}  P {100 * precision:.1f}  R {100 * recall:.1f}  of {count['present']}; "
-        f"absent left empty {count['left empty']}/{count['absent']}"
-    )
+        found = [service.extract(row.text, fields=list(row.fields)) for row in rows]
+        for least in THRESHOLDS:
+            counts = FieldCounts()
+            for row, one in zip(rows, found, strict=True):
+                kept = [span for span in one.spans if span.confidence is None or span.confidence >= least]
+                counts += scored(row, Extraction.of(row.text, kept, labels=list(row.fields))).counts
+            print(
+                f"{form:10} {least:.2f}  F1 {100 * counts.exact_f1:.1f}  lenient {100 * counts.lenient_f1:.1f}  "
+                f"left empty {counts.left_empty}/{counts.absent}", flush=True,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

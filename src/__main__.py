@@ -144,7 +144,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
             'SQuAD 格式的 JSON，{"doc_id", "text" 或 "question" 加 "answers"} 的 .jsonl，'
             '或 RGB 格式：每行 {"query", "answer", "positive", "negative"}',
         ),
-        (extraction, '标注好的简历，JSON 数组或 .jsonl：{"text", "entities": [["姓名", 起, 止], …]}'),
+        (
+            extraction,
+            '标注好的简历，JSON 数组或 .jsonl：{"text", "entities": [["姓名", 起, 止], …]}；'
+            '或自定字段的 .jsonl：{"text", "fields": {"字段": "原文里的值"，没有的写 ""}}',
+        ),
     )
     for measure, layout in layouts:
         measure.add_argument("--data", type=Path, required=True, metavar="FILE", help=layout)
@@ -351,6 +355,7 @@ def _evaluate_answers(given: argparse.Namespace, settings: Settings) -> None:
 
 def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
     from src.evaluation.extraction import evaluate, spread, to_json  # noqa: PLC0415
+    from src.evaluation.extraction_fields import has_fields  # noqa: PLC0415
     from src.evaluation.extraction_table import mistakes_text, table  # noqa: PLC0415
     from src.extraction.labelled import read_labelled  # noqa: PLC0415
     from src.runtime import Runtime  # noqa: PLC0415
@@ -359,6 +364,9 @@ def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
         if getattr(given, name) < 0:
             raise SettingsError(f"--{name} 不能小于 0，收到的是 {getattr(given, name)}")
     _check_writable(given.output)
+    if has_fields(given.data):
+        _evaluate_fields(given, settings)
+        return
     labelled = read_labelled(given.data)
     if given.limit:
         labelled = spread(labelled, given.limit)
@@ -384,6 +392,24 @@ def _evaluate_extraction(given: argparse.Namespace, settings: Settings) -> None:
     if given.output is not None:
         about = {"data": given.data.name, "n": len(labelled), "model": runtime.model.name, "adapter": adapter}
         _write_json(given.output, to_json(runs, **about))
+
+
+def _evaluate_fields(given: argparse.Namespace, settings: Settings) -> None:
+    from src.evaluation.extraction import spread  # noqa: PLC0415
+    from src.evaluation.extraction_fields import evaluate_fields, fields_table, mistakes_of, read_fields, to_json  # noqa: PLC0415
+    from src.runtime import Runtime  # noqa: PLC0415
+
+    rows = read_fields(given.data)
+    rows = spread(rows, given.limit) if given.limit else rows
+    found = evaluate_fields(Runtime(settings).extraction, rows, show_progress=True)
+    print(f"{given.data.name}：{len(rows)} 段文字，{sum(len(row.fields) for row in rows)} 个字段")
+    print(fields_table(found))
+    wrong = [(one.row, lines) for one in found if (lines := mistakes_of(one))]
+    for row, lines in wrong[: given.errors]:
+        print("\n" + row.text)
+        print("\n".join(f"  {line}" for line in lines))
+    if given.output is not None:
+        _write_json(given.output, {"data": given.data.name, **to_json(found)})
 
 
 def _check_writable(path: Path | None) -> None:

@@ -10,7 +10,7 @@ without gold, F1 without either, validity without texts.
 import time
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -21,6 +21,8 @@ from src.evaluation.mistakes import KINDS, Key, WrongText, by_key, count_mistake
 from src.extraction.labelled import Labelled
 from src.extraction.schema import LABELS, Extraction, Span, replace_surrogates
 from src.extraction.service import ExtractionService
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def is_valid(extraction: Extraction) -> bool:
     )
 
 
-def spread(labelled: Sequence[Labelled], count: int) -> list[Labelled]:
+def spread(labelled: Sequence[_T], count: int) -> list[_T]:
     """``count`` texts from everywhere in the file, in order; all where there are fewer."""
     count = min(count, len(labelled))
     return [labelled[i * len(labelled) // count] for i in range(count)]

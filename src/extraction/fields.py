@@ -5,21 +5,22 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from src.extraction.label_lines import NOTHING, cells_named, lines_named, spaced_lines
 from src.extraction.schema import Span, has_words
 
 # What forms and resumes call each label, longest first where one begins another; then what is none of the eight.
 _NAMES = {
-    "姓名": "姓名|名字|中文名|英文名|曾用名|name|full name",
+    "姓名": "姓名|名字|中文名|英文名|曾用名|候选人|求职者|应聘者|应聘人|申请人|name|full name",
     "国籍": "国籍|nationality|citizenship",
     "种族": "民族|种族|族别|ethnicity",
-    "职位": "现任职[务位]|应聘[职岗]位|求职意向|意向[职岗]位|职[位务称]|岗位|position|job title|title",
-    "教育背景": "最高学历|文化程度|教育程度|教育背景|学历学位|学历|学位|degree",
+    "职位": "现任职[务位]|现任岗位|担任职务|应聘[职岗]位|求职(?:意向|目标)|意向[职岗]位|目标[职岗]位|期望[职岗]位|职[位务称]|岗位|position|job title|title",
+    "教育背景": "最高学历|文化程度|教育程度|教育背景|学历学位|学历|学位|degree|education",
     "专业": "所学专业|主修专业|专业名称|专业|major",
     "组织名": "毕业(?:院校|学校)|院校名称|所在(?:院校|学校|单位|公司)|现?工作单位|现单位|任职(?:单位|公司)|就职(?:单位|公司)|公司名称|单位名称|毕业于|院校|学校|单位|公司|university|school|company|employer",
-    "地名": "籍贯|出生地|户籍(?:所在地|地址)?|户口所在地|现居(?:住)?地|居住地|家庭住址|通讯地址|联系地址|现住址|住址|地址|所在(?:城市|地)|期望(?:城市|地点)|工作地点|address|location|hometown|birthplace",
+    "地名": "籍贯|出生地|户籍(?:所在地|地址)?|户口所在地|现居(?:住地|地|于)?|居住地|家庭住址|通讯地址|联系地址|现住址|住址|地址|所在(?:城市|地)|期望(?:城市|地点)|工作地点|address|location|hometown|birthplace",
 }
 _OTHER = (
-    "性别|年龄|出生(?:日期|年月)|生日|政治面貌|婚姻(?:状况)?|婚否|宗教信仰|身高|体重|血型|健康状况|联系(?:电话|方式|人)|手机(?:号码?)?|电话(?:号码)?|移动电话|"
+    "性别|年龄|出生(?:日期|年月|时间)?|生日|政治面貌|婚姻(?:状况)?|婚否|宗教信仰|身高|体重|血型|健康状况|联系(?:电话|方式|人)|手机(?:号码?)?|电话(?:号码)?|移动电话|"
     "电子邮[箱件]|邮箱|e-?mail|微信号?|qq|身份证(?:号码?)?|邮编|邮政编码|期望(?:月薪|薪资|薪水)|参加工作时间|入职时间|到岗时间|工作年限|"
     "毕业时间|入学时间|外语(?:水平|语种)|英语(?:水平|等级)|计算机水平|兴趣爱好|爱好|特长|驾照|sex|gender|age|phone|tel|mobile|birthday|date of birth"
 )
@@ -27,24 +28,27 @@ _BY_NAME = re.compile(
     "|".join(f"(?P<l{number}>{names})" for number, names in enumerate(_NAMES.values())), re.IGNORECASE
 )
 _ANY_NAME = "|".join((*_NAMES.values(), _OTHER))
-_FIELD = re.compile(
-    rf"(?:^|(?<=[\n\s；;，,|｜/。]))(?P<name>{_ANY_NAME})[ \u3000]*[:：][ \t\u3000]*(?P<value>[^\n；;|｜]*?)"
-    rf"(?=[ \t\u3000]*(?:$|[\n；;|｜]|[\s，,/](?:{_ANY_NAME})[ \u3000]*[:：]))",
-    re.IGNORECASE | re.MULTILINE,
-)
-_NOTHING = re.compile(
-    r"无|暂无|没有|不详|未知|未填|保密|[-—/\\_*.。]+|n/?a|none|null|"
-    r"[百千万亿]{0,2}(?:元|人|吨|件|个|台|套|米|公里|公斤)|[%％]",  # 单位：万元
-    re.IGNORECASE,
-)
 # A value of one piece is taken whole; of a longer one, or one of several pieces, the tagger tells the parts.
 _PIECES = re.compile(r"[，,。；;/|（(\s\d]")
 _MOST = {"姓名": 12, "国籍": 10, "种族": 8, "职位": 20, "教育背景": 12, "专业": 20, "组织名": 30, "地名": 24}
+# In these the spaces of bad character recognition tell no values apart.
+_ONE_VALUE = ("国籍", "种族", "教育背景", "专业", "地名")
+_CHINESE_GAP = re.compile(r"(?<=[\u4e00-\u9fff])[ \t\u3000]+(?=[\u4e00-\u9fff])")
+# What a tagger takes for a name and is none: 个 of 个人简介, 叫 of 我叫, the title before a name.
+_NO_NAMES = {"个", "叫", "姓", "名", "我", "人", "本", "称", "dr", "mr", "ms", "mrs", "prof"}
 _LISTED = re.compile(r"[、]")
+_CLOSES = {"《": "》", "（": "）", "(": ")", "“": "”"}
 _LATIN = re.compile(r"[A-Za-z]+")
+EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # E-mails, pages, and numbers that are telephones or identity cards.
 _ADDRESS = re.compile(
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://\S+|www\.[\w./-]+|(?<![\w-])(?:\+?\d{2,4}[- ])?\d{3,4}[- ]?\d{4}[- ]?\d{3,4}(?![\w-])"
+    EMAIL.pattern
+    + r"|https?://\S+|www\.[\w./-]+|(?<![\w-])(?:\+?\d{2,4}[- ])?\d{3,4}[- ]?\d{4}[- ]?\d{3,4}(?![\w-])"
+)
+# Headings, in which a tagger may see a name (个 of 个人简历).
+_HEADING = re.compile(
+    r"^\W*(?:(?:个人)?简\s*历(?:表)?|(?:应聘|求职)?登记表|求职信|(?:基本|个人)(?:信息|情况|资料)|(?:教育|工作|项目|实习|培训)(?:经历|背景)|自我评价|个人简介)\W*$",
+    re.MULTILINE,
 )
 _PEOPLES = (
     "汉|蒙古|回|藏|维吾尔|苗|彝|壮|布依|朝鲜|满|侗|瑶|白|土家|哈尼|哈萨克|傣|黎|傈僳|佤|畲|高山|拉祜|水|东乡|纳西|景颇|柯尔克孜|土|达斡尔|仫佬|羌|布朗|撒拉|"
@@ -56,9 +60,11 @@ _PEOPLE = re.compile(rf"(?:(?<=[，,、；;：:（(\s/|])|^)(?:{_PEOPLES})族(?=
 
 @dataclass(frozen=True)
 class Field:
-    """``text[start:end]`` is what stands behind a name and its colon; ``label`` None where that is none of the eight."""
+    """``text[start:end]`` is what stands behind (or below) the name ``called``; ``label`` None where that is none of the
+    eight."""
 
     label: str | None
+    called: str
     name: tuple[int, int]
     start: int
     end: int
@@ -66,11 +72,13 @@ class Field:
 
 def fields_of(text: str) -> list[Field]:
     """The fields with a known name, in order: 姓名：钱多多；民族：回族."""
+    lines = [*lines_named(text, _ANY_NAME), *cells_named(text, _ANY_NAME)]
+    lines += spaced_lines(text, _ANY_NAME)
     found = []
-    for match in _FIELD.finditer(text):
-        known = _BY_NAME.fullmatch(match["name"])
+    for line in sorted(lines, key=lambda one: one.at):
+        known = _BY_NAME.fullmatch(line.name)
         label = tuple(_NAMES)[int(known.lastgroup[1:])] if known and known.lastgroup else None
-        found.append(Field(label, (match.start("name"), match.start("value")), *match.span("value")))
+        found.append(Field(label, line.name, (line.at, line.start), line.start, line.end))
     return found
 
 
@@ -78,15 +86,21 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
     """A tagger's spans put right by what is certain; what rules add has no confidence."""
     fields = fields_of(text)
     taken: list[tuple[int, int]] = [field.name for field in fields]
-    taken += [match.span() for match in _ADDRESS.finditer(text)]
+    taken += [match.span() for pattern in (_ADDRESS, _HEADING) for match in pattern.finditer(text)]
     added: list[Span] = []
     for field in fields:
         value = text[field.start : field.end]
         values = list(_whole(field, value))
-        if values or field.label is None or _NOTHING.fullmatch(value):
+        if values or field.label is None or NOTHING.fullmatch(value):
             taken.append((field.start, field.end))
             added += values
-    kept = [whole for span in spans if (whole := _whole_words(text, span)) and not _overlaps(whole, taken)]
+    kept = [
+        whole
+        for span in spans
+        if (whole := _whole_words(text, span))
+        and not _overlaps(whole, taken)
+        and not (span.label == "姓名" and whole.text.casefold() in _NO_NAMES)
+    ]
     kept += added
     known = [(span.start, span.end) for span in kept]
     for match in _PEOPLE.finditer(text):
@@ -98,14 +112,15 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
 
 def _whole(field: Field, value: str) -> Iterator[Span]:
     """The value as one span, or as several that are listed; nothing where it may be more than values."""
-    if field.label is None or not has_words(value) or _NOTHING.fullmatch(value):
+    if field.label is None or not has_words(value) or NOTHING.fullmatch(value):
         return
     start = field.start
     pieces = []
     for piece in _LISTED.split(value):
         bare = piece.strip()
+        joined = _CHINESE_GAP.sub("", bare) if field.label in _ONE_VALUE else bare
         latin = field.label == "姓名" and re.fullmatch(r"[A-Za-z][A-Za-z .'-]*", bare)
-        if not bare or len(bare) > _MOST[field.label] + 20 * bool(latin) or (_PIECES.search(bare) and not latin):
+        if not bare or len(bare) > _MOST[field.label] + 20 * bool(latin) or (_PIECES.search(joined) and not latin):
             return
         at = start + piece.index(bare)
         pieces.append(Span(field.label, bare, at, at + len(bare)))
@@ -122,6 +137,9 @@ def _whole_words(text: str, span: Span) -> Span | None:
             if 2 * covered < len(word.group()):
                 return None
             start, end = min(start, word.start()), max(end, word.end())
+    # 《南屏晚报》社, not 南屏晚报》社.
+    if start and text[start - 1] in "《（(“" and _CLOSES[text[start - 1]] in text[start:end]:
+        start -= 1
     return (
         span
         if (start, end) == (span.start, span.end)

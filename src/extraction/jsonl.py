@@ -68,7 +68,7 @@ def record_of(line: Line, result: Extraction | InputError, labels: Sequence[str]
         nothing = Extraction.of(replace_surrogates(line.text), labels=labels)
         return record_of(line, nothing) | {"error": str(result)}
     found = result.to_json()
-    return {"id": line.id, **{name: found[name] for name in ("text", "entities", "spans")}}
+    return {"id": line.id, **{name: found[name] for name in ("text", "entities", "spans", "people")}}
 
 
 def dump(record: Record) -> bytes:

@@ -7,7 +7,12 @@ from src.extraction.schema import Span
 
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _GAP = re.compile(r"[ \t\u3000\xa0]+")
+# A gap between a lone character and a longer word is one within a word (钱　多多) only as long as it is no wider.
+_NARROW = 2
+_GAP_BEFORE = re.compile(_GAP.pattern + "$")
 _MARKS = "，。；：、！？）】》”"
+# Beside these and white space a character is alone: not in 3.15元/吨　应缴.
+_AROUND = f"{_MARKS},;:!?)|｜（【《“(["
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class View:
 
     @classmethod
     def of(cls, source: str) -> "View":
-        """姓　名：钱　多多 -> 姓名：钱多多, but 张三　男　汉族 stays: of two words one must be a lone character, which stands
-        for itself where it says a sex."""
+        """姓　名：钱　多多 -> 姓名：钱多多, but 张三　男　汉族 stays: of two words one must be a lone character, and none
+        may say a sex."""
         gaps = [gap.span() for gap in _GAP.finditer(source) if _spreads(source, *gap.span())]
         inside = {place for start, end in gaps for place in range(start, end)}
         places = tuple(place for place in range(len(source)) if place not in inside)
@@ -41,6 +46,19 @@ def _spreads(text: str, start: int, end: int) -> bool:
         return True
     if not _CHINESE.match(text, end):
         return False
-    lone_before = start == 1 or not _CHINESE.match(text, start - 2)
-    lone_after = end + 1 == len(text) or not _CHINESE.match(text, end + 1)
-    return (lone_before and text[start - 1] not in "男女") or (lone_after and text[end] not in "男女")
+    if text[start - 1] in "男女" or text[end] in "男女":
+        return False
+    width = end - start
+    lone = _is_lone(text, start - 1, start - 2, width), _is_lone(text, end, end + 1, width)
+    return all(lone) or (any(lone) and width <= _NARROW)
+
+
+def _is_lone(text: str, at: int, beside: int, width: int) -> bool:
+    """Whether the character at ``at`` stands alone between a gap of ``width`` and what is ``beside`` it: a mark, the end of
+    the text or a gap. In 姓    名：冼玉        性    别 the wide gap is none within a word."""
+    if not 0 <= beside < len(text) or text[beside] in _AROUND or text[beside] in "\r\n":
+        return True
+    if not text[beside].isspace():
+        return False
+    other = _GAP.match(text, beside) if beside > at else _GAP_BEFORE.search(text, max(0, beside - 40), beside + 1)
+    return other is None or width <= len(other.group())

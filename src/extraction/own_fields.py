@@ -3,20 +3,28 @@
 import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import cast
 
 from src.caller import Caller
 from src.errors import InputError
+from src.extraction.field_kinds import beside_name, fitted, only_value
+from src.extraction.label_lines import NOTHING, LabelLine, cells_named, lines_named
 from src.extraction.schema import Span, has_words
 from src.extraction.windows import split_windows
 from src.models.base import Queued, Reading, ReadingModel
 
 MAX_FIELDS, MAX_FIELD_CHARS = 30, 30
-# What is found with less is left out: of 0.1 to 0.7 the best on the dev half of our own texts (benchmarks/fields.py).
-LEAST = 0.1
+# What is found with less is left out: the best on the dev half of our own texts (benchmarks/fields.py). Below ``SURE`` a
+# span must also look like a value by itself.
+LEAST, SURE = 0.008, 0.3
+_LONGEST_UNSURE = 40
 # About what the reader was trained on.
 WINDOW_CHARS = 300
+# Behind a name without a value: its value stands on the next line, unless that is blank or another name.
+_GOES_ON = re.compile(r"[ \t\u3000]*\n(?![ \t\u3000]*\n)(?![^\n:：]{1,12}[:：])[^\n]*[^\W_]")
+_ANY_NAME = r"[\u4e00-\u9fff]{2,10}|[A-Za-z][A-Za-z .]{1,20}"
+# What may stand before a field's name in a form: 患者姓名 for 姓名, but not 要求甲方 for 甲方.
+_QUALIFIERS = "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
 # Ready sets, for those who would rather choose than type.
 SETS: dict[str, tuple[str, ...]] = {
     "合同": ("甲方", "乙方", "合同编号", "合同金额", "签订日期", "履行期限", "违约金"),
@@ -24,8 +32,6 @@ SETS: dict[str, tuple[str, ...]] = {
     "新闻": ("时间", "地点", "人物", "机构", "事件", "原因"),
     "课程大纲": ("课程名称", "课程代码", "学分", "学时", "任课教师", "教材", "考核方式"),
 }
-_NOTHING = re.compile(r"[\s_/\\.。·…—-]*|无|空|略|待定")
-_ENDS = re.compile(r"[\n；;|｜]|[ \t\u3000]{2,}|[，,。 \t\u3000](?=[\u4e00-\u9fffA-Za-z（）()]{1,12}[:：])|。")
 
 
 def check_fields(fields: object) -> tuple[str, ...]:
@@ -69,7 +75,7 @@ class FieldReader:
             ModelError: the model cannot read.
         """
         named = {field: span for field in fields if (span := named_value(text, field))}
-        asked = [field for field in fields if field not in named]
+        asked = [field for field in fields if field not in named and not is_left_blank(text, field)]
         windows = (
             [window for window in split_windows(text, WINDOW_CHARS) if has_words(window.text)] if asked else []
         )
@@ -105,23 +111,57 @@ def question_of(field: str) -> str:
 
 def named_value(text: str, field: str) -> Span | None:
     """What stands behind the field's name and a colon, as forms and tables have it; None where it does not."""
-    for match in re.finditer(
-        rf"(?:^|(?<=[\s；;，,|｜。（(]))(?:[一二三四五六七八九十\d]+[、.．]\s*)?{re.escape(field)}(?:[（(][^（）()\n]{{0,12}}[）)])?[ \t\u3000]*[:：][ \t\u3000]*",
-        text,
-        re.MULTILINE,
-    ):
-        end = found.start() if (found := _ENDS.search(text, match.end())) else len(text)
-        value = text[match.end() : end].strip()
-        if value and not _NOTHING.fullmatch(value):
-            start = text.index(value, match.end())
-            return Span(field, value, start, start + len(value))
-    return None
+    lines = _lines_of(text, field)
+    found = next((line for line in lines if not NOTHING.fullmatch(text, line.start, line.end)), None)
+    if found:
+        place: tuple[int, int] | None = (found.start, found.end)
+    else:
+        place = None if lines else beside_name(text, field) or only_value(text, field)
+    if place is None:
+        return None
+    start, end = fitted(text, field, *place) or place
+    return Span(field, text[start:end], start, end)
+
+
+def is_left_blank(text: str, field: str) -> bool:
+    """Whether the field's name stands there and says itself that there is no value: 审核人：　　or 备注：/."""
+    lines = _lines_of(text, field)
+    return bool(lines) and all(line.start < line.end or _GOES_ON.match(text, line.end) is None for line in lines)
+
+
+def _lines_of(text: str, field: str) -> list[LabelLine]:
+    """Lines with just this name or 委托方（甲方）for 甲方; else the only one with a longer name, as 患者姓名 for 姓名."""
+    name = re.escape(field)
+    lines = list(lines_named(text, rf"{name}|[\u4e00-\u9fff]{{1,8}}[（(]{name}[）)]"))
+    lines += [line for line in cells_named(text, name) if line.start < line.end]
+    if not lines:
+        longer = list(lines_named(text, rf"(?:{_QUALIFIERS}){name}"))
+        lines = longer if len(longer) == 1 else []
+    return lines
 
 
 def _span(field: str, text: str, reading: Reading) -> Span | None:
-    piece = text[reading.start : reading.end]
-    bare = piece.strip(" \t\n\u3000，。；：、,.;:")
-    if reading.probability < LEAST or not has_words(bare) or bare == field:
+    """The value that a reading points at; None where it is not sure, or nothing that such a field may hold."""
+    if reading.probability < LEAST:
         return None
-    start = reading.start + piece.index(bare)
-    return replace(Span(field, bare, start, start + len(bare)), confidence=reading.probability)
+    place = fitted(text, field, reading.start, reading.end)
+    if place is None:
+        return None
+    piece = text[slice(*place)]
+    bare = piece.strip(" \t\n\u3000，。；：、,.;:")
+    if not has_words(bare) or bare == field:
+        return None
+    start = place[0] + piece.index(bare)
+    span = Span(field, bare, start, start + len(bare), reading.probability)
+    return span if reading.probability >= SURE or _looks_like_value(text, span) else None
+
+
+def _looks_like_value(text: str, span: Span) -> bool:
+    """Neither a letter nor a long sentence, and no part of a line that gives something else."""
+    if not 1 < len(span.text) <= _LONGEST_UNSURE:
+        return False
+    return not any(
+        line.at < span.end and span.start < line.end
+        for line in lines_named(text, _ANY_NAME)
+        if line.end - line.start <= _LONGEST_UNSURE  # 通知：… may be all of a text
+    )

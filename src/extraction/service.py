@@ -12,8 +12,9 @@ from src.extraction.fields import settled
 from src.extraction.grammar import build_grammar
 from src.extraction.layout import View
 from src.extraction.own_fields import FieldReader, check_fields
+from src.extraction.people import people_of
 from src.extraction.prompt import SHORT, Template, instruction_messages
-from src.extraction.schema import Extraction, Span, has_words, replace_surrogates
+from src.extraction.schema import Extraction, Span, has_words, in_order, replace_surrogates
 from src.extraction.tagging import TAGS, decode_spans
 from src.extraction.windows import MAX_WINDOW_CHARS, Window, split_windows
 from src.models.adapters import AdapterManifest
@@ -79,6 +80,17 @@ class ExtractionService:
     def base_of(self, *, adapter: bool) -> str:
         """The name of the model that answers."""
         return (self._model if adapter and self.has_adapter else self._writer).name
+
+    def checked_fields(self, fields: Sequence[str] | None) -> tuple[str, ...]:
+        """Names of fields of one's own that it can be asked for, as results have them; none for the eight labels.
+
+        Raises:
+            InputError: they cannot be used, or there is no reader.
+        """
+        names = check_fields(fields)
+        if names and self._fields is None:
+            raise InputError("这里没有阅读模型，不能抽取自定的字段；请去掉 --reader off，或不填字段")
+        return names
 
     def extract(
         self, text: str, use_adapter: bool = True, caller: Caller = ANYONE, fields: Sequence[str] | None = None
@@ -150,9 +162,8 @@ class ExtractionService:
         Raises:
             as ``extract``; an unusable text raises at the call, before the first item is asked for.
         """
-        if names := check_fields(fields):
-            if self._fields is None:
-                raise InputError("这里没有阅读模型，不能抽取自定的字段；请去掉 --reader off，或不填字段")
+        if names := self.checked_fields(fields):
+            assert self._fields is not None
             return self._read(self._fields, self._checked(text), names, caller)
         return self._stream(_Run(self._checked(text)), use_adapter, caller)
 
@@ -311,8 +322,9 @@ class _Run:
             spans += [span.moved(current.start) for span in written]
         total_s = time.perf_counter() - self._started
         timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
-        found = [self.view.original(span) for span in settled(self.view.text, spans)]
-        return Extraction.of(self.view.source, found, timings_ms)
+        spans = list(in_order(settled(self.view.text, spans)))
+        people = people_of(self.view, spans)
+        return Extraction.of(self.view.source, map(self.view.original, spans), timings_ms, people=people)
 
 
 def _is_likely(span: Span) -> bool:

@@ -1,14 +1,14 @@
 """Tables of resumes, one a row: which column holds the text, and the same table with what was found in it."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from src.errors import InputError
 from src.extraction.jsonl import Line, Record, refuse
-from src.extraction.schema import LABELS
+from src.extraction.schema import DETAILS, LABELS, LOW_CONFIDENCE, value_key
 from src.files import csv_text, defused
 from src.ingest.types import Cell, Row
 
@@ -18,6 +18,8 @@ TEXT_COLUMNS = ("text", "简历", "内容", "正文")
 # Likewise the column that names the resumes; tables of people are rarely made with a column called id.
 ID_COLUMNS = ("id", "编号", "工号", "学号", "序号", "姓名", "名字", "name")
 ERROR_COLUMN = "错误"
+# Beside the eight labels: positions with their organisations, what rules find, and values of low confidence.
+POSTS_COLUMN, DOUBTFUL_COLUMN = "经历", "待核对"
 # Between the values of one label.
 SEPARATOR = "；"
 NOT_DONE = "还没有抽取"
@@ -75,7 +77,24 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
         InputError: there is no column of texts, no row, too many columns or cells, or rows of a CSV have more
             cells than the header.
     """
+    return _table(rows, name, _known_header(rows) or _likely_header(rows))
+
+
+def table_to_choose_from(rows: Sequence[Row], name: str) -> tuple[Table, bool]:
+    """(table, whether it is known which column holds the texts) where somebody can choose the column: one that has only
+    short texts is taken too.
+
+    Raises:
+        InputError: as ``table_of``, but for the column.
+    """
     found = _known_header(rows) or _likely_header(rows)
+    top = _top(rows)
+    has_names = bool(rows) and not any(len(shown(cell)) >= _LONG_CHARS for cell in rows[top])
+    return _table(rows, name, found or ((top, 0) if has_names else None)), found is not None
+
+
+def _table(rows: Sequence[Row], name: str, found: tuple[int, int] | None) -> Table:
+    """``found``: row of the header and column of the texts."""
     top, text_column = found or (0, 0)
     rows = rows[top:]
     header = list(rows[0])
@@ -107,6 +126,13 @@ def table_of(rows: Sequence[Row], name: str) -> Table:
     return Table(kind, _filled(header, width), rows_below, text_column, _first_of(ID_COLUMNS, columns))
 
 
+def _top(rows: Sequence[Row]) -> int:
+    """The first row with more than one filled cell: above it may stand a title."""
+    return next(
+        (n for n, row in enumerate(rows[:_HEADER_WITHIN]) if sum(bool(shown(cell).strip()) for cell in row) > 1), 0
+    )
+
+
 def _known_header(rows: Sequence[Row]) -> tuple[int, int] | None:
     """(row, column) of the first known name in the first rows."""
     for number, row in enumerate(rows[:_HEADER_WITHIN]):
@@ -118,9 +144,7 @@ def _known_header(rows: Sequence[Row]) -> tuple[int, int] | None:
 
 def _likely_header(rows: Sequence[Row]) -> tuple[int, int] | None:
     """(row, column) of the names above a column of long texts; None where no column has them."""
-    top = next(
-        (n for n, row in enumerate(rows[:_HEADER_WITHIN]) if sum(bool(shown(c).strip()) for c in row) > 1), 0
-    )
+    top = _top(rows)
     if any(len(shown(cell)) >= _LONG_CHARS for cell in rows[top]):
         return None  # no names
     below = rows[top + 1 :]
@@ -133,19 +157,23 @@ def _likely_header(rows: Sequence[Row]) -> tuple[int, int] | None:
 
 
 def table_bytes(table: Table, records: Mapping[Any, Record], labels: Sequence[str] = LABELS) -> bytes:
-    """The file of ``table.kind``: the columns that were there, unchanged, one for each label and one for errors.
+    """The file of ``table.kind``: the columns that were there, unchanged, those of ``columns`` and one for errors.
+
+    One row a person: a row of the table in which several people were found is there once for each.
 
     Args:
         records: by number of the row from 1; a row that is not there is said to be not done.
         labels: the eight, or fields of one's own.
     """
     header = [*table.header, *_new_columns(table.header, labels)]
-    found = [_found(records.get(number), labels) for number in range(1, len(table.rows) + 1)]
+    rows: list[tuple[Row, list[str]]] = []
+    for number, row in enumerate(table.rows, 1):
+        rows += [(row, cells) for cells in _found(records.get(number), labels)]
     if table.kind == ".csv":
         # What was there stays as it was, formulas too: only our own columns would bring new ones.
-        rows = [[*row, *map(defused, cells)] for row, cells in zip(table.rows, found, strict=True)]
-        return csv_text([header, *rows]).encode("utf-8", "replace")
-    return _workbook([header, *([*row, *cells] for row, cells in zip(table.rows, found, strict=True))])
+        lines = [[*row, *map(defused, cells)] for row, cells in rows]
+        return csv_text([header, *lines]).encode("utf-8", "replace")
+    return workbook([header, *([*row, *cells] for row, cells in rows)])
 
 
 def shown(cell: Cell) -> str:
@@ -153,9 +181,52 @@ def shown(cell: Cell) -> str:
     return "" if cell is None else str(cell)
 
 
-def joined(record: Record, labels: Sequence[str] = LABELS) -> list[str]:
-    """The values of each label in one text."""
-    return [SEPARATOR.join(record["entities"].get(label, ())) for label in labels]
+def columns(labels: Sequence[str] = LABELS) -> list[str]:
+    """What is found in a text, by column: the eight labels and what is known of each person besides, or fields of one's
+    own."""
+    return [*labels] if tuple(labels) != LABELS else [*LABELS, POSTS_COLUMN, *DETAILS, DOUBTFUL_COLUMN]
+
+
+def person_rows(record: Record, labels: Sequence[str] = LABELS) -> list[list[str]]:
+    """The cells of ``columns``, a row a person, each value once; at least one row.
+
+    Args:
+        record: as ``record_of`` makes it; one from before there were people has one person.
+    """
+    spans = record["spans"]
+    if tuple(labels) != LABELS:
+        return [[_joined(record["entities"].get(label, ())) for label in labels]]
+    nobody = {"entities": record["entities"], "spans": range(len(spans)), "posts": [], "details": []}
+    rows = []
+    for person in record.get("people") or [nobody]:
+        details = {label: [one["text"] for one in person["details"] if one["label"] == label] for label in DETAILS}
+        rows.append(
+            [_joined(person["entities"].get(label, ())) for label in LABELS]
+            + [_joined(map(post_text, person["posts"]))]
+            + [_joined(values) for values in details.values()]
+            + [_joined(_doubtful([spans[number] for number in person["spans"]]))]
+        )
+    return rows
+
+
+def post_text(post: Mapping[str, Any]) -> str:
+    """总经理 @ 蓝天公司（2019年至今）."""
+    held_in = f" @ {post['组织名']}" if post["组织名"] else ""
+    return f"{post['职位']}{held_in}" + (f"（{post['时间']}）" if post["时间"] else "")
+
+
+def _doubtful(spans: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Values that no place of is sure."""
+    best: dict[tuple[str, str], tuple[float, str]] = {}
+    for span in spans:
+        sure = 1.0 if span["confidence"] is None else span["confidence"]
+        key = value_key(span["label"], span["text"])
+        best[key] = max(best.get(key, (0.0, "")), (sure, f"{span['label']}：{span['text']}"))
+    return [text for sure, text in best.values() if sure < LOW_CONFIDENCE]
+
+
+def _joined(values: Iterable[str]) -> str:
+    return SEPARATOR.join(dict.fromkeys(values))
 
 
 def _first_of(wanted: Sequence[str], columns: Sequence[str]) -> int | None:
@@ -163,22 +234,24 @@ def _first_of(wanted: Sequence[str], columns: Sequence[str]) -> int | None:
     return next((columns.index(name) for name in wanted if name in columns), None)
 
 
-def _found(record: Record | None, labels: Sequence[str]) -> list[str]:
+def _found(record: Record | None, labels: Sequence[str]) -> list[list[str]]:
+    """The new cells of one row of the table."""
     if record is None:
-        return [""] * len(labels) + [NOT_DONE]
-    return [*joined(record, labels), record.get("error", "")]
+        return [[""] * len(columns(labels)) + [NOT_DONE]]
+    return [[*cells, record.get("error", "")] for cells in person_rows(record, labels)]
 
 
 def _new_columns(header: Row, labels: Sequence[str]) -> list[str]:
     taken = {shown(cell) for cell in header}
-    return [f"{name}（抽取）" if name in taken else name for name in (*labels, ERROR_COLUMN)]
+    return [f"{name}（抽取）" if name in taken else name for name in (*columns(labels), ERROR_COLUMN)]
 
 
 def _filled(row: Row, width: int) -> Row:
     return [*row, *[None] * (width - len(row))]
 
 
-def _workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
+def workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
+    """An xlsx of one sheet."""
     from openpyxl import Workbook  # noqa: PLC0415 (slow import, only for a workbook)
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
     from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE  # noqa: PLC0415

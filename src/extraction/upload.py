@@ -1,5 +1,6 @@
 """A visitor's batch: an uploaded file of many resumes and the results so far, in memory only."""
 
+import json
 import shutil
 import tempfile
 import time
@@ -7,22 +8,25 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from src.caller import Caller
 from src.errors import InputError, KnowledgeError
 from src.extraction.document import read_resume
 from src.extraction.jsonl import Line, Record, dump, read_lines, record_of
-from src.extraction.schema import Extraction, replace_surrogates
+from src.extraction.schema import LABELS, Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
-from src.extraction.tables import KINDS, Table, table_bytes, table_of
+from src.extraction.tables import KINDS, Table, table_bytes, table_to_choose_from
 from src.ingest.limits import UPLOAD_LIMITS
 from src.ingest.types import Row
 from src.ingest.worker import ParserPool
 
-JSONL = ".jsonl"
+JSONL, JSON = ".jsonl", ".json"
 UPLOAD_KINDS = (JSONL, *KINDS)
+# Of the table that files make, one a row.
+FILE_HEADER = ("文件", "简历")
+RESULT_KINDS = (".xlsx", ".csv", JSON)
 MAX_ROWS = 2_000
 MAX_FILES = 200
 MAX_CHARACTERS = 1_000_000
@@ -45,8 +49,9 @@ class Batch:
         names: what to call the rows on the page.
         table: None for JSON lines.
         results: of ``lines[: len(results)]``; a row that cannot be used has the reason.
-        use_adapter: what the results were made with.
+        use_adapter, fields: what the results were made with; None where nothing was begun.
         unread: why a file that is a row could not be read, by index.
+        is_chosen: whether it is known which column of the table holds the texts.
     """
 
     file_name: str
@@ -55,7 +60,9 @@ class Batch:
     table: Table | None
     results: list[Extraction | InputError] = field(default_factory=list)
     use_adapter: bool | None = None
+    fields: tuple[str, ...] = ()
     unread: dict[int, str] = field(default_factory=dict)
+    is_chosen: bool = True
 
     @property
     def total(self) -> int:
@@ -74,37 +81,81 @@ class Batch:
         """That are kept in memory: the other columns too."""
         return self.table.characters if self.table else sum(len(line.text) for line in self.lines)
 
+    @property
+    def can_choose(self) -> bool:
+        """Whether it is a table in which another column may hold the texts."""
+        return self.table is not None and tuple(self.table.header) != FILE_HEADER
+
+    @property
+    def header(self) -> Row:
+        """Names of the table's columns."""
+        return self.table.header if self.table else []
+
     def records(self) -> Iterator[Record]:
         """Of the rows that are done."""
-        return (record_of(*pair) for pair in zip(self.lines, self.results, strict=False))
+        labels = self.fields or LABELS
+        return (record_of(*pair, labels) for pair in zip(self.lines, self.results, strict=False))
 
-    def file(self) -> tuple[str, bytes]:
-        """(name, content) of a file of the same kind as the upload, rows that are not done marked or left out."""
+    def choose(self, column: int) -> None:
+        """Take the texts from another column of the table; what was done is done again."""
+        assert self.table is not None
+        if self.is_chosen and column == self.table.text_column:
+            return
+        self.table = replace(self.table, text_column=column)
+        self.lines, self.is_chosen = self.table.lines(), True
+        self.results.clear()
+        self.use_adapter = None
+
+    def file(self, kind: str = "") -> tuple[str, bytes]:
+        """(name, content): of the same kind as the upload, or of another of ``RESULT_KINDS``; rows that are not done are
+        marked or left out."""
         path = Path(self.file_name)
-        given_back = f"{path.stem}_抽取{path.suffix.lower()}"
-        if self.table is None:
-            return given_back, b"".join(map(dump, self.records()))
-        return given_back, table_bytes(self.table, {record["id"]: record for record in self.records()})
+        kind = kind or path.suffix.lower()
+        name, labels = f"{path.stem}_抽取{kind}", self.fields or LABELS
+        if kind == JSONL:
+            return name, b"".join(map(dump, self.records()))
+        if kind == JSON:
+            return name, json.dumps(list(self._people()), ensure_ascii=False, indent=2).encode("utf-8", "replace")
+        table = self.table or Table(kind, ["id", "text"], [[str(one.id), one.text] for one in self.lines], 1, 0)
+        numbered = dict(enumerate(self.records(), 1))
+        return name, table_bytes(replace(table, kind=kind), numbered, labels)
 
-    def run(self, service: ExtractionService, use_adapter: bool, caller: Caller) -> Iterator[None]:
+    def _people(self) -> Iterator[Record]:
+        """One item a person; a row that could not be used, or was asked for fields of one's own, is one."""
+        for number, record in enumerate(self.records()):
+            about = {"row": number + 1, "id": self.names[number]}
+            if "error" in record:
+                yield about | {"error": record["error"]}
+            elif self.fields:
+                yield about | {"entities": record["entities"], "spans": record["spans"]}
+            for person in record["people"]:
+                yield about | person | {"spans": [record["spans"][place] for place in person["spans"]]}
+
+    def run(
+        self, service: ExtractionService, use_adapter: bool, caller: Caller, fields: Sequence[str] | None = None
+    ) -> Iterator[None]:
         """Work on from where it was left; an item at the start and after each group of rows.
 
-        What was done with another setting of the adapter is done again.
+        What was done with another setting of the adapter or with other fields is done again.
 
         Raises:
+            InputError: the fields cannot be used, or no column was chosen.
             ModelError: the model cannot answer; what is done stays done.
             Stopped: ``caller.stop`` was set.
         """
-        if self.use_adapter != use_adapter:
+        names = service.checked_fields(fields)
+        if not self.is_chosen:
+            raise InputError("还没有选哪一列是要抽取的文字，请先选择")
+        if not self.is_made_with(use_adapter, names):
             self.results.clear()
-            self.use_adapter = use_adapter
+            self.use_adapter, self.fields = use_adapter, names
         yield
         size = 1
         while self.done < self.total:
             started = time.perf_counter()
             chosen = range(self.done, min(self.done + size, self.total))
             texts = [self.lines[number].text for number in chosen if number not in self.unread]
-            found = service.extract_many(texts, use_adapter, caller)
+            found = service.extract_many(texts, use_adapter, caller, names)
             for number in chosen:
                 self.results.append(InputError(self.unread[number]) if number in self.unread else next(found))
             took_s = time.perf_counter() - started
@@ -115,9 +166,19 @@ class Batch:
                 size = max(1, size // 2)
             time.sleep(_PAUSE_S)
 
+    def is_made_with(self, use_adapter: bool, fields: Sequence[str]) -> bool:
+        """Whether the results are of this setting; with fields of one's own no adapter marks."""
+        own = tuple(fields)
+        return (
+            self.use_adapter is not None and self.fields == own and (bool(own) or self.use_adapter == use_adapter)
+        )
+
     def is_of(self, other: "Batch") -> bool:
-        """Whether both come from the same content."""
-        return (self.file_name, self.lines, self.table) == (other.file_name, other.lines, other.table)
+        """Whether both come from the same content, whichever column was chosen."""
+        return self.file_name == other.file_name and self._content() == other._content()
+
+    def _content(self) -> object:
+        return (self.table.header, self.table.rows) if self.table else self.lines
 
 
 def read_resumes(parser: ParserPool, paths: Sequence[Path]) -> Iterator[tuple[int, int] | Batch]:
@@ -145,7 +206,7 @@ def read_resumes(parser: ParserPool, paths: Sequence[Path]) -> Iterator[tuple[in
                 texts.append("")
                 unread[number] = str(error).replace(path.name, name)
     rows: list[Row] = [[name, text] for (name, _), text in zip(files, texts, strict=True)]
-    table = Table(".xlsx", ["文件", "简历"], rows, text_column=1, id_column=0)
+    table = Table(".xlsx", list(FILE_HEADER), rows, text_column=1, id_column=0)
     title = paths[0].stem if len(paths) == 1 else "简历"
     batch = Batch(f"{title}.xlsx", table.lines(), table.names(), table, unread=unread)
     if batch.characters > MAX_CHARACTERS:
@@ -207,13 +268,14 @@ def read_batch(parser: ParserPool, path: Path) -> Batch:
         KnowledgeError: the table cannot be read.
     """
     suffix = path.suffix.lower()
+    is_chosen = True
     if suffix == JSONL:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise InputError(f"{path.name} 有 {path.stat().st_size / 1e6:.1f} MB，太大了；请拆成几个文件")
         table, lines = None, read_lines(path, path.name, _MAX_LINE_BYTES)
         names = [replace_surrogates(str(line.id)) for line in lines]
     elif suffix in KINDS:
-        table = table_of(parser.read_table(path), path.name)
+        table, is_chosen = table_to_choose_from(parser.read_table(path), path.name)
         lines, names = table.lines(), [replace_surrogates(name) for name in table.names()]
     else:
         raise InputError(f"{path.name} 不是表格；请把它作为简历文件上传")
@@ -223,7 +285,7 @@ def read_batch(parser: ParserPool, path: Path) -> Batch:
         raise InputError(
             f"{path.name} 有 {len(lines)} 行，网页上一次最多 {MAX_ROWS} 行；请拆成几个文件，或用命令行"
         )
-    batch = Batch(path.name, lines, names, table)
+    batch = Batch(path.name, lines, names, table, is_chosen=is_chosen)
     characters = batch.characters
     if characters > MAX_CHARACTERS:
         raise InputError(f"{path.name} 有 {characters} 个字，网页上一次最多 {MAX_CHARACTERS} 个；请拆成几个文件")

@@ -1,6 +1,9 @@
+import itertools
 import json
+import random
 
 import pytest
+from nervaluate import Evaluator
 
 from src.evaluation.extraction import Counts, count, evaluate, is_valid, keys, score, spread, to_json
 from src.evaluation.extraction_table import mistakes_text, table
@@ -220,3 +223,36 @@ def test_json_has_everything():
     assert [wrong["number"] for wrong in one["wrong"]] == [1, 2]
     assert one["wrong"][1]["gold"] == [["姓名", 0, 3]]
     assert "p50" not in to_json([evaluate(service, labelled)])["runs"][0]["seconds"]
+
+
+def test_scores_are_those_of_nervaluate() -> None:
+    """The strict scheme of nervaluate (SemEval 2013, exact boundaries and label) counts as we do; its ends are
+    inclusive."""
+    draw = random.Random(0)
+    text = "字" * 40
+
+    def spans() -> list[Span]:
+        cuts = sorted(draw.sample(range(41), 12))
+        chosen = draw.sample([(start, end) for start, end in itertools.pairwise(cuts) if end > start], 5)
+        return [Span(draw.choice(LABELS[:4]), text[start:end], start, end) for start, end in sorted(chosen)]
+
+    gold = [Labelled(text, tuple(spans())) for _ in range(60)]
+    guesses = []
+    for one in gold:
+        kept = [span for span in one.spans if draw.random() < 0.6]
+        others = [span for span in spans() if all(span.end <= k.start or k.end <= span.start for k in kept)]
+        guesses.append(Extraction.of(text, kept + others))
+    ours = score(gold, guesses)
+    as_dicts = [
+        [[{"label": s.label, "start": s.start, "end": s.end - 1} for s in one.spans] for one in many]
+        for many in (gold, guesses)
+    ]
+    theirs = Evaluator(*as_dicts, tags=list(LABELS[:4]), loader="dict").evaluate()
+    assert 0.2 < ours.micro.f1 < 0.9
+    for counts, result in [
+        (ours.micro, theirs["overall"]["strict"]),
+        *((ours.labels[label], theirs["entities"][label]["strict"]) for label in LABELS[:4]),
+    ]:
+        assert (counts.correct, counts.predicted, counts.gold) == (result.correct, result.actual, result.possible)
+        assert (counts.precision, counts.recall) == pytest.approx((result.precision, result.recall))
+        assert counts.f1 == pytest.approx(result.f1)

@@ -45,7 +45,7 @@ def test_lines_come_out_in_order_with_ids(source: Path, target: Path) -> None:
     assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
     lines = read(target)
     assert [line["id"] for line in lines] == ["a", 2, 7]
-    assert all(list(line) == ["id", "text", "entities", "spans"] for line in lines)
+    assert all(list(line) == ["id", "text", "entities", "spans", "people"] for line in lines)
     assert lines[0]["entities"]["职位"] == VALUES["职位"]
     assert all(line["text"][s["start"] : s["end"]] == s["text"] for line in lines for s in line["spans"])
 
@@ -172,10 +172,11 @@ def test_a_table_comes_back_with_new_columns(tmp_path: Path, kind: str) -> None:
     assert counts == BatchCounts(total=3, skipped=0, extracted=2, failed=1)
     assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
     header, *rows = rows_of(target.rename(tmp_path / f"renamed{kind}"))
-    assert header == ["编号", "简历", *LABELS, "错误"]
+    assert header == ["编号", "简历", *LABELS, "经历", "性别", "出生日期", "电话", "邮箱", "待核对", "错误"]
     assert [row[0] for row in rows] == ["007", "007", "x"]
     assert rows[0][1:3] == [RESUME, "王小明"]
-    assert rows[0][header.index("职位")] == "经理；董事；经理"
+    assert rows[0][header.index("职位")] == "经理；董事"
+    assert rows[0][header.index("经历")] == "经理 @ 蓝天公司；董事 @ 蓝天公司；经理 @ 白云公司"
     assert "空" in rows[1][-1]
     assert not rows[2][-1]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"in{kind}", f"renamed{kind}"])

@@ -9,8 +9,8 @@ import pytest
 
 from src.errors import InputError
 from src.extraction.jsonl import Line, record_of
-from src.extraction.schema import LABELS, Extraction, Span
-from src.extraction.tables import NOT_DONE, table_bytes, table_of
+from src.extraction.schema import Extraction, Span
+from src.extraction.tables import NOT_DONE, columns, table_bytes, table_of
 
 HOSTILE = '=HYPERLINK("http://x")'
 TEXT = "=王五+经理，董事"
@@ -67,7 +67,7 @@ def test_csv_keeps_its_columns_and_defuses_the_new_ones() -> None:
     data = table_bytes(table, records)
     assert data.startswith(b"\xef\xbb\xbf")
     read = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-    assert read[0] == [*rows[0], "姓名（抽取）", *LABELS[1:], "错误"]
+    assert read[0] == [*rows[0], "姓名（抽取）", *columns()[1:], "错误"]
     assert [row[:3] for row in read] == rows
     by_name = [dict(zip(read[0], row, strict=True)) for row in read[1:]]
     assert by_name[0]["姓名（抽取）"] == "'=王五"
@@ -87,7 +87,7 @@ def test_a_workbook_keeps_kinds_and_texts_stay_texts() -> None:
     data = table_bytes(table, {1: found(1, TEXT, ("姓名", 0, 3)), 2: found(2, "甲")})
     sheet = openpyxl.load_workbook(io.BytesIO(data)).active
     read = list(sheet.iter_rows(values_only=True))
-    assert list(read[0]) == ["id", "text", "入职", "备注", *LABELS, "错误"]
+    assert list(read[0]) == ["id", "text", "入职", "备注", *columns(), "错误"]
     assert list(read[1][:4]) == rows[1]
     assert list(read[2][:4]) == ["007", "甲", None, "a"]
     assert list(read[3][:4]) == rows[3]

@@ -110,7 +110,7 @@ def test_json_lines_come_back_as_the_command_line_gives_them(tmp_path: Path, par
     name, data = batch.file()
     assert name == "a_抽取.jsonl"
     first, second, *_ = (json.loads(line) for line in data.decode().splitlines())
-    assert list(first) == ["id", "text", "entities", "spans"]
+    assert list(first) == ["id", "text", "entities", "spans", "people"]
     assert (first["id"], first["text"], first["entities"]["姓名"]) == (1, RESUME, ["王小明"])
     assert "空" in second["error"]
     assert batch.failed == 2
@@ -133,7 +133,7 @@ def test_what_is_done_stays_done_when_the_model_fails(tmp_path: Path, parser: Pa
     [
         ("空.csv", b"", "是空的"),
         ("空.jsonl", b"\n \n", "没有一行"),
-        ("没有列.csv", "姓名,电话\n张三,1\n".encode(), "没有放简历文字的列"),
+        ("没有列名.csv", f"{'张三，男。' * 8},1\n李四,2\n".encode(), "没有放简历文字的列"),
         ("重复.jsonl", b'{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n', "第 2 行的 id 1 与第 1 行重复"),
         ("长行.jsonl", json.dumps({"text": "a" * 1_100_000}).encode(), "第 1 行有 1100012 字节"),
         ("大.jsonl", b"x" * 7_000_000, "太大"),
@@ -167,6 +167,30 @@ def test_hostile_cells_cost_only_their_row(tmp_path: Path, parser: ParserPool) -
     assert [row[:2] for row in read[1:]] == rows
     assert ["6000" in row[-1] for row in read[1:]] == [False, False, True, False]
     assert batch.failed == 1
+
+
+def test_people_columns_and_kinds_of_results(tmp_path: Path, parser: ParserPool) -> None:
+    both = "姓名：王小明\n电话：13800010021\n姓名：李雷\n电话：13800010022"
+    batch = read_batch(parser, table(tmp_path, ["id", "text"], ["a", both], ["b", ""], ["c", RESUME]))
+    work(batch, service_of(ScriptedModel("{}")))
+    rows = list(csv.DictReader(io.StringIO(batch.file(".csv")[1].decode("utf-8-sig"))))
+    assert [(row["id"], row["姓名"], row["电话"]) for row in rows] == [
+        ("a", "王小明", "13800010021"), ("a", "李雷", "13800010022"), ("b", "", ""), ("c", "", ""),
+    ]  # fmt: skip
+    assert [bool(row["错误"]) for row in rows] == [False, False, True, False]
+    name, data = batch.file(".xlsx")
+    (tmp_path / name).write_bytes(data)
+    assert [row[0] for row in parser.read_table(tmp_path / name)] == ["id", "a", "a", "b", "c"]
+    people = json.loads(batch.file(".json")[1])
+    assert [(one["row"], one["id"], one.get("name")) for one in people[:2]] == [
+        (1, "a", "王小明"),
+        (1, "a", "李雷"),
+    ]
+    assert "空" in people[2]["error"]
+    assert all(both[span["start"] : span["end"]] == span["text"] for span in people[0]["spans"])
+    lines = read_batch(parser, jsonl(tmp_path, both))
+    work(lines, service_of(ScriptedModel("{}")))
+    assert len(list(csv.reader(io.StringIO(lines.file(".csv")[1].decode("utf-8-sig"), newline="")))) == 3
 
 
 def read_all(parser: ParserPool, *paths: Path) -> tuple[Batch, list[tuple[int, int]]]:

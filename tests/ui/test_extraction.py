@@ -16,6 +16,7 @@ import pytest
 
 from src.errors import InputError, KnowledgeError, ModelError
 from src.extraction.events import Event, Finished, Found, Queued
+from src.extraction.own_fields import FieldReader
 from src.extraction.schema import LABELS, Extraction, Span, render_entities
 from src.extraction.service import ExtractionService
 from src.extraction.upload import Batch
@@ -32,6 +33,7 @@ from src.ui.extraction_tab import ExtractionTab
 from src.ui.session import Sessions
 from src.ui.wording import CHINESE, Words
 from tests.extraction.fakes import RESUME, VALUES, ScriptedModel
+from tests.extraction.test_own_fields import FakeReader
 from tests.ingest import samples
 
 HOSTILE = "<img src=x onerror=alert(1)><script>x</script>&\"'"
@@ -234,7 +236,7 @@ def test_the_page_is_sent_only_what_is_new(parser: ParserPool) -> None:
     sent = [set(item) if is_drawn(item) else set() for item in items]
     result = {tab.status, tab.text, tab.table}
     assert sent == [
-        {tab.status, tab.work.start, tab.work.stop}, set(), {tab.status}, {*result, tab.result}, set(), result, {tab.status},
+        {tab.status, tab.work.start, tab.work.stop}, set(), {tab.status}, {*result, tab.people, tab.result}, set(), result, {tab.status},
     ]  # fmt: skip
 
 
@@ -424,7 +426,7 @@ def written(folder: Path, rows: int, name: str = "a") -> Path:
 
 
 def opened(tab: ExtractionTab, path: Path, name: str = "s1") -> dict[Any, Any]:
-    return merged(tab.batch.open([str(path)], True, visitor(name)))
+    return merged(tab.batch.open([str(path)], True, [], visitor(name)))
 
 
 def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: ParserPool) -> None:
@@ -435,8 +437,11 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
     assert f"{rows} 行，可以开始了" in page[batch.status]
     assert page[batch.work.start]["interactive"] is True
     assert page[batch.save]["interactive"] is False
-    assert page[batch.preview]["value"][1][:3] == ["2", f"{HOSTILE}1"[:40], "等待"]
-    items = list(batch.run(True, visitor()))
+    assert page[batch.preview]["headers"] == ["行", "工号", "简历"]
+    assert page[batch.preview]["value"][1] == ["2", f"{HOSTILE}1", RESUME]
+    assert page[batch.column]["value"] == 1
+    assert page[batch.column]["choices"] == [("工号", 0), ("简历", 1)]
+    items = list(batch.run(True, [], visitor()))
     drawn = list(filter(is_drawn, items))
     done = [n for n in range(rows + 1) if any(f"已完成 {n} / {rows} 行" in item[batch.status] for item in drawn)]
     assert done[:3] == [0, 1, 3]
@@ -444,16 +449,17 @@ def test_a_batch_shows_its_progress_and_first_rows(tmp_path: Path, parser: Parse
     assert all('role="progressbar"' in item[batch.status] and "<img" not in item[batch.status] for item in drawn)
     assert "大约还要" not in drawn[1][batch.status]
     assert "大约还要" in drawn[3][batch.status]
-    tables = [item[batch.preview] for item in drawn[:-1] if batch.preview in item]
+    tables = [item[batch.preview]["value"] for item in drawn[:-1] if batch.preview in item]
     assert len(tables) < len(drawn) - 1  # the table is sent while it changes only
     assert len(tables[0][0]) == len(batch.preview.headers or [])
+    assert tables[0][1][:3] == ["2", f"{HOSTILE}1"[:40], "等待"]
     assert tables[-1][-1][3] == "王小明"
     page = merged(items)
     assert "全部做完" in page[batch.status]
     assert page[batch.work.start]["interactive"] is False
-    assert looks(batch.chosen(False, visitor())) == {"value": "开始", "interactive": True}
-    assert looks(batch.chosen(True, visitor())) == {"value": "开始", "interactive": False}
-    assert batch.file(visitor())[0].endswith("_抽取.csv")
+    assert looks(batch.chosen(False, [], visitor())) == {"value": "开始", "interactive": True}
+    assert looks(batch.chosen(True, [], visitor())) == {"value": "开始", "interactive": False}
+    assert batch.file("", visitor())[0].endswith("_抽取.csv")
 
 
 def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: ParserPool) -> None:
@@ -461,7 +467,7 @@ def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: Par
     batch = tab.batch
     path = written(tmp_path, 6)
     opened(tab, path)
-    items = stopped_after(batch.run(True, visitor()), lambda: halt(batch.work), drawn=2)
+    items = stopped_after(batch.run(True, [], visitor()), lambda: halt(batch.work), drawn=2)
     page = merged(items)
     assert "已停止。" in page[batch.status]
     assert "已完成 1 / 6 行" in page[batch.status]
@@ -473,7 +479,7 @@ def test_a_batch_stopped_on_the_page_is_gone_on_with(tmp_path: Path, parser: Par
     assert "点“继续”从这里接着做" in page[batch.status]
     assert page[batch.use_adapter] is True
     assert set(tab.restored) == set(page)
-    again = [item for item in batch.run(True, visitor()) if is_drawn(item)]
+    again = [item for item in batch.run(True, [], visitor()) if is_drawn(item)]
     assert "已完成 1 / 6 行" in again[0][batch.status]
     assert "全部做完" in again[-1][batch.status]
 
@@ -482,9 +488,9 @@ def test_a_batch_is_of_its_visitor_only(tmp_path: Path, parser: ParserPool) -> N
     tab = tab_of(parser)
     opened(tab, written(tmp_path, 2))
     with pytest.raises(InputError, match="请先上传"):
-        next(tab.batch.run(True, visitor("s2")))
+        next(tab.batch.run(True, [], visitor("s2")))
     with pytest.raises(InputError, match="请先上传"):
-        tab.batch.file(visitor("s2"))
+        tab.batch.file("", visitor("s2"))
     assert "上传一个文件" in merged([tab.restore(sessions_of(tab).of(visitor("s2")))])[tab.batch.status]
 
 
@@ -492,19 +498,68 @@ def test_a_refused_file_leaves_the_batch_before_and_an_empty_upload(tmp_path: Pa
     tab = tab_of(parser)
     opened(tab, written(tmp_path, 2))
     refused = tmp_path / "名单.csv"
-    refused.write_text(csv_text([["姓名", "电话"], ["王建国", "1"]]), encoding="utf-8")
-    page = merged(failed(tab.batch.open([str(refused)], True, visitor()), InputError, "没有放简历文字的列"))
+    refused.write_text(csv_text([["姓名", "电话"]]), encoding="utf-8")
+    page = merged(failed(tab.batch.open([str(refused)], True, [], visitor()), InputError, "只有列名"))
     assert page[tab.batch.upload] is None
     assert "2 行，可以开始了" in page[tab.batch.status]
+
+
+def test_the_column_of_a_table_is_chosen(tmp_path: Path, parser: ParserPool) -> None:
+    """Where no column has long texts nothing is guessed; what was done with another column is done again."""
+    tab = tab_of(parser)
+    batch = tab.batch
+    path = tmp_path / "名单.csv"
+    path.write_text(csv_text([["", "编号", "简介"], ["李雷", "1", "王小明，经理。"]]), encoding="utf-8")
+    page = opened(tab, path)
+    assert "请在下面选择" in page[batch.status]
+    assert page[batch.column]["value"] is None
+    assert page[batch.column]["choices"] == [("第 1 列", 0), ("编号", 1), ("简介", 2)]
+    assert page[batch.work.start]["interactive"] is False
+    with pytest.raises(InputError, match="还没有选"):
+        list(batch.run(True, [], visitor()))
+    for wrong in (7, -1, None):
+        page = merged(batch.choose(wrong, True, [], visitor()))
+        assert page[batch.work.start]["interactive"] is False
+    page = merged(batch.choose(2, True, [], visitor()))
+    assert "简历取自“简介”一列" in page[batch.status]
+    assert page[batch.work.start]["interactive"] is True
+    page = merged(batch.run(True, [], visitor()))
+    assert page[batch.preview]["value"][0][3] == "王小明"
+    assert "全部做完" in page[batch.status]
+    page = merged(batch.choose(0, True, [], visitor()))
+    assert "可以开始了" in page[batch.status]
+    assert page[batch.save]["interactive"] is False
+
+
+def test_fields_of_ones_own_in_a_batch(tmp_path: Path, parser: ParserPool) -> None:
+    tab = tab_of(parser, field_reader=FieldReader(FakeReader({}), "reader"))
+    batch = tab.batch
+    path = tmp_path / "合同.csv"
+    path.write_text(
+        csv_text([["编号", "正文"], ["1", "甲方：东山公司"], ["2", "乙方：西岭公司"]]), encoding="utf-8"
+    )
+    opened(tab, path)
+    page = merged(batch.run(True, ["甲方", "乙方"], visitor()))
+    assert page[batch.preview]["headers"] == ["行", "编号", "说明", "甲方", "乙方"]
+    assert page[batch.preview]["value"] == [["1", "1", "", "东山公司", ""], ["2", "2", "", "", "西岭公司"]]
+    assert looks(batch.chosen(False, ["甲方", "乙方"], visitor())) == {"value": "开始", "interactive": False}
+    assert looks(batch.chosen(True, ["甲方"], visitor())) == {"value": "开始", "interactive": True}
+    name, data = batch.file(".json", visitor())
+    assert name == "合同_抽取.json"
+    assert [row["entities"]["甲方"] for row in json.loads(data)] == [["东山公司"], []]
+    page = merged([tab.restore(sessions_of(tab).of(visitor()))])
+    assert page[batch.fields] == ["甲方", "乙方"]
+    page = merged(batch.run(True, [], visitor()))
+    assert "国籍" in page[batch.preview]["headers"]
 
 
 def test_everything_deleted_while_a_batch_runs(tmp_path: Path, parser: ParserPool) -> None:
     tab = tab_of(parser)
     opened(tab, written(tmp_path, 6))
-    items = stopped_after(tab.batch.run(True, visitor()), lambda: sessions_of(tab).forget(visitor()), drawn=2)
+    items = stopped_after(tab.batch.run(True, [], visitor()), lambda: sessions_of(tab).forget(visitor()), drawn=2)
     page = merged(items)
     assert "上传一个文件" in page[tab.batch.status]
-    assert page[tab.batch.preview] == {"value": [], "visible": False}
+    assert (page[tab.batch.preview]["value"], page[tab.batch.preview]["visible"]) == ([], False)
     cleared = tab.clear()
     assert set(tab.cleared) == set(cleared)
     assert cleared[tab.single.box] == ""
@@ -521,13 +576,13 @@ def test_a_batch_that_lasts_longer_than_a_session_may_be_idle_is_kept(tmp_path: 
     tab = tab_of(parser)
     opened(tab, written(tmp_path, 4))
     session = sessions_of(tab).of(visitor())
-    for item in tab.batch.run(True, visitor()):
+    for item in tab.batch.run(True, [], visitor()):
         if is_drawn(item):
             session.used -= 7200
     sessions_of(tab).of(visitor())
     assert session.batch is not None
     assert session.batch.done == 4
-    list(tab.batch.run(True, visitor()))
+    list(tab.batch.run(True, [], visitor()))
     assert sessions_of(tab).of(visitor()) is session
 
 
@@ -557,5 +612,5 @@ def test_who_asks_is_passed_on(tmp_path: Path, parser: ParserPool) -> None:
     tab = tab_of(parser, model := ScriptedModel())
     list(tab.single.extract(RESUME, True, [], visitor("甲")))
     opened(tab, written(tmp_path, 1), "乙")
-    list(tab.batch.run(True, visitor("乙")))
+    list(tab.batch.run(True, [], visitor("乙")))
     assert model.users == ["甲", "乙"]

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from src.errors import YuanZhiError
 from src.extraction.document import read_resume
 from src.extraction.events import Queued
-from src.extraction.own_fields import MAX_FIELDS, SETS
 from src.extraction.schema import Extraction
 from src.settings import ROOT
 from src.ui.calls import Call
@@ -25,13 +23,6 @@ _TRAIN = CHINESE(
     "还没有载入简历适配器（LoRA）：现在是基座模型用课程提示词抽取。训练一个：python -m src train --data 数据.json "
     "--output 适配器目录，再用 --adapter 适配器目录 启动。"
 )
-
-_SETS = {
-    "合同": CHINESE("合同"),
-    "发票": CHINESE("发票"),
-    "新闻": CHINESE("新闻"),
-    "课程大纲": CHINESE("课程大纲"),
-}
 
 
 class SingleTab:
@@ -61,7 +52,7 @@ class SingleTab:
             self.upload = gr.UploadButton(words("上传文件"), min_width=120, elem_id="resume-upload")
         self.uploaded = gr.HTML(elem_id="resume-uploaded")
         with gr.Accordion(words("自定字段"), open=False, visible=self._service.has_fields, elem_id="extract-own"):
-            self._draw_fields()
+            self.fields, self.sets = views.own_fields(words, "extract")
         examples = example_resumes()
         texts = [[text] for text in examples.values()]
         gr.Examples(
@@ -72,21 +63,6 @@ class SingleTab:
             api_visibility="private",
         )
 
-    def _draw_fields(self) -> None:
-        words = self._words
-        known = list(dict.fromkeys(field for some in SETS.values() for field in some))
-        self.fields = gr.Dropdown(
-            known,
-            multiselect=True,
-            allow_custom_value=True,
-            max_choices=MAX_FIELDS,
-            label=words("要找的字段"),
-            info=words("输入名字后按回车，如 甲方；合同、通知、新闻等文字都可以。不填就抽取简历的八类内容。"),
-            elem_id="extract-fields",
-        )
-        names = [(words(shown), name) for name, shown in _SETS.items()]
-        self.sets = gr.Radio(names, label=words("现成的一套"), elem_id="extract-sets")
-
     def _draw_result(self) -> None:
         words = self._words
         self._about = views.status(words("会找出这八类内容，例如："), words)
@@ -94,6 +70,7 @@ class SingleTab:
         self.text = views.highlighted(
             words("原文标注"), "extract-text", words, value=views.sample(words), show_label=False
         )
+        self.people = gr.HTML(visible=False, elem_id="extract-people")
         headers = words("类别"), words("内容"), words("核对")
         self.table = views.table(
             words("找到的内容"), headers, "extract-table", ["26%", "50%", "24%"], visible=False
@@ -101,8 +78,10 @@ class SingleTab:
         with gr.Row(visible=False) as self.downloads:
             csv_button = gr.Button(words("下载 CSV"), size="sm", elem_id="extract-csv")
             json_button = gr.Button(words("下载 JSON"), size="sm", elem_id="extract-download")
+            xlsx_button = gr.Button(words("下载 Excel（一人一行）"), size="sm", elem_id="extract-xlsx")
         download(self._context, csv_button, views.csv_file, self.result)
         download(self._context, json_button, views.json_file, self.result)
+        download(self._context, xlsx_button, views.xlsx_file, self.result)
 
     def _draw_details(self) -> None:
         words, has_adapter = self._words, self._service.has_adapter
@@ -119,7 +98,7 @@ class SingleTab:
     def _listen(self) -> None:
         listen, compared = self._context.listen, self.comparison
         self.work.listen(self.extract, [self.box, self.use_adapter, self.fields], list(self._empty()), MODEL)
-        listen(self.sets.input, self.choose, self.sets, self.fields, **QUICK)
+        listen(self.sets.input, views.chosen_set, self.sets, self.fields, **QUICK)
         listen(self.upload.upload, self.read, self.upload, self.cleared, show_progress="hidden", **UPLOAD)
         changes = [self.box.change, self.result.change, compared.result.change]
         inputs = [self.box, self.result, compared.result]
@@ -128,10 +107,6 @@ class SingleTab:
         # Gradio loses what a table is given as long as it lies in an accordion that was never open.
         outputs = [self.downloads, self.spans, self.json]
         listen([self.result.change, self.details.expand], self.technical, self.result, outputs, **QUICK)
-
-    def choose(self, name: str) -> Any:
-        """The fields of a ready set."""
-        return gr.update(value=list(SETS[name]))
 
     def extract(self, text: str, use_adapter: bool, fields: list[str], request: gr.Request) -> Views:
         """Extract, drawing what is found as it comes; after a stop or an error what is there stays."""
@@ -151,7 +126,9 @@ class SingleTab:
                     marked = gr.update(
                         value=views.highlight(found, words), color_map=views.colours(words, own=bool(fields))
                     )
-                    view |= {self.text: marked, self.table: table, self.result: None}
+                    cards = views.people_html(found, words)
+                    people = gr.update(value=cards, visible=bool(cards))
+                    view |= {self.text: marked, self.people: people, self.table: table, self.result: None}
                 yield view
             call.gave(found.to_json())
 
@@ -214,7 +191,10 @@ class SingleTab:
         """No result."""
         table = gr.update(value=[], visible=False)
         text = gr.update(value=views.sample(self._words), color_map=views.colours(self._words))
-        return {self.status: self._about, self.text: text, self.table: table, self.result: None}
+        people = gr.update(value="", visible=False)
+        return {
+            self.status: self._about, self.text: text, self.people: people, self.table: table, self.result: None,
+        }  # fmt: skip
 
 
 def example_resumes() -> dict[str, str]:

@@ -9,8 +9,11 @@ import gradio as gr
 
 from src.errors import InputError, Stopped
 from src.extraction.events import Event, Finished, Queued
-from src.extraction.schema import LABELS, Extraction, Span, replace_surrogates
+from src.extraction.jsonl import Line, record_of
+from src.extraction.own_fields import MAX_FIELDS, SETS
+from src.extraction.schema import LABELS, LOW_CONFIDENCE, Extraction, Person, Span, replace_surrogates, value_key
 from src.extraction.service import ExtractionService
+from src.extraction.tables import columns, person_rows, workbook
 from src.files import csv_text, defused
 from src.ui.templating import render
 from src.ui.wording import CHINESE, Words
@@ -21,13 +24,20 @@ COLOURS = {
     CHINESE("姓名"): "#e5484d", CHINESE("国籍"): "#f76b15", CHINESE("种族"): "#d4a017", CHINESE("职位"): "#30a46c",
     CHINESE("教育背景"): "#12a594", CHINESE("专业"): "#0090ff", CHINESE("组织名"): "#8e4ec6", CHINESE("地名"): "#d6409f",
 }  # fmt: skip
-# Below this a value is worth a second look.
-LOW_CONFIDENCE = 0.6
+# What a card lists below the name, in this order, and how many cards are drawn.
+_CARD_FACTS = ("姓名", "电话", "邮箱", "教育背景", "专业", "职位", "组织名", "国籍", "种族", "地名")
+_MAX_CARDS = 50
 # Written by hand, shown until there is a result: which kinds of things are looked for, in which colours.
 SAMPLE = (
     ("王小明", "姓名"), ("，男，", None), ("汉族", "种族"), ("，", None), ("中国国籍", "国籍"), ("，", None), ("浙江", "地名"), ("人，", None),
     ("机械工程", "专业"), ("专业", None), ("硕士", "教育背景"), ("，现任", None), ("蓝天公司", "组织名"), ("总经理", "职位"), ("。", None),
 )  # fmt: skip
+_SETS = {
+    "合同": CHINESE("合同"),
+    "发票": CHINESE("发票"),
+    "新闻": CHINESE("新闻"),
+    "课程大纲": CHINESE("课程大纲"),
+}
 Pieces = list[tuple[str, str | None]]
 
 
@@ -78,6 +88,29 @@ def adapter_box(service: ExtractionService, words: Words, elem_id: str) -> gr.Ch
     )
 
 
+def own_fields(words: Words, name: str) -> tuple[gr.Dropdown, gr.Radio]:
+    """Fields of one's own, typed or from a ready set."""
+    known = list(dict.fromkeys(field for some in SETS.values() for field in some))
+    fields = gr.Dropdown(
+        known,
+        multiselect=True,
+        allow_custom_value=True,
+        max_choices=MAX_FIELDS,
+        label=words("要找的字段"),
+        info=words("输入名字后按回车，如 甲方；合同、通知、新闻等文字都可以。不填就抽取简历的八类内容。"),
+        elem_id=f"{name}-fields",
+    )
+    sets = gr.Radio(
+        [(words(shown), name) for name, shown in _SETS.items()], label=words("现成的一套"), elem_id=f"{name}-sets"
+    )
+    return fields, sets
+
+
+def chosen_set(name: str) -> Any:
+    """The fields of a ready set."""
+    return gr.update(value=list(SETS[name]))
+
+
 def status(text: str, words: Words, *, outdated: bool = False, share: float | None = None) -> str:
     """One line about the result, with a progress bar where there is a ``share`` from 0 to 1."""
     percent = None if share is None else int(100 * share)
@@ -124,6 +157,34 @@ def value_rows(extraction: Extraction, words: Words) -> list[list[str]]:
     return rows
 
 
+def people_html(extraction: Extraction, words: Words) -> str:
+    """A card for each person; empty where there is nobody."""
+    cards = [_card(person, extraction, words) for person in extraction.people[:_MAX_CARDS]]
+    left = len(extraction.people) - len(cards)
+    more = words("还有 {count} 人没有画出来，下载的表格里都有。").format(count=left) if left else ""
+    return render("extraction/people", words, cards=cards, more=more) if cards else ""
+
+
+def _card(person: Person, extraction: Extraction, words: Words) -> dict[str, Any]:
+    """What the template shows of somebody: name, sex and birth; values that are in no post; posts."""
+    in_posts = {
+        value_key(extraction.spans[place].label, extraction.spans[place].text)
+        for post in person.posts for place in (post.position, post.organisation) if place is not None
+    }  # fmt: skip
+    facts: dict[str, list[dict[str, Any]]] = {}
+    for label in _CARD_FACTS:
+        for span in (*person.values, *person.details):
+            is_shown = value_key(label, span.text) in in_posts or (label == "姓名" and span.text == person.name)
+            if span.label == label and (not is_shown or is_doubtful(span)):
+                facts.setdefault(label, []).append({"text": span.text, "doubtful": is_doubtful(span)})
+    return {
+        "name": person.name or words("没有姓名"),
+        "about": [*map(words, person.texts("性别")[:1]), *person.texts("出生日期")[:1]],
+        "facts": facts,
+        "posts": [post.texts(extraction.spans) for post in person.posts],
+    }
+
+
 def span_rows(spans: Sequence[Span], words: Words) -> list[list[Any]]:
     """One row a span, with its place and its probability: a dash where it is not known."""
     return [
@@ -166,6 +227,14 @@ def csv_file(result: Result | None) -> tuple[str, bytes]:
     """(name, content) of the spans for a spreadsheet, as in the JSON."""
     rows = [map(defused, span.to_json().values()) for span in _extraction(result).spans]
     return "extraction.csv", csv_text([["label", "text", "start", "end", "confidence"], *rows]).encode()
+
+
+def xlsx_file(result: Result | None) -> tuple[str, bytes]:
+    """(name, content) of a workbook with a row a person, or one of the values of one's own fields."""
+    found = _extraction(result)
+    labels = tuple(found.entities)
+    rows = person_rows(record_of(Line(1, found.text), found, labels), labels)
+    return "extraction.xlsx", workbook([columns(labels), *rows])
 
 
 def json_file(result: Result | None) -> tuple[str, bytes]:
