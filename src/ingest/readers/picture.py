@@ -25,7 +25,21 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             _check_size(image, name, limits)
             if text := clean(recognise(_upright(image))):
                 source = f"{name} 第 {number} 页" if pages > 1 else name
-                yield Document(f"{name}:p{number}", source, "", text)
+                yield Document(f"{name}:p{number}", source, "", text, number)
+
+
+def page_of(data: bytes, name: str, number: int, limits: Limits) -> Image.Image:
+    """One of its pages, counted from 1, upright, as ``read`` recognises it.
+
+    Raises:
+        KnowledgeError: there is no such page, or it has too many pixels.
+    """
+    with _opened(data, name) as image:
+        if not 1 <= number <= (getattr(image, "n_frames", 1) if image.format == "TIFF" else 1):
+            raise KnowledgeError(f"{name} 没有第 {number} 页")
+        image.seek(number - 1)
+        _check_size(image, name, limits)
+        return _upright(image)
 
 
 def size_of(data: bytes, name: str) -> tuple[int, int]:

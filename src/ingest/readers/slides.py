@@ -43,7 +43,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         if not text or len(title) > MAX_TITLE_CHARS:
             text, title = clean(f"{title}\n{text}"), title if text else ""
         if text:
-            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title[:MAX_TITLE_CHARS], text)
+            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title[:MAX_TITLE_CHARS], text, number)
 
 
 def _shapes(shapes: Any, heading: Any) -> Iterator[Any]:
