@@ -71,9 +71,14 @@ class PagePicture:
         return cls(page, image, width, height, _box(value["shown"]), boxes, found, unread)
 
 
+def is_pictured(file: str) -> bool:
+    """Whether the pages of files of this name can be shown."""
+    return Path(file).suffix.lower() in PICTURED
+
+
 def has_picture(chunk: Chunk) -> bool:
     """Whether the page of a chunk can be shown: ids of such documents begin with their file's name."""
-    return chunk.page is not None and Path(chunk.doc_id.rpartition(":")[0]).suffix.lower() in PICTURED
+    return chunk.page is not None and is_pictured(chunk.doc_id.rpartition(":")[0])
 
 
 def _box(value: Any) -> Box:

@@ -106,7 +106,7 @@ class FileList:
     def _add_shared(self, path: Path) -> dict[str, Any]:
         runtime = self._context.runtime
         documents = runtime.parser.read(path)
-        return told(add_file(runtime.base, path, path.name, documents).chunks, documents)
+        return told(*add_file(runtime.base, path, path.name, documents))
 
     def _changed(self, result: str, request: gr.Request) -> tuple[Any, ...]:
         return result, None, self._facts.show(request), *self.view(request)
