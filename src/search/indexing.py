@@ -311,8 +311,13 @@ class _Writer:
                 self.flush()
                 batch = self._batch
                 batch.entries[entry.name] = self._base.files()[entry.name]
-        told = {"characters": characters, "counts": dict(report.counts), "warnings": tuple(report.warnings)}
-        batch.entries[entry.name] = replace(batch.entries[entry.name], complete=True, **told)
+        batch.entries[entry.name] = replace(
+            batch.entries[entry.name],
+            complete=True,
+            characters=characters,
+            counts=dict(report.counts),
+            warnings=tuple(report.warnings),
+        )
 
     def check(self, name: str, documents: Sequence[Document]) -> None:
         """Raises KnowledgeError: an id is there twice, or what ``Base.check`` says."""

@@ -90,6 +90,25 @@ class OwnDocuments:
             with self._store.exclusive():
                 self._drop(name)
 
+    def remove_each(self, names: Sequence[str]) -> dict[str, list[Any]]:
+        """Delete files; a name that there is not does not keep the others.
+
+        Returns:
+            ``{"removed": [source], "rejected": [{"source", "reason"}]}``
+
+        Raises:
+            Busy: as ``add``.
+        """
+        removed: list[str] = []
+        rejected: list[dict[str, Any]] = []
+        for name in names:
+            try:
+                self.remove(name)
+                removed.append(name)
+            except InputError as error:
+                rejected.append({"source": name[:100], "reason": str(error)})
+        return {"removed": removed, "rejected": rejected}
+
     def files(self) -> list[FileEntry]:
         """Files in the order in which they were added."""
         return list(self._store.files().values()) if self._documents else []

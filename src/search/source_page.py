@@ -14,6 +14,8 @@ from src.search.knowledge_base import KnowledgeBase
 from src.search.own import OwnDocuments
 from src.search.store import FileEntry, StoredChunk
 
+# Below this share of the characters only a part was found.
+FOUND = 0.8
 GONE = "这一段已经不在索引里了；请重新检索"
 
 
