@@ -315,7 +315,7 @@ class _Writer:
             batch.entries[entry.name],
             complete=True,
             characters=characters,
-            counts=dict(report.counts),
+            counts={kind: count for kind, count in report.counts.items() if count},
             warnings=tuple(report.warnings),
         )
 

@@ -9,9 +9,11 @@ from src.ui.wording import CHINESE, Words
 READ = {
     "pages": CHINESE("{count} 页"), "tables": CHINESE("{count} 个表格"), "charts": CHINESE("{count} 个图表"),
     "pictures": CHINESE("{count} 张图认出文字"), "notes": CHINESE("{count} 条脚注"),
+    "unsure_lines": CHINESE("{count} 行字认得不太准"),
 }  # fmt: skip
 LEFT_OUT = {
     "pictures_unread": CHINESE("{count} 处图片或附件"), "formulas_unread": CHINESE("{count} 个公式"),
+    "attachments": CHINESE("{count} 个附件"),
     "contents_pages": CHINESE("{count} 页目录"),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from src.errors import KnowledgeError
 from src.ingest.clean import clean
 from src.ingest.limits import Limits
 from src.ingest.readers.ocr import recognise, strip_count
+from src.ingest.report import note
 from src.ingest.types import Document
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
@@ -23,6 +24,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         for number in range(1, pages + 1):
             image.seek(number - 1)
             _check_size(image, name, limits)
+            note("pictures")
             if text := clean(recognise(_upright(image))):
                 source = f"{name} 第 {number} 页" if pages > 1 else name
                 yield Document(f"{name}:p{number}", source, "", text, number)
