@@ -167,7 +167,9 @@ def test_of_a_page_of_two_hundred_inches_the_part_with_the_words_is_shown(pool, 
 
 def test_a_chunk_over_two_pages_has_boxes_on_both(pool, tmp_path) -> None:
     path = tmp_path / "两页.pdf"
-    path.write_bytes(samples.pdf([["前面的话。", "这句话从第一页的末尾开始，"], ["到第二页的开头才说完。", "后面的话。"]]))
+    path.write_bytes(
+        samples.pdf([["前面的话。", "这句话从第一页的末尾开始，"], ["到第二页的开头才说完。", "后面的话。"]])
+    )
     wanted = Wanted(1, "这句话从第一页的末尾开始，到第二页的开头才说完。", 5)
     pages = pool.page(path, path.name, wanted)
     assert [page.page for page in pages] == [1, 2]
@@ -227,7 +229,9 @@ def test_a_page_that_takes_too_long_costs_only_itself(tmp_path) -> None:
 
 def test_a_scan_is_shown_at_once_and_boxed_when_it_has_been_recognised(pool, tmp_path) -> None:
     path = tmp_path / "扫描.pdf"
-    samples.picture(["源知公司请假制度", "年假每年十二天，不可以累积到下一年", "病假需要医院证明"]).save(path, "PDF")
+    samples.picture(["源知公司请假制度", "年假每年十二天，不可以累积到下一年", "病假需要医院证明"]).save(
+        path, "PDF"
+    )
     chunk = chunks(pool, path)[0]
     (before,) = page_of(pool, path, chunk, "不可以累积", recognise=False)
     assert (before.unread, before.boxes, before.found) == (True, ((),), 0.0)
@@ -241,7 +245,9 @@ def test_a_scan_is_shown_at_once_and_boxed_when_it_has_been_recognised(pool, tmp
 
 def test_a_picture_that_stands_on_its_side_is_shown_upright(pool, tmp_path) -> None:
     path = tmp_path / "横放.png"
-    samples.picture(["源知公司请假制度说明", "年假每年十二天", "病假需要医院的证明"]).rotate(90, expand=True).save(path)
+    samples.picture(["源知公司请假制度说明", "年假每年十二天", "病假需要医院的证明"]).rotate(90, expand=True).save(
+        path
+    )
     chunk = chunks(pool, path)[0]
     (page,) = page_of(pool, path, chunk, "十二天")
     assert page.width > page.height
@@ -254,7 +260,9 @@ def test_of_a_long_picture_the_strip_with_the_words_is_shown(pool, tmp_path) -> 
     image = Image.new("RGB", (700, 4_000), "white")
     font = ImageFont.truetype(samples.font_path(), 36)
     for row in range(20):
-        ImageDraw.Draw(image).text((40, 60 + 195 * row), f"第{row + 1}条规定的具体内容在这里", fill="black", font=font)
+        ImageDraw.Draw(image).text(
+            (40, 60 + 195 * row), f"第{row + 1}条规定的具体内容在这里", fill="black", font=font
+        )
     path = tmp_path / "长图.png"
     image.save(path)
     chunk = next(c for c in chunks(pool, path) if "第18条" in c.text)

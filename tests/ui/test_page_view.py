@@ -144,7 +144,12 @@ def opened(app: App, data: dict, session: str = "nobody") -> list[str]:
 def test_the_dialog_says_what_it_does(app, client) -> None:
     hit = hit_of(client, "董事会由七名董事组成")
     start = hit["text"].index("七名")
-    button = {"chunk": hit["chunk_id"], "own": "0", "spans": f"0-{len(hit['text'])}", "words": f"{start}-{start + 2}"}
+    button = {
+        "chunk": hit["chunk_id"],
+        "own": "0",
+        "spans": f"0-{len(hit['text'])}",
+        "words": f"{start}-{start + 2}",
+    }
     waiting, shown = opened(app, {**button, "number": "1-<b>"})
     assert "正在打开原页" in waiting
     assert "章程.pdf 第 1 页" in shown
@@ -152,7 +157,13 @@ def test_the_dialog_says_what_it_does(app, client) -> None:
     assert shown.count('class="yz-box yz-answers"') == 1
     assert "回答依据的字句" in shown
     assert "<b>" not in shown
-    for wrong in ({}, None, {"chunk": [1], "own": "1"}, {"chunk": "<img src=x>", "own": "0"}, {**button, "spans": "9-1"}):
+    for wrong in (
+        {},
+        None,
+        {"chunk": [1], "own": "1"},
+        {"chunk": "<img src=x>", "own": "0"},
+        {**button, "spans": "9-1"},
+    ):
         told = opened(app, wrong)[-1]
         assert 'role="status"' in told
         assert "yz-sheet" not in told
