@@ -96,7 +96,8 @@ def ask(page: Page, question: str) -> Locator:
 
 def inside(inner: Locator, outer: Locator) -> bool:
     one, other = inner.bounding_box(), outer.bounding_box()
-    assert one and other
+    assert one is not None
+    assert other is not None
     return (
         other["x"] <= one["x"]
         and one["x"] + one["width"] <= other["x"] + other["width"] + 1
