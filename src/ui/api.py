@@ -17,11 +17,12 @@ from src.chat.service import ChatOptions, check_message, parse_history
 from src.errors import InputError
 from src.extraction.events import Queued
 from src.ingest.locate import Span
-from src.ingest.pages import FORMAT
+from src.ingest.pages import FORMAT, PagePicture
 from src.search.own import MAX_CHARACTERS, MAX_FILES
 from src.search.source_page import SourcePage
 from src.ui.context import MODEL, SEARCH, UPLOAD, Context, raising
 from src.ui.page_view import source_page
+from src.ui.session import is_mcp
 
 MAX_REMOVED = 100
 
@@ -186,7 +187,8 @@ def build(context: Context) -> None:
             is_own = own if own is not None else mine is not None and mine.store.find(chunk_id) is not None
             found = source_page(context, chunk_id, _flag(is_own, "own"), _span(start, end), request)
             call.gave(None, len(found.pages))
-            return page_json(found)
+            # A language model would read a picture as a hundred thousand letters.
+            return page_json(found, with_images=not is_mcp(request))
 
     api(chat, **MODEL)
     api(compare, **MODEL)
@@ -202,12 +204,16 @@ def build(context: Context) -> None:
     gr.Button(visible=False).click(add_documents, files, added, api_name="add_documents", **UPLOAD)
 
 
-def page_json(found: SourcePage) -> dict[str, Any]:
+def page_json(found: SourcePage, *, with_images: bool = True) -> dict[str, Any]:
     """A source's page for clients: pictures as data URLs, boxes in parts of the page's width and height."""
+
+    def image(page: PagePicture) -> str | None:
+        return f"data:{FORMAT};base64,{base64.b64encode(page.image).decode('ascii')}" if with_images else None
+
     pages = [
         {
             "page": page.page,
-            "image": f"data:{FORMAT};base64,{base64.b64encode(page.image).decode('ascii')}",
+            "image": image(page),
             "width": page.width,
             "height": page.height,
             "shown": list(page.shown),

@@ -272,6 +272,11 @@ def connection_of(request: gr.Request | None) -> str:
 
     Gradio gives all MCP callers one hash, so theirs counts as none: they must not see each other's documents.
     """
-    headers: Any = getattr(request, "headers", None) or {}
     made_by_caller = str(getattr(request, "session_hash", None) or "")
-    return "" if headers.get("x-gradio-user") == "mcp" else made_by_caller[:64]  # gradio's own have 11 characters
+    return "" if is_mcp(request) else made_by_caller[:64]  # gradio's own have 11 characters
+
+
+def is_mcp(request: gr.Request | None) -> bool:
+    """Whether another program's language model calls."""
+    headers: Any = getattr(request, "headers", None) or {}
+    return bool(headers.get("x-gradio-user") == "mcp")
