@@ -182,7 +182,7 @@ def build(context: Context) -> None:
         """
         if not isinstance(chunk_id, str) or not chunk_id:
             raise InputError("chunk_id 应为一段的编号，如 search 返回的 chunk_id")
-        with calls.open("page", request, chunk_id, kind="search") as call:
+        with calls.open("page", request, chunk_id, kind="page") as call:
             mine = sessions.documents_of(request)
             is_own = own if own is not None else mine is not None and mine.store.find(chunk_id) is not None
             found = source_page(context, chunk_id, _flag(is_own, "own"), _span(start, end), request)

@@ -78,7 +78,7 @@ class PageView:
         try:
             chunk_id, own = str(asked.get("chunk", "")), asked.get("own") == "1"
             cited, answers = _spans(asked.get("spans")), _spans(asked.get("words"))
-            with self._context.calls.open("page", request, kind="search") as call:
+            with self._context.calls.open("page", request, kind="page") as call:
                 found = source_page(self._context, chunk_id, own, [*cited, *answers], request, recognise=False)
                 if found.unread:
                     yield _drawn(
