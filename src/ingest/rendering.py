@@ -101,35 +101,46 @@ class _Found:
 
 
 def _shown(views: Iterable[_View], wanted: Wanted) -> list[PagePicture]:
-    """The views that hold the wanted characters, as few as do; a page is in it once, as it holds most."""
+    """The views that hold the wanted characters, as few as do; the first one, if none does."""
     text = wanted.text
     spans = [(max(0, first), min(len(text), last)) for first, last in wanted.spans]
     spans = [span for span in spans if span[0] < span[1]] or [(0, len(text))]
     asked = expected(text, spans)
-    found: dict[tuple[int, Box], _Found] = {}
-    first_view: _View | None = None
+    looked: list[_Found] = []
     unread = False
     for view in views:
+        if any(len(one.offsets) == len(asked) for one in looked):
+            break
+        covered = frozenset[int]().union(*(one.offsets for one in looked))
+        again = any(one.view.page == view.page and not one.view.is_recognised for one in looked)
+        if view.is_recognised and again and len(covered) >= FOUND * len(asked):
+            break  # it would take seconds for little
         if view.is_recognised and not wanted.recognise:
-            first_view, unread = first_view or view, True
+            unread = True
+            looked = looked or [_Found(view, frozenset(), [[] for _ in spans])]
             break
         page = PageText(view.glyphs())
-        places = page.aligned(text, 0 if first_view else wanted.start)
-        first_view = first_view or view
+        places = page.aligned(text, 0 if looked else wanted.start)
         here = frozenset(offset for offset in asked if places[offset] >= 0)
-        key = view.page, view.region
-        before = found.pop(key, None)
-        elsewhere = frozenset[int]().union(*(one.offsets for one in found.values()))
-        if before is not None and len(before.offsets) >= len(here):
-            found[key] = before
-        elif len(here - elsewhere) >= max(min(MIN_FOUND, len(asked)), MIN_SHARE * len(asked)):
-            found[key] = _Found(view, here, [page.boxes_of(places[first:last]) for first, last in spans])
-        if len(here | elsewhere) >= FOUND * len(asked):
-            break
-    if not found and first_view is not None:
-        found[first_view.page, first_view.region] = _Found(first_view, frozenset(), [[] for _ in spans])
-    ordered = sorted(found.values(), key=lambda one: (one.view.page, one.view.region[1]))
-    return [_pictured(one, len(one.offsets) / max(1, len(asked)), unread) for one in ordered]
+        looked.append(_Found(view, here, [page.boxes_of(places[first:last]) for first, last in spans]))
+    chosen = _fewest(looked, max(min(MIN_FOUND, len(asked)), MIN_SHARE * len(asked)))
+    if not chosen:
+        chosen = [_Found(looked[0].view, frozenset(), [[] for _ in spans])]
+    return [_pictured(one, len(one.offsets) / max(1, len(asked)), unread) for one in chosen]
+
+
+def _fewest(looked: Sequence[_Found], least: float) -> list[_Found]:
+    """Those that hold most, as long as each adds ``least`` characters to them; in the order of the pages.
+
+    Rows of a list are alike: what is found whole on one page is found in part on others.
+    """
+    chosen: list[_Found] = []
+    covered: frozenset[int] = frozenset()
+    for one in sorted(looked, key=lambda one: -len(one.offsets)):
+        if len(one.offsets - covered) >= least:
+            chosen.append(one)
+            covered |= one.offsets
+    return sorted(chosen, key=lambda one: (one.view.page, one.view.region[1]))
 
 
 def _pictured(found: _Found, share: float, unread: bool) -> PagePicture:

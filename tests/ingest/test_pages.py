@@ -252,7 +252,7 @@ def test_a_picture_that_stands_on_its_side_is_shown_upright(pool, tmp_path) -> N
     (page,) = page_of(pool, path, chunk, "十二天")
     assert page.width > page.height
     (box,) = page.boxes[0]
-    assert box[2] - box[0] > box[3] - box[1]
+    assert (box[2] - box[0]) * page.width > (box[3] - box[1]) * page.height
     assert 0.2 < box[1] < 0.45
 
 

@@ -11,8 +11,8 @@ from src.ingest.clean import clean, decode
 from src.ingest.limits import Limits
 from src.ingest.readers.header import Across, Below, Layout, Row, filled, layout_of, own
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
-from src.ingest.split import MAX_CHARS, window_spans
 from src.ingest.report import note
+from src.ingest.split import MAX_CHARS, window_spans
 from src.ingest.types import Document
 
 # A row that is longer becomes several lines, each of which repeats the row's first field if it is this short.
