@@ -7,6 +7,8 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -253,9 +255,16 @@ def _extract(given: argparse.Namespace, settings: Settings) -> None:
 
 def _index(given: argparse.Namespace, settings: Settings) -> None:
     from src.runtime import Runtime  # noqa: PLC0415
+    from src.search.base import MAX_SOURCES  # noqa: PLC0415
 
-    base = Runtime(settings).open_base(rebuild=given.rebuild)
-    _print_json(base.stats() | {"problems": {name: e.problem for name, e in base.files().items() if e.problem}})
+    changes: dict[str, Any] = {}
+    base = Runtime(settings).open_base(
+        rebuild=given.rebuild, changed=lambda name, change: changes.update({name: asdict(change)})
+    )
+    entries = base.files()
+    problems = {name: entry.problem for name, entry in entries.items() if entry.problem}
+    read = {name: entry.read() for name, entry in islice(entries.items(), MAX_SOURCES) if not entry.problem}
+    _print_json(base.stats() | {"problems": problems, "read": read, "changes": changes})
 
 
 def _train(given: argparse.Namespace, settings: Settings) -> None:

@@ -17,17 +17,19 @@ from src.chat.service import MIN_ANSWERABLE, ChatService
 from src.errors import ModelError, SettingsError, WeightsError
 from src.extraction.own_fields import FieldReader
 from src.extraction.service import ExtractionService
+from src.ingest.limits import PAGE_LIMITS
 from src.ingest.worker import ParserPool
 from src.models.adapters import AdapterManifest
 from src.models.base import GenerationOptions, LanguageModel
 from src.models.embedders.base import Embedder
 from src.models.inventory import Footprint, Part, files_of, footprint_of, table
 from src.search.base import Base
-from src.search.indexing import open_base
+from src.search.indexing import Changed, open_base
 from src.search.knowledge_base import KnowledgeBase
 from src.search.own import OwnDocuments
 from src.search.score import LinearReranker, Reranker
 from src.search.search import Retriever
+from src.search.source_page import SourcePages
 from src.search.types import Collection
 from src.settings import ROOT, Settings
 from src.weights import BGE, EMBEDDED_LLM, EMBEDDED_LLM_WHEELS, YUAN2, Repository, Weights
@@ -280,7 +282,7 @@ class Runtime:
     def base(self) -> Base:
         return self.open_base()
 
-    def open_base(self, *, rebuild: bool = False) -> Base:
+    def open_base(self, *, rebuild: bool = False, changed: Changed | None = None) -> Base:
         """The knowledge base, up to date with its files; long work shows a progress bar."""
         settings = self.settings
         bar_style: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
@@ -291,6 +293,7 @@ class Runtime:
                 bar.update(done - bar.n)
 
             options: dict[str, Any] = {"workers": settings.threads, "progress": progress, "rebuild": rebuild}
+            options["changed"] = changed
             if settings.vector_store == "faiss":
                 cache = self.weights.cache_dir / "index"
                 return open_base(settings.knowledge, self.embedder, cache, **options)
@@ -331,6 +334,11 @@ class Runtime:
     def parser(self) -> ParserPool:
         """Reads what visitors send."""
         return ParserPool(workers=2)
+
+    @cached_property
+    def pages(self) -> SourcePages:
+        """Shows the pages of sources, in processes of their own: a long upload must not keep a page waiting."""
+        return SourcePages(ParserPool(workers=2, limits=PAGE_LIMITS))
 
     @property
     def prompt(self) -> Prompt:

@@ -1,6 +1,6 @@
 """What one file may cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,8 @@ UPLOAD_LIMITS = Limits(
     max_cells=1_000_000,
     max_seconds=120.0,
     max_memory_bytes=3_000_000_000,
+)
+# One page, while a visitor waits; the file has been read before, perhaps as the owner's.
+PAGE_LIMITS = replace(
+    KNOWLEDGE_LIMITS, max_ocr_pages=UPLOAD_LIMITS.max_ocr_pages, max_seconds=60.0, max_memory_bytes=3_000_000_000
 )

@@ -4,6 +4,7 @@ Started by ``ParserPool`` as ``python -m src.ingest.parser_process PARENT_PID ID
 JSON: foreign parsers may be made to run foreign code, and an unpickled answer would carry that over.
 """
 
+import base64
 import datetime
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any
 
 from src.errors import KnowledgeError
 from src.ingest.limits import Limits
+from src.ingest.pages import Wanted
 from src.ingest.parse import read_file, read_table
 
 GRACE_S = 5.0
@@ -40,18 +42,25 @@ def main() -> None:
         request = json.loads(line)
         limits = Limits(**request["limits"])
         _limit(limits)
-        for answer in _answers(request["wanted"], Path(request["path"]), request["name"], limits):
+        for answer in _answers(request, limits):
             answers.write(json.dumps(answer, default=_as_json).encode("ascii") + b"\n")
         answers.flush()
         signal.alarm(0)
 
 
-def _answers(wanted: str, path: Path, name: str, limits: Limits) -> Iterator[dict[str, Any]]:
+def _answers(request: dict[str, Any], limits: Limits) -> Iterator[dict[str, Any]]:
     items: list[Any]
     done: dict[str, Any] = {"done": True}
+    wanted, path, name = request["wanted"], Path(request["path"]), request["name"]
     try:
         if wanted == "rows":
             items = read_table(path, name, limits)
+        elif wanted == "page":
+            from src.ingest.rendering import page_pictures  # noqa: PLC0415 (only where pages are shown)
+
+            data = base64.b64decode(request["data"]) if "data" in request else path
+            pictures = page_pictures(data, name, Wanted(**request["page"]), limits)
+            items = [picture.as_json() for picture in pictures]
         else:
             documents = read_file(path, name, limits)
             items = [astuple(document) for document in documents]

@@ -67,6 +67,7 @@ def split_document(document: Document, max_chars: int = MAX_CHARS) -> list[Chunk
             text=document.text[start:end],
             start=start,
             end=end,
+            page=document.page,
         )
         for n, (start, end) in enumerate(spans, 1)
     ]

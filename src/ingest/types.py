@@ -10,17 +10,22 @@ Row = list[Cell]
 
 @dataclass(frozen=True)
 class Document:
-    """One text that knowledge is taken from; ``source`` is what a reader would look up."""
+    """One text that knowledge is taken from; ``source`` is what a reader would look up.
+
+    Attributes:
+        page: of its file, counted from 1, where the text begins; None where the file has no pages.
+    """
 
     doc_id: str
     source: str
     title: str
     text: str
+    page: int | None = None
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A passage: ``text == document.text[start:end]``, offsets in characters."""
+    """A passage: ``text == document.text[start:end]``, offsets in characters; ``page`` is its document's."""
 
     chunk_id: str
     doc_id: str
@@ -29,3 +34,4 @@ class Chunk:
     text: str
     start: int
     end: int
+    page: int | None = None

@@ -1,5 +1,6 @@
 """Files parsed in processes of their own: a file that takes too long, too much memory or crashes costs only itself."""
 
+import base64
 import datetime
 import json
 import logging
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from typing import IO, Any, Literal, cast
 
 from src.errors import KnowledgeError
 from src.ingest.limits import KNOWLEDGE_LIMITS, UPLOAD_LIMITS, Limits
+from src.ingest.pages import PagePicture, Wanted
 from src.ingest.parse import read_file
 from src.ingest.readers import PLAIN
 from src.ingest.report import Documents, Report
@@ -25,7 +27,8 @@ from src.ingest.types import Cell, Document, Row
 
 logger = logging.getLogger(__name__)
 
-Wanted = Literal["documents", "rows"]
+Kind = Literal["documents", "rows", "page"]
+EMPTY: Mapping[str, Any] = {}
 Answer = tuple[list[Any], Report]
 ROOT = Path(__file__).resolve().parents[2]
 # Of the environment only this reaches a parser: no tokens, no keys.
@@ -62,7 +65,7 @@ class ParserPool:
         items, report = self._read("documents", path, name)
         for warning in report.warnings:
             logger.warning("%s", warning)
-        return Documents((Document(*map(str, fields)) for fields in items), report)
+        return Documents((_document(*fields) for fields in items), report)
 
     def read_table(self, path: Path, name: str | None = None) -> list[Row]:
         """``parse.read_table`` in a process apart; waits until one is free.
@@ -72,10 +75,24 @@ class ParserPool:
         """
         return [[_cell(cell) for cell in row] for row in self._read("rows", path, name)[0]]
 
-    def _read(self, wanted: Wanted, path: Path, name: str | None) -> Answer:
+    def page(self, file: Path | bytes, name: str, wanted: Wanted) -> list[PagePicture]:
+        """``pages.page_pictures`` in a process apart, of a file or of what it holds; waits until one is free.
+
+        Raises:
+            KnowledgeError: as ``page_pictures``, and as ``read``.
+        """
+        page = {**vars(wanted), "spans": [list(span) for span in wanted.spans]}
+        if isinstance(file, bytes):
+            more = {"page": page, "data": base64.b64encode(file).decode("ascii")}
+            items, _ = self._read("page", Path(name), name, more)
+        else:
+            items, _ = self._read("page", file, name, {"page": page})
+        return [PagePicture.from_json(item) for item in items]
+
+    def _read(self, kind: Kind, path: Path, name: str | None, more: Mapping[str, Any] = EMPTY) -> Answer:
         parser = self._free.get()
         try:
-            return parser.read(wanted, path, name or path.name, self.limits)
+            return parser.read(kind, path, name or path.name, self.limits, more)
         finally:
             self._free.put(parser)
 
@@ -128,10 +145,9 @@ class _Parser:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def read(self, wanted: Wanted, path: Path, name: str, limits: Limits) -> Answer:
-        request = json.dumps(
-            {"wanted": wanted, "path": str(path.absolute()), "name": name, "limits": asdict(limits)}
-        )
+    def read(self, kind: Kind, path: Path, name: str, limits: Limits, more: Mapping[str, Any] = EMPTY) -> Answer:
+        about = {"wanted": kind, "path": str(path.absolute()), "name": name, "limits": asdict(limits)}
+        request = json.dumps({**about, **more})
         for _ in range(2):
             process, fresh = self._running(name)
             answer = self._ask(process, request, name, limits)
@@ -230,6 +246,10 @@ def _answers(stream: Iterable[bytes]) -> Answer | str | None:
             return items, Report.from_json(answer["report"]) if "report" in answer else Report()
         items += answer["items"]
     return None
+
+
+def _document(doc_id: Any, source: Any, title: Any, text: Any, page: Any) -> Document:
+    return Document(str(doc_id), str(source), str(title), str(text), None if page is None else int(page))
 
 
 def _cell(value: Any) -> Cell:

@@ -1,14 +1,15 @@
 """What indexing and the page ask of a knowledge base, wherever it is kept."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from src.ingest.types import Document
 from src.models.embedders.base import Embedder
 from src.search.index import Progress
-from src.search.store import FileEntry, StoredChunk
+from src.search.store import FileEntry, StoredChunk, keys_of
 from src.search.types import Collection
 
 # ``stats`` names the files with most chunks, at most so many.
@@ -33,8 +34,8 @@ class Base(Collection, Protocol):
     @property
     def size(self) -> int: ...
 
-    def chunks(self) -> Iterator[StoredChunk]:
-        """Every chunk that can be found, file by file."""
+    def chunks(self, file: str | None = None) -> Iterator[StoredChunk]:
+        """Every chunk that can be found, file by file; of one file, if given."""
         ...
 
     def files(self) -> dict[str, FileEntry]:
@@ -82,6 +83,25 @@ class Base(Collection, Protocol):
             wait: until it is done.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a new version of a file did to its chunks, by their texts: how many are new, the same, and gone."""
+
+    new: int
+    kept: int
+    gone: int
+
+    @classmethod
+    def between(cls, before: Set[int], after: Set[int]) -> "Changes":
+        """Of two values of ``texts_of``."""
+        return cls(len(after - before), len(after & before), len(before - after))
+
+
+def texts_of(base: Base, file: str) -> frozenset[int]:
+    """A key for the text of each of a file's chunks."""
+    return frozenset(keys_of(stored.chunk)[0] for stored in base.chunks(file))
 
 
 def figures(entries: Iterable[FileEntry]) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from filelock import FileLock, Timeout
 
 from src.errors import KnowledgeError
 from src.ingest.parse import knowledge_files, readable_kinds
+from src.ingest.report import Documents, Report
 from src.ingest.split import SPLITTER_VERSION, split_document
 from src.ingest.types import Document
 from src.ingest.worker import read_files
 from src.models.embedders.base import Embedder
-from src.search.base import Base
+from src.search.base import Base, Changes, texts_of
 from src.search.index import lead_of
 from src.search.knowledge_base import ADDED, STORE, KnowledgeBase, lock_path
 from src.search.store import FORMAT_VERSION, FileEntry, StoredChunk, keys_of
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # Called with (bytes of knowledge files done, bytes in all).
 Progress = Callable[[int, int], None]
+# Called with a file's name and what its new version, or its going, changed.
+Changed = Callable[[str, Changes], None]
 # What an interruption loses at most: some 20 s of embedding on two cores.
 BATCH_CHUNKS = 5000
 # Indexes of other knowledge files, embedders or versions that stay in the cache.
@@ -52,6 +55,7 @@ def open_base(
     workers: int = 1,
     progress: Progress | None = None,
     rebuild: bool = False,
+    changed: Changed | None = None,
 ) -> KnowledgeBase:
     """The knowledge base of these files and folders, from ``cache_dir`` where it is there.
 
@@ -61,6 +65,7 @@ def open_base(
     Args:
         workers: processes that parse files.
         rebuild: read and embed everything anew.
+        changed: is told of files that were there before.
 
     Raises:
         KnowledgeError: a path does not exist, a file that was named cannot be read, or there is no text at all.
@@ -75,7 +80,7 @@ def open_base(
         for path in directory.glob(f"{STORE}*"):
             path.unlink()
         base = KnowledgeBase(embedder, directory)
-    sync(base, files, workers=workers, progress=progress, rebuild=rebuild)
+    sync(base, files, workers=workers, progress=progress, rebuild=rebuild, changed=changed)
     if base.directory is not None:
         _tidy(directory)
     return base
@@ -105,6 +110,7 @@ def sync(
     workers: int = 1,
     progress: Progress | None = None,
     rebuild: bool = False,
+    changed: Changed | None = None,
 ) -> None:
     """Make the base hold these files, and those added through the page: changed ones anew, missing ones no more.
 
@@ -119,10 +125,12 @@ def sync(
         entries = base.files()
         now = {file.name: _describe(file, entries.get(file.name)) for file in files}
         gone = {n for n, e in entries.items() if n not in now and not (base.holds_added and e.added)}
-        changed = {f.name for f in files if rebuild or not _is_done(entries.get(f.name), now[f.name], f.required)}
-        changed |= _copies(entries, changed | gone) - gone
-        todo = [file for file in files if file.name in changed]
-        base.mark_stale([name for name in changed if rebuild or not _is_resumed(entries.get(name), now.get(name))])
+        new = {f.name for f in files if rebuild or not _is_done(entries.get(f.name), now[f.name], f.required)}
+        replaced = {name for name in new | gone if name in entries and entries[name].complete and not rebuild}
+        before = {name: texts_of(base, name) for name in replaced}
+        new |= _copies(entries, new | gone) - gone
+        todo = [file for file in files if file.name in new]
+        base.mark_stale([name for name in new if rebuild or not _is_resumed(entries.get(name), now.get(name))])
         base.commit(dict.fromkeys(gone))
         writer = _Writer(base, progress, sum(now[file.name].size for file in todo), wait=True)
         reading = read_files([(file.path, file.name) for file in todo], workers=workers)
@@ -130,6 +138,11 @@ def sync(
             writer.take(now[name], read, file.required)
         writer.flush()
         base.compact()
+        for name, texts in before.items():
+            changes = Changes.between(texts, texts_of(base, name))
+            logger.info("%s：新的 %d 段，没变的 %d 段，去掉的 %d 段", name, changes.new, changes.kept, changes.gone)
+            if changed is not None:
+                changed(name, changes)
     if not len(base):
         shown = "、".join(file.name for file in files) or "（没有给出文件）"
         raise KnowledgeError(f"知识库 {shown} 里没有可用的文字；请放入 {readable_kinds()} 文件")
@@ -158,28 +171,50 @@ def base_of(
     return base
 
 
-def add_file(base: Base, path: Path, name: str, documents: Sequence[Document]) -> FileEntry:
-    """As ``add_documents``, and keep a copy of the file beside the index, so that it is there after a restart too."""
+def add_file(base: Base, path: Path, name: str, documents: Sequence[Document]) -> tuple[FileEntry, Changes | None]:
+    """As ``add_documents``, and keep a copy of the file beside the index, so that it is there after a restart too; an
+    added file of that name is replaced, and what that changed is told.
+
+    Raises:
+        KnowledgeError: the file is not new, a file of that name comes from the knowledge setting, or as ``add_documents``.
+    """
     with base.exclusive():
-        if name in base.files():
-            raise KnowledgeError(f"知识库里已经有 {name}；请改名后再加入")
-        if base.holds_added:
-            return _add(base, FileEntry(name, added=True), documents)
-        if base.directory is None:
+        before = base.files().get(name)
+        if before is not None and not before.added:
+            raise KnowledgeError(f"{name} 来自 --knowledge 指定的文件；请在那里换掉它，再运行 python -m src index")
+        if not base.holds_added and base.directory is None:
             raise KnowledgeError("索引这次只在内存里，加入的文件留不下来；请检查 --cache-dir 的空间和权限")
-        copy = base.directory / ADDED / Path(name).name
-        try:
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, copy)
-        except OSError as error:
-            raise KnowledgeError(
-                f"{name} 存不下来：{error.strerror or error}；请检查 --cache-dir 的空间和权限"
-            ) from error
-        try:
-            return _add(base, _describe(KnowledgeFile(copy, name, added=True)), documents)
-        except BaseException:
-            copy.unlink(missing_ok=True)
-            raise
+        entry = _describe(KnowledgeFile(path, name, added=True))
+        if before is not None and before.sha256 and before.sha256 == entry.sha256:
+            raise KnowledgeError(f"知识库里的 {name} 就是这个文件，内容没有变")
+        texts = texts_of(base, name) if before is not None else None
+        if base.holds_added:
+            entry = _put(base, replace(entry, path=""), documents)
+        else:
+            assert base.directory is not None
+            entry = _put_with_copy(base, path, entry, documents, base.directory)
+        return entry, None if texts is None else Changes.between(texts, texts_of(base, name))
+
+
+def _put_with_copy(
+    base: Base, path: Path, entry: FileEntry, documents: Sequence[Document], directory: Path
+) -> FileEntry:
+    """``_put``, and the file itself into the folder of added files, once its chunks are there."""
+    copy = directory / ADDED / Path(entry.name).name
+    coming = directory / f"{ADDED}.tmp"
+    try:
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, coming)
+        described = _describe(KnowledgeFile(coming, entry.name, added=True))
+        made = _put(base, replace(described, path=str(copy.resolve())), documents)
+        os.replace(coming, copy)  # until then a restart finds the old file and reads it again
+    except OSError as error:
+        raise KnowledgeError(
+            f"{entry.name} 存不下来：{error.strerror or error}；请检查 --cache-dir 的空间和权限"
+        ) from error
+    finally:
+        coming.unlink(missing_ok=True)
+    return made
 
 
 def remove_file(base: Base, name: str) -> None:
@@ -196,16 +231,35 @@ def remove_file(base: Base, name: str) -> None:
             raise KnowledgeError(f"{name} 来自 --knowledge 指定的文件；请从那里删掉它，再运行 python -m src index")
         if base.directory is not None:
             (base.directory / ADDED / Path(name).name).unlink(missing_ok=True)
-        entries = base.files()
-        copies = [entries[other] for other in entries if other in _copies(entries, {name}) and other != name]
-        again = [KnowledgeFile(Path(e.path), e.name, added=e.added) for e in copies if e.path]
+        again = _left_short(base, name)
         base.mark_stale([file.name for file in again])
         base.commit({name: None})
-        writer = _Writer(base)
-        for file, (_, read) in zip(again, read_files([(f.path, f.name) for f in again]), strict=True):
-            writer.take(_describe(file), read)
-        writer.flush()
-        base.compact(wait=False)
+        _read_again(base, again, _Writer(base))
+
+
+def _put(base: Base, entry: FileEntry, documents: Sequence[Document]) -> FileEntry:
+    """A new file's chunks, or new ones in the place of its old ones."""
+    writer = _Writer(base)
+    writer.check(entry.name, documents)  # before anything changes
+    again = _left_short(base, entry.name) if entry.name in base.files() else []
+    base.mark_stale([entry.name, *(file.name for file in again)])
+    writer.take(entry, documents, required=True)
+    _read_again(base, again, writer)
+    return base.files()[entry.name]
+
+
+def _left_short(base: Base, name: str) -> list[KnowledgeFile]:
+    """The other files that lack chunks because this one holds them."""
+    entries = base.files()
+    copies = [entries[other] for other in entries if other in _copies(entries, {name}) and other != name]
+    return [KnowledgeFile(Path(e.path), e.name, added=e.added) for e in copies if e.path]
+
+
+def _read_again(base: Base, files: Sequence[KnowledgeFile], writer: "_Writer") -> None:
+    for file, (_, read) in zip(files, read_files([(f.path, f.name) for f in files]), strict=True):
+        writer.take(_describe(file), read)
+    writer.flush()
+    base.compact(wait=False)
 
 
 def _add(
@@ -238,12 +292,13 @@ class _Writer:
         if isinstance(read, KnowledgeError):
             self._refuse(entry, read, required)
             return
+        report = read.report if isinstance(read, Documents) else Report()
+        characters = sum(len(document.title) + len(document.text) for document in read)
         before = self._base.files().get(entry.name)
         if before is not None and _is_resumed(before, entry):
             entry, read = before, read[before.documents :]
         try:
-            self._check_ids(entry.name, read)
-            self._base.check(entry.name, read)
+            self.check(entry.name, read)
         except KnowledgeError as error:
             self._refuse(entry, error, required)
             return
@@ -256,7 +311,18 @@ class _Writer:
                 self.flush()
                 batch = self._batch
                 batch.entries[entry.name] = self._base.files()[entry.name]
-        batch.entries[entry.name] = replace(batch.entries[entry.name], complete=True)
+        batch.entries[entry.name] = replace(
+            batch.entries[entry.name],
+            complete=True,
+            characters=characters,
+            counts={kind: count for kind, count in report.counts.items() if count},
+            warnings=tuple(report.warnings),
+        )
+
+    def check(self, name: str, documents: Sequence[Document]) -> None:
+        """Raises KnowledgeError: an id is there twice, or what ``Base.check`` says."""
+        self._check_ids(name, documents)
+        self._base.check(name, documents)
 
     def flush(self) -> None:
         """Embed and commit what has been collected."""
@@ -314,6 +380,8 @@ class _Writer:
             raise KnowledgeError(f"{name} 里文档 id {repeated!r} 重复；请改成不重复的 id")
         holders = self._base.holders("doc_id", ids) | {i: self._batch.ids[i] for i in ids if i in self._batch.ids}
         for doc_id, holder in holders.items():
+            if holder == name:  # of the version that is replaced
+                continue
             raise KnowledgeError(f"文档 id {doc_id!r} 在 {holder} 和 {name} 里都有；请改成不重复的 id")
 
     def _within(self, size: float) -> Callable[[int, int], None]:

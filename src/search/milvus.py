@@ -29,8 +29,8 @@ from src.ingest.types import Chunk, Document
 from src.models.embedders.base import Embedder
 from src.search.base import figures
 from src.search.index import BACKGROUND_CHUNKS, K1, B, Progress, embed, measured
+from src.search.indexing import Changed, find_files, sync
 from src.search.indexing import Progress as FileProgress
-from src.search.indexing import find_files, sync
 from src.search.milvus_server import MAX_TEXT_BYTES, SEARCH_S, WRITE_S, Address, Server
 from src.search.score import idf
 from src.search.store import FORMAT_VERSION, FileEntry, StoredChunk, keys_of, signed
@@ -60,6 +60,7 @@ def open_milvus(
     workers: int = 1,
     progress: FileProgress | None = None,
     rebuild: bool = False,
+    changed: Changed | None = None,
 ) -> "MilvusBase":
     """The knowledge base of these files and folders in Milvus; only what changed since is read and embedded.
 
@@ -72,7 +73,7 @@ def open_milvus(
     """
     files = find_files(paths)
     base = MilvusBase(Server(Address.parse(address), token), embedder, replace_other=rebuild)
-    sync(base, files, workers=workers, progress=progress, rebuild=rebuild)
+    sync(base, files, workers=workers, progress=progress, rebuild=rebuild, changed=changed)
     return base
 
 
@@ -160,9 +161,10 @@ class MilvusBase:
             Background(**self._state["background"]) if self._state["background"] else None,
         )  # fmt: skip
 
-    def chunks(self) -> Iterator[StoredChunk]:
-        """Every chunk that can be found, file by file, in reading order."""
-        for row in self._now(fresh=True).values():
+    def chunks(self, file: str | None = None) -> Iterator[StoredChunk]:
+        """Every chunk that can be found, file by file, in reading order; of one file, if given."""
+        rows = self._now(fresh=True)
+        for row in rows.values() if file is None else [rows[file]] if file in rows else []:
             for found in self._server.rows(self._server.collection, f"window == 0 and {row.where}", ("body",)):
                 yield _stored(found["body"])
 
@@ -397,7 +399,7 @@ class MilvusBase:
                     state |= body
                 else:
                     entry = body.pop("entry")
-                    rows.append(FileRow(FileEntry(**{**entry, "copies_of": tuple(entry["copies_of"])}), **body))
+                    rows.append(FileRow(FileEntry.from_json(entry), **body))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise KnowledgeError(f"Milvus 里的集合 {name} 读不懂（{error}）；{_CURE}") from error
         self._state = state

@@ -2,8 +2,8 @@
 
     meta     key, value: format, embedder, fingerprint, dimension; generation, built_at; name of the published index
     files    what became of each knowledge file (``FileEntry``)
-    chunks   file, position in it, the chunk's own fields, ``lead`` (its document's first sentence), the number of its
-             index terms, ``enabled`` and ``edited`` by the owner; the two copy keys are UNIQUE, so that a text is in
+    chunks   file, position in it, the chunk's own fields (``page``: of its file, NULL where that has none), ``lead``
+             (its document's first sentence), the number of its index terms, ``enabled`` and ``edited`` by the owner; the two copy keys are UNIQUE, so that a text is in
              the store once. A chunk without keys is stale: it can be found until its file has been read again.
     indexed  what indexes are made of: a chunk's term numbers (int32) and the vectors of its windows (fp16)
     terms    number of each index term
@@ -38,7 +38,7 @@ from src.models.embedders.base import Embedder
 logger = logging.getLogger(__name__)
 
 # Part of every cache key: raise it when the tables, the terms or the dense windows change.
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 BUSY_S = 60.0
 # Of a connection, used as needed: with SQLite's own 2 MB the keys of a million chunks are looked up on the disk.
 CACHE_KB = 64_000
@@ -52,13 +52,13 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     file_id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, path TEXT, size INTEGER, mtime_ns INTEGER,
     sha256 TEXT, documents INTEGER, chunks INTEGER, duplicates INTEGER, near_duplicates INTEGER, copies_of TEXT,
-    complete INTEGER, problem TEXT, added INTEGER
+    complete INTEGER, problem TEXT, added INTEGER, characters INTEGER, counts TEXT, warnings TEXT
 );
 
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY AUTOINCREMENT, file_id INTEGER NOT NULL REFERENCES files, position INTEGER NOT NULL,
     chunk_id TEXT NOT NULL, doc_id TEXT NOT NULL, source TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL, lead TEXT NOT NULL, terms INTEGER NOT NULL,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER, lead TEXT NOT NULL, terms INTEGER NOT NULL,
     exact INTEGER UNIQUE, near INTEGER UNIQUE, enabled INTEGER NOT NULL DEFAULT 1,
     edited INTEGER NOT NULL DEFAULT 0
 );
@@ -82,7 +82,7 @@ CREATE TRIGGER chunk_off AFTER UPDATE OF enabled ON chunks WHEN old.enabled AND 
     INSERT OR IGNORE INTO gone VALUES (old.id);
 END
 """
-_FIELDS = 'chunk_id, doc_id, source, title, text, start, "end"'
+_FIELDS = 'chunk_id, doc_id, source, title, text, start, "end", page'
 _CHUNK = (
     f"SELECT c.id, c.{_FIELDS.replace(', ', ', c.')}, f.name, c.lead, c.terms, c.enabled, c.edited, c.file_id, c.position"
     " FROM chunks c JOIN files f USING (file_id) "
@@ -105,6 +105,8 @@ class FileEntry:
         copies_of: the files that those are in; when one of them goes, this file is read again.
         problem: why nothing of it is in the store; empty if it is.
         added: it was added through the page and is kept beside the store.
+        characters: of all texts that were read.
+        counts, warnings: what was found in it and what was left out, as in ``Report``.
     """
 
     name: str
@@ -120,9 +122,23 @@ class FileEntry:
     complete: bool = True
     problem: str = ""
     added: bool = False
+    characters: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def read(self) -> dict[str, Any]:
+        """What was read of it and what was left out, in JSON."""
+        warnings = {"warnings": list(self.warnings)} if self.warnings else {}
+        return {"characters": self.characters, "counts": dict(self.counts), **warnings}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "FileEntry":
+        """What ``asdict`` made, after a way through JSON."""
+        return cls(**{**value, "copies_of": tuple(value["copies_of"]), "warnings": tuple(value["warnings"])})
 
 
 _ENTRY = tuple(FileEntry.__dataclass_fields__)
+_JSON = ("copies_of", "counts", "warnings")
 
 
 @dataclass(frozen=True)
@@ -566,10 +582,10 @@ def _add(db: sqlite3.Connection, chunks: Sequence[NewChunk]) -> None:
         texts = (chunk.chunk_id, chunk.doc_id, chunk.source, chunk.title, chunk.text)
         cursor = db.execute(
             f"INSERT INTO chunks (file_id, position, {_FIELDS}, lead, terms, exact, near) VALUES"
-            f" (?, ?, {', '.join(['CAST(? AS TEXT)'] * 5)}, ?, ?, CAST(? AS TEXT), ?, ?, ?)",
+            f" (?, ?, {', '.join(['CAST(? AS TEXT)'] * 5)}, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?)",
             (
-                file_id, position, *map(_bytes, texts), chunk.start, chunk.end, _bytes(stored.lead), len(new.terms),
-                *keys_of(chunk),
+                file_id, position, *map(_bytes, texts), chunk.start, chunk.end, chunk.page, _bytes(stored.lead),
+                len(new.terms), *keys_of(chunk),
             ),
         )  # fmt: skip
         db.execute("INSERT INTO indexed VALUES (?, ?, ?)", (cursor.lastrowid, *_blobs(new, numbers)))
@@ -601,7 +617,8 @@ def _numbers(db: sqlite3.Connection, terms: Sequence[str], add: bool = False) ->
 
 
 def _put_entry(db: sqlite3.Connection, entry: FileEntry) -> None:
-    values = {**asdict(entry), "copies_of": json.dumps(entry.copies_of)}
+    values = asdict(entry)
+    values |= {name: json.dumps(values[name]) for name in _JSON}
     texts = ("name", "path", "problem")
     marks = ", ".join("CAST(? AS TEXT)" if name in texts else "?" for name in _ENTRY)
     updates = ", ".join(f"{name} = excluded.{name}" for name in _ENTRY)
@@ -614,12 +631,12 @@ def _put_entry(db: sqlite3.Connection, entry: FileEntry) -> None:
 def _entry(row: Sequence[Any]) -> FileEntry:
     values = dict(zip(_ENTRY, row, strict=True))
     flags = {name: bool(values[name]) for name in ("complete", "added")}
-    return FileEntry(**{**values, **flags, "copies_of": tuple(json.loads(values["copies_of"]))})
+    return FileEntry.from_json({**values, **flags, **{name: json.loads(values[name]) for name in _JSON}})
 
 
 def _stored(row: Sequence[Any]) -> StoredChunk:
-    number, *fields = row[:8]
-    file, lead, terms, enabled, edited, file_id, position = row[8:]
+    number, *fields = row[:9]
+    file, lead, terms, enabled, edited, file_id, position = row[9:]
     order = file_id, position
     return StoredChunk(Chunk(*fields), file, lead, number, terms, bool(enabled), bool(edited), order)
 

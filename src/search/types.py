@@ -47,6 +47,8 @@ class Hit:
             "text": chunk.text,
             "start": chunk.start,
             "end": chunk.end,
+            "page": chunk.page,
+            "own": self.own,
             "score": round(self.score, 4),
             "stages": {k: None if v is None else round(v, 4) for k, v in asdict(self.stages).items()},
         }

@@ -3,10 +3,11 @@
 The docstrings are what ``--mcp`` shows to other programs' language models; people read ``docs/api.md``.
 """
 
+import base64
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 from gradio.events import api
@@ -15,7 +16,15 @@ from src.chat.answer import Answer
 from src.chat.service import ChatOptions, check_message, parse_history
 from src.errors import InputError
 from src.extraction.events import Queued
+from src.ingest.locate import Span
+from src.ingest.pages import FORMAT, PagePicture
+from src.search.own import MAX_CHARACTERS, MAX_FILES
+from src.search.source_page import SourcePage
 from src.ui.context import MODEL, SEARCH, UPLOAD, Context, raising
+from src.ui.page_view import source_page
+from src.ui.session import is_mcp
+
+MAX_REMOVED = 100
 
 
 def build(context: Context) -> None:
@@ -129,15 +138,106 @@ def build(context: Context) -> None:
             call.gave(value)
             return value
 
+    @raising
+    def list_documents(request: gr.Request) -> dict[str, Any]:
+        """这次会话加入过的文档，每个文件读到了多少、漏了什么。MCP 没有会话，请用网页或 gradio_client。
+        The documents of this session, with what was read of each file. Not through MCP, which has no sessions.
+        """
+        documents = sessions.of(request).documents
+        listed = [{"source": entry.name, "chunks": entry.chunks, **entry.read()} for entry in documents.files()]
+        limits = {"max_files": MAX_FILES, "max_characters": MAX_CHARACTERS}
+        return {"documents": listed, "characters": documents.characters, **limits}
+
+    @raising
+    def remove_documents(sources: list[str], request: gr.Request) -> dict[str, Any]:
+        """删掉这次会话加入过的文档。MCP 没有会话，请用网页或 gradio_client。
+        Remove documents from this session. Not through MCP, which has no sessions.
+
+        Args:
+            sources: 文件名的列表，如 ["年假.txt"]。The files' names.
+        """
+        if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):
+            raise InputError('sources 应为文件名的列表，如 ["年假.txt"]')
+        if len(sources) > MAX_REMOVED:
+            raise InputError(f"一次最多删除 {MAX_REMOVED} 个文件，收到 {len(sources)} 个")
+        with calls.open("remove", request, kind="upload"):
+            return sessions.of(request).documents.remove_each(sources)
+
+    @raising
+    def page(
+        chunk_id: str,
+        start: int | None = None,
+        end: int | None = None,
+        own: bool | None = None,
+        request: gr.Request | None = None,
+    ) -> dict[str, Any]:
+        """一个段落所在的那一页：图片，和框住它（或其中几个字）的方框；PDF 和图片才有。
+        The page of a passage as a picture, with boxes around it or around some of its words; of PDFs and pictures.
+
+        Args:
+            chunk_id: 段落的 chunk_id。The passage's chunk_id.
+            start: 从这一段的第几个字起，默认整段。Where in the passage's text the words begin; default all of it.
+            end: 到第几个字为止（不含）。Where they end.
+            own: true 只在自己的文档里找，false 只在知识库里找，默认先自己的。Where the passage is.
+        """
+        if not isinstance(chunk_id, str) or not chunk_id:
+            raise InputError("chunk_id 应为一段的编号，如 search 返回的 chunk_id")
+        with calls.open("page", request, chunk_id, kind="page") as call:
+            mine = sessions.documents_of(request)
+            is_own = own if own is not None else mine is not None and mine.store.find(chunk_id) is not None
+            found = source_page(context, chunk_id, _flag(is_own, "own"), _span(start, end), request)
+            call.gave(None, len(found.pages))
+            # A language model would read a picture as a hundred thousand letters.
+            return page_json(found, with_images=not is_mcp(request))
+
     api(chat, **MODEL)
     api(compare, **MODEL)
     api(extract, **MODEL)
     api(search, **SEARCH)
     api(index_stats, **SEARCH)
+    api(page, **SEARCH)
+    api(list_documents, **SEARCH)
+    api(remove_documents, **UPLOAD)
     # Files go through a real component, so that gradio checks their size and that they were uploaded.
     files = gr.File(file_count="multiple", visible=False, label="files")
     added = gr.JSON(visible=False, label="result")
     gr.Button(visible=False).click(add_documents, files, added, api_name="add_documents", **UPLOAD)
+
+
+def page_json(found: SourcePage, *, with_images: bool = True) -> dict[str, Any]:
+    """A source's page for clients: pictures as data URLs, boxes in parts of the page's width and height."""
+
+    def image(page: PagePicture) -> str | None:
+        return f"data:{FORMAT};base64,{base64.b64encode(page.image).decode('ascii')}" if with_images else None
+
+    pages = [
+        {
+            "page": page.page,
+            "image": image(page),
+            "width": page.width,
+            "height": page.height,
+            "shown": list(page.shown),
+            "boxes": [list(box) for group in page.boxes for box in group],
+        }
+        for page in found.pages
+    ]
+    about = {"chunk_id": found.chunk.chunk_id, "source": found.chunk.source, "file": found.file}
+    return {
+        **about,
+        "page": found.chunk.page,
+        "pages": pages,
+        "found": round(found.found, 4),
+        "edited": found.edited,
+    }
+
+
+def _span(start: object, end: object) -> list[Span]:
+    if start is None and end is None:
+        return []
+    for value in (start, end):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InputError("start 和 end 应都是整数，或都不填")
+    return [(cast(int, start), cast(int, end))]
 
 
 def _flag(value: object, name: str) -> bool:

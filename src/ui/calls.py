@@ -1,7 +1,7 @@
 """Calls from the moment they are let in until they have left: their limits, their line in the log, the app's health.
 
 Gradio's queue serves first come, first served, so it lets all of these in. Calls of the model wait in the model's own
-fair queue (``models/fair_queue.py``); searches and uploads in one of the same kind here, so that who sends thirty leaves
+fair queue (``models/fair_queue.py``); searches, uploads and pages in some of the same kind here, so that who sends thirty leaves
 room for others.
 """
 
@@ -23,13 +23,13 @@ from src.models.fair_queue import FairQueue
 from src.ui.log import characters, log, tag_of
 from src.ui.session import connection_of
 
-Kind = Literal["model", "batch", "search", "upload"]
+Kind = Literal["model", "batch", "search", "upload", "page"]
 T = TypeVar("T")
 
 # Of a kind's calls: one visitor's at most a quarter, those from one public address at most half.
 _VISITOR_SHARE = 4
 _ADDRESS_SHARE = 2
-# Searches at once, and uploads, each of another visitor.
+# Searches at once, and uploads, and pages, each of another visitor.
 _PLACES = 4
 # So many failures of the model in a row and it is called unusable, for so long.
 _FAILURES = 3
@@ -99,10 +99,11 @@ class Calls:
         # A batch is hours long, but its share of the model is that of one question at a time.
         self.limits: dict[Kind, int] = {
             "model": queue_size, "batch": max(8, queue_size // 2), "search": 2 * queue_size, "upload": queue_size,
+            "page": queue_size,
         }  # fmt: skip
         self._queues: dict[Kind, FairQueue] = {
             kind: FairQueue(_PLACES, max_waiting=self.limits[kind], max_per_user=self.limits[kind])
-            for kind in ("search", "upload")
+            for kind in ("search", "upload", "page")
         }  # fmt: skip
         self._lock = threading.Lock()
         self._inside: list[Call] = []

@@ -14,6 +14,7 @@ from src.ui.context import QUICK, UPLOAD_LIFE_S, Context
 from src.ui.extraction_tab import ExtractionTab
 from src.ui.index_tab import IndexTab
 from src.ui.page_language import TAGS
+from src.ui.page_view import PageView
 from src.ui.session import Sessions
 from src.ui.templating import render
 from src.ui.wording import Language, Words
@@ -106,6 +107,7 @@ def build(page: gr.Blocks, context: Context) -> None:
             extraction = ExtractionTab(context)
         with gr.Tab(words("索引"), id="index") as tab:
             IndexTab(context, tab)
+    PageView(context)
     gr.HTML(render("footer", words, model=context.runtime.model.name, embedder=context.runtime.embedder.name))
 
     def load(before: str | None, kept: object, request: gr.Request) -> dict[Any, Any]:

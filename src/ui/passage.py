@@ -1,6 +1,11 @@
 """A passage in words, the same in the chat and in the index inspector: its relevance, and its place in the files."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from src.chat.service import MIN_ANSWERABLE
+from src.ingest.locate import Span
+from src.ingest.pages import has_picture
 from src.ingest.types import Chunk
 from src.runtime import MIN_SCORE
 from src.search.types import Hit
@@ -24,6 +29,20 @@ def worth(hit: Hit, words: Words, *, others_read: bool = False) -> str:
     if read is None:
         return words("未读") if others_read else relevance(hit.score, words)
     return words("有答案") if read >= ANSWERS else words("可能有答案") if read >= PERHAPS else words("没有答案")
+
+
+def page_link(
+    chunk: Chunk, words: Words, *, own: bool, spans: Sequence[Span] = (), answers: Sequence[Span] = ()
+) -> dict[str, Any] | None:
+    """For ``page_button.html``: a chunk whose page can be shown, and what of it is to be boxed; None where it cannot."""
+    if not has_picture(chunk):
+        return None
+
+    def told(parts: Sequence[Span]) -> str:
+        return ",".join(f"{start}-{end}" for start, end in parts)
+
+    place_ = place(chunk, words)
+    return {"chunk": chunk.chunk_id, "own": own, "spans": told(spans), "words": told(answers), "place": place_}
 
 
 def place(chunk: Chunk, words: Words, file: str = "") -> str:

@@ -31,6 +31,8 @@ from src.ui.conversation import Conversation
 IDLE_S = 3600.0
 SWEEP_S = 60.0
 MAX_CHARACTERS = 26_000_000
+# Of all files that sessions keep for their pages; then those of the longest unused go, their texts stay.
+MAX_ORIGINAL_BYTES = 600_000_000
 # Longer than the model takes for the step it is in.
 LEAVE_S = 5.0
 # That are remembered; more than there are in IDLE_S.
@@ -175,6 +177,18 @@ class Sessions:
             session = self._known(connection_of(request))
         return session.documents.store if session else None
 
+    def own_documents_of(self, request: gr.Request | None) -> OwnDocuments:
+        """The caller's own documents.
+
+        Raises:
+            InputError: there are none.
+        """
+        with self._lock:
+            session = self._known(connection_of(request))
+        if session is None:
+            raise InputError("这次会话没有加入过文档")
+        return session.documents
+
     def resume(self, request: gr.Request, token: object) -> Session:
         """The session of a page that has just loaded: the one it had before, if that is still there."""
         with self._lock:
@@ -229,6 +243,12 @@ class Sessions:
                 if session.is_working():
                     session.used = now
             oldest_first = sorted(self._sessions.values(), key=lambda session: session.used)
+            originals = sum(session.documents.original_bytes for session in oldest_first)
+            for session in oldest_first:
+                if originals <= MAX_ORIGINAL_BYTES:
+                    break
+                originals -= session.documents.original_bytes
+                session.documents.forget_originals()
             total = sum(session.characters for session in oldest_first)
             for session in oldest_first:
                 too_much = total > MAX_CHARACTERS and len(self._sessions) > 1
@@ -252,6 +272,11 @@ def connection_of(request: gr.Request | None) -> str:
 
     Gradio gives all MCP callers one hash, so theirs counts as none: they must not see each other's documents.
     """
-    headers: Any = getattr(request, "headers", None) or {}
     made_by_caller = str(getattr(request, "session_hash", None) or "")
-    return "" if headers.get("x-gradio-user") == "mcp" else made_by_caller[:64]  # gradio's own have 11 characters
+    return "" if is_mcp(request) else made_by_caller[:64]  # gradio's own have 11 characters
+
+
+def is_mcp(request: gr.Request | None) -> bool:
+    """Whether another program's language model calls."""
+    headers: Any = getattr(request, "headers", None) or {}
+    return bool(headers.get("x-gradio-user") == "mcp")

@@ -16,9 +16,11 @@ from src.errors import KnowledgeError
 from src.ingest.types import Document
 from src.models.embedders.fake import HashingEmbedder
 from src.search import indexing, knowledge_base
+from src.search.base import Changes
 from src.search.indexing import add_documents, add_file, base_of, cache_key, open_base, remove_file
 from src.search.knowledge_base import STORE, KnowledgeBase
 from src.search.search import Retriever
+from tests.ingest import samples
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each in the middle of a series of saves; NOTES.md has the command for a hundred.
@@ -222,9 +224,9 @@ def test_added_files_stay_over_a_restart_until_they_are_removed(folder, tmp_path
     extra = tmp_path / "笔记.txt"
     extra.write_text("加进来的话。\n第0篇的话。\n", "utf-8")
     documents = [Document("n:1", "笔记.txt", "", "加进来的话。"), Document("n:2", "笔记.txt", "", "第0篇的话。")]
-    entry = add_file(base, extra, "笔记.txt", documents)
-    assert (entry.chunks, entry.duplicates, entry.added) == (1, 1, True)
-    with pytest.raises(KnowledgeError, match="已经有"):
+    entry, changes = add_file(base, extra, "笔记.txt", documents)
+    assert (entry.chunks, entry.duplicates, entry.added, changes) == (1, 1, True, None)
+    with pytest.raises(KnowledgeError, match="没有变"):
         add_file(base, extra, "笔记.txt", documents)
     extra.unlink()
     embedder = HashingEmbedder()
@@ -449,3 +451,76 @@ def test_a_process_that_ends_while_it_builds_in_the_background_loses_nothing(tmp
     base.join()
     assert [len(part) for part in base.snapshot().parts] == [41]
     base.verify()
+
+
+def test_a_changed_file_of_a_folder_is_told(folder, caplog):
+    caplog.set_level("INFO")
+    opened(folder)
+    (folder / "1.txt").write_text("第1篇的话。\n新写的一句话。\n再来一句新话。\n", "utf-8")
+    (folder / "2.txt").unlink()
+    (folder / "9.txt").write_text("新的文件。\n", "utf-8")
+    changes = {}
+    opened(folder, changed=changes.__setitem__)
+    assert changes == {"1.txt": Changes(2, 1, 1), "2.txt": Changes(0, 0, 2)}
+    assert "1.txt：新的 2 段，没变的 1 段，去掉的 1 段" in caplog.text
+    changes.clear()
+    opened(folder, changed=changes.__setitem__)
+    assert changes == {}
+
+
+def test_an_added_file_is_replaced(folder, tmp_path):
+    base = opened(folder)
+    extra = tmp_path / "笔记.txt"
+
+    def add(*lines):
+        extra.write_text("\n".join(lines), "utf-8")
+        return add_file(
+            base, extra, "笔记.txt", [Document(f"笔记.txt:{i}", "笔记.txt", "", t) for i, t in enumerate(lines)]
+        )
+
+    assert add("第一句话。", "第二句话。")[1] is None
+    (folder / "9.txt").write_text("第二句话。\n", "utf-8")
+    base = opened(folder)
+    assert base.files()["9.txt"].duplicates == 1
+    entry, changes = add("第一句话。", "换了的话。", "加的话。")
+    assert changes == Changes(2, 1, 1)
+    assert (entry.chunks, entry.added, entry.characters) == (3, True, 14)
+    # What only the old version held comes back from the other file.
+    assert sorted(texts(base))[:1] == ["加的话。"]
+    assert texts(base).count("第二句话。") == 1
+    assert base.files()["9.txt"].duplicates == 0
+    with pytest.raises(KnowledgeError, match="没有变"):
+        add_file(base, extra, "笔记.txt", [])
+    embedder = HashingEmbedder()
+    again = opened(folder, embedder)
+    assert embedder.calls == 0
+    assert "换了的话。" in texts(again)
+    assert list(base.directory.glob("added.tmp")) == []
+
+
+def test_a_new_version_that_cannot_be_used_leaves_the_old_one(folder, tmp_path):
+    base = opened(folder)
+    extra = tmp_path / "笔记.txt"
+    extra.write_text("旧的话。", "utf-8")
+    add_file(base, extra, "笔记.txt", [Document("笔记.txt:1", "笔记.txt", "", "旧的话。")])
+    extra.write_text("新的话。", "utf-8")
+    taken = next(stored.chunk.doc_id for stored in base.chunks("0.txt"))
+    with pytest.raises(KnowledgeError, match="不重复"):
+        add_file(base, extra, "笔记.txt", [Document(taken, "笔记.txt", "", "新的话。")])
+    assert "旧的话。" in texts(base)
+    assert base.files()["笔记.txt"].sha256
+    assert "旧的话。" in texts(opened(folder))
+    with pytest.raises(KnowledgeError, match="--knowledge"):
+        add_file(base, extra, "0.txt", [Document("x", "0.txt", "", "新的话。")])
+
+
+def test_what_was_read_of_a_file_is_known_after_a_restart(folder):
+    (folder / "表.xlsx").write_bytes(
+        samples.workbook({"一": [["品名", "金额"], ["水泥", "=OTHER!A1*2"], ["钢筋", 3]]})
+    )
+    made = opened(folder).files()["表.xlsx"]
+    assert made.counts == {"formulas_unread": 1, "tables": 1}
+    assert "公式" in made.warnings[0]
+    assert made.characters > 10
+    assert opened(folder).files()["表.xlsx"] == made
+    assert opened(folder).files()["0.txt"].read() == {"characters": 15, "counts": {}}

@@ -15,6 +15,7 @@ import pytest
 from src.errors import KnowledgeError
 from src.ingest.types import Document
 from src.models.embedders.fake import HashingEmbedder
+from src.search.base import Changes
 from src.search.indexing import add_documents, add_file, base_of, open_base, remove_file
 from src.search.milvus import MilvusBase, open_milvus
 from src.search.milvus_server import Address, Server
@@ -205,11 +206,15 @@ def test_an_added_file_is_found_at_once_and_stays(tmp_path):
     base = open_milvus(f"milvus:{tmp_path / 'm.db'}", None, [folder], embedder)
     added = tmp_path / "n.txt"
     added.write_text("珠江流过广州。", "utf-8")
-    entry = add_file(base, added, "n.txt", [Document("n.txt:1", "n.txt", "", "珠江流过广州。")])
-    assert (entry.chunks, entry.added) == (1, True)
+    old = tmp_path / "old.txt"
+    old.write_text("珠江流过南宁。", "utf-8")
+    entry, changes = add_file(base, old, "n.txt", [Document("n.txt:1", "n.txt", "", "珠江流过南宁。")])
+    assert (entry.chunks, entry.added, changes) == (1, True, None)
+    entry, changes = add_file(base, added, "n.txt", [Document("n.txt:1", "n.txt", "", "珠江流过广州。")])
+    assert (entry.chunks, entry.added, changes) == (1, True, Changes(1, 0, 1))
     for mode in ("hybrid", "dense", "lexical"):
         assert top(base, embedder, "珠江流过哪里", mode, count=1) == ["珠江流过广州。"]
-    with pytest.raises(KnowledgeError, match="改名"):
+    with pytest.raises(KnowledgeError, match="没有变"):
         add_file(base, added, "n.txt", [Document("n", "n.txt", "", "珠江。")])
     # Another start, on whatever machine, leaves it alone: its only copy is in Milvus.
     again = open_milvus(f"milvus:{tmp_path / 'm.db'}", None, [folder], embedder)

@@ -58,7 +58,8 @@ def test_office_files_are_read_and_cited_by_their_page(documents, tmp_path) -> N
     (tmp_path / "课件.pptx").write_bytes(samples.slides([("封面", "欢迎。"), ("安全", "先拨打内线。")]))
     (tmp_path / "假.docx").write_bytes(b"%PDF-1.7")
     result = documents.add([tmp_path / "假.docx", tmp_path / "课件.pptx"])
-    assert result["added"] == [{"source": "课件.pptx", "chunks": 2}]
+    read = {"characters": 13, "counts": {"pages": 2}}
+    assert result["added"] == [{"source": "课件.pptx", "chunks": 2, **read}]
     assert "内容其实是 pdf" in result["rejected"][0]["reason"]
     assert documents.store is not None
     sources = [stored.chunk.source for stored in documents.store.chunks()]
@@ -147,7 +148,10 @@ def test_a_new_version_takes_the_place_of_the_old_one(documents, tmp_path) -> No
     second.mkdir()
     documents.add([write(first, "价目.txt", "桂花糕三十八元。"), write(first, "别的.txt", "别的话。")])
     (told,) = documents.add([write(second, "价目.txt", "桂花糕四十二元。")])["added"]
-    assert told == {"source": "价目.txt", "chunks": 1, "replaced": True}
+    changes = {"new": 1, "kept": 0, "gone": 1}
+    assert told == {
+        "source": "价目.txt", "chunks": 1, "replaced": True, "changes": changes, "characters": 8, "counts": {},
+    }  # fmt: skip
     assert sorted(texts(documents)) == ["别的话。", "桂花糕四十二元。"]
     (same,) = documents.add([second / "价目.txt"])["rejected"]
     assert "没有变" in same["reason"]

@@ -57,7 +57,8 @@ def test_chat_streams_and_names_its_source(client: Client) -> None:
     assert len(last["hits"]) == 4
     hit = last["hits"][0]
     assert set(hit) == {
-        "rank", "doc_id", "chunk_id", "source", "title", "text", "start", "end", "score", "stages",
+        "rank", "doc_id", "chunk_id", "source", "title", "text", "start", "end", "page", "own", "score",
+        "stages",
     }  # fmt: skip
     assert set(hit["stages"]) == {"lexical", "dense", "fused", "rerank", "read"}
     assert "1927" in hit["text"]

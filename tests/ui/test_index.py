@@ -20,17 +20,20 @@ from src.search.indexing import add_documents, base_of
 from src.search.inspect import PAGE_ROWS, Look, look
 from src.search.knowledge_base import KnowledgeBase
 from src.search.projection import projection
-from src.search.types import Candidate, Query, Stages, Wording
+from src.search.store import StoredChunk
+from src.search.types import Candidate, Hit, Query, Stages, Wording
 from src.settings import load_settings
 from src.ui.calls import Calls
 from src.ui.context import Context
 from src.ui.index import check as check_tab
 from src.ui.index import files, marking, passages, verdict
 from src.ui.index import map as map_tab
+from src.ui.index.marking import passage_html
 from src.ui.index.parts import exported
 from src.ui.index_tab import IndexTab
 from src.ui.page import App
-from src.ui.passage import relevance
+from src.ui.passage import page_link, relevance
+from src.ui.reading import changed, reading
 from src.ui.session import Sessions
 from src.ui.templating import render
 from src.ui.wording import CHINESE, Language, Words
@@ -265,8 +268,17 @@ def test_no_text_becomes_html(base) -> None:
     assert tab.passages is not None
     without_markup(tab.passages.around("shared", "IMG", found.candidates[0].chunk.chunk_id, visitor()))
     without_markup(check_tab.findings_html([Finding(HOSTILE, "bad", HOSTILE)], running=False, words=CHINESE))
-    one = {"source": HOSTILE, "chunks": 1, "reason": HOSTILE}
-    without_markup(render("index/added", CHINESE, added=[one], rejected=[one]))
+    one = {"source": HOSTILE, "chunks": 1, "reason": HOSTILE, "characters": 1, "counts": {}, "warnings": [HOSTILE]}
+    tools = {"reading": reading, "changed": changed}
+    without_markup(render("index/added", CHINESE, added=[one], rejected=[one], **tools))
+    entry = dataclasses.replace(next(iter(base.files().values())), name=HOSTILE, warnings=(HOSTILE,))
+    without_markup(render("index/reading", CHINESE, entry=entry, reading=reading))
+    values = {"number": HOSTILE, "title": HOSTILE, "about": HOSTILE, "pages": [], "key": True}
+    without_markup(render("page", CHINESE, **values))
+    hit = Hit(Chunk(f"{HOSTILE}.pdf:p1#1", f"{HOSTILE}.pdf:p1", HOSTILE, HOSTILE, "甲", 0, 1, 1), 0.5, 1, Stages())
+    link = page_link(hit.chunk, CHINESE, own=True)
+    assert link is not None
+    without_markup(passage_html(StoredChunk(hit.chunk, HOSTILE), [], CHINESE, page=link))
 
 
 # The map
@@ -556,11 +568,14 @@ def test_nobody_changes_the_knowledge_base_unless_its_owner_allows(stored, allow
 
 def test_only_a_file_that_can_be_deleted_has_a_button_for_it(stored, tmp_path) -> None:
     shared = tab_of(stored, edit_knowledge=True).shared
-    name, show, delete = shared.choose(chosen("设定.txt", 1), visitor())
+    name, show, delete, told = shared.choose(chosen("设定.txt", 1), visitor())
     assert (name, show.interactive, delete.interactive) == ("设定.txt", True, False)
     shared.add([write(tmp_path, "新.txt", "新加入的一段。")], visitor())
-    name, show, delete = shared.choose(chosen("新.txt", 1), visitor())
+    name, show, delete, told = shared.choose(chosen("新.txt", 1), visitor())
     assert (delete.interactive, delete.value) == (True, "删除 新.txt")
+    assert "新.txt 读到：7 字" in told
+    replaced, *_ = shared.add([write(tmp_path, "新.txt", "新加入的一段。\n再加一段。")], visitor())
+    assert "已换成新的 新.txt：2 段（新的 1 段，没变的 1 段，去掉的 0 段）" in replaced
     assert shared.choose(chosen("不在了.txt", 1), visitor())[1].interactive is False
     result, _, _facts, _count, _rows, chosen_now, *_ = shared.remove("新.txt", visitor())
     assert "已删除 新.txt" in result
@@ -612,6 +627,11 @@ def test_files_with_problems_come_first(stored) -> None:
         "半.txt": dataclasses.replace(entry, name="半.txt", complete=False, copies_of=("设定.txt",)),
     }
     rows = files.file_rows(listed, CHINESE)
+    left_out = dataclasses.replace(
+        entry, warnings=("设定.txt 里有整页的图片没有识别",), counts={"pictures_unread": 2}
+    )
+    assert files.state_text(left_out, CHINESE) == "已索引，有没读的部分（点这一行看）"
+    assert reading(1234, {"tables": 2, **left_out.counts}, CHINESE) == "1,234 字、2 个表格；没有读：2 处图片或附件"
     assert [row[0] for row in rows] == ["坏.pdf", "设定.txt", "半.txt"]
     assert [row[-1] for row in rows] == ["已损坏", "已索引", "还没有建完索引"]
     assert files.count_text(listed, CHINESE) == "3 个文件，其中 1 个用不了。"
@@ -649,7 +669,9 @@ def test_everything_is_private_and_in_both_languages(stored) -> None:
     public = {
         d["api_name"] for d in page.config["dependencies"] if d["api_visibility"] == "public" and d["api_name"]
     }
-    assert public == {"chat", "compare", "extract", "search", "index_stats", "add_documents"}
+    assert public == {"chat", "compare", "extract", "search", "index_stats", "add_documents",
+        "page", "list_documents", "remove_documents",
+    }  # fmt: skip
     labels = [str(component["props"].get("label")) for component in page.config["components"]]
     assert "为什么这样答" in labels
     assert "Why this answer" in labels

@@ -58,7 +58,9 @@ def value(result: Any) -> Any:
 @needs_mcp
 def test_the_public_endpoints_are_tools_and_nothing_else(tools) -> None:
     found = {tool.name: tool for tool in tools()}
-    assert sorted(found) == ["add_documents", "chat", "compare", "extract", "index_stats", "search"]
+    assert sorted(found) == [
+        "add_documents", "chat", "compare", "extract", "index_stats", "list_documents", "page", "remove_documents", "search",
+    ]  # fmt: skip
     search = found["search"]
     assert "检索" in search.description
     assert "Search the knowledge base" in search.description

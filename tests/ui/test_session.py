@@ -18,6 +18,7 @@ from src.search.own import OwnDocuments
 from src.ui import session as kept
 from src.ui.conversation import Turn
 from src.ui.session import Session, Sessions, connection_of
+from tests.ingest import samples
 from tests.ui.app import text_file, until
 
 
@@ -404,6 +405,25 @@ def test_a_session_at_work_is_not_idle(sessions: Sessions, clock: Clock, monkeyp
     clock.now = 691
     sessions.sweep()
     assert len(sessions) == 0
+
+
+def test_the_files_of_the_longest_unused_go_first_and_their_texts_stay(
+    sessions: Sessions, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "一页.pdf"
+    path.write_bytes(samples.pdf([["一页的文字。"]]))
+    made = {}
+    for clock.now, connection in enumerate("abc"):
+        made[connection] = sessions.of(request(connection))
+        made[connection].add([path])
+    size = path.stat().st_size
+    monkeypatch.setattr(kept, "MAX_ORIGINAL_BYTES", 2 * size)
+    sessions.of(request("a"))  # used last
+    sessions.sweep()
+    kept_bytes = {name: session.documents.original_bytes for name, session in made.items()}
+    assert kept_bytes == {"a": size, "b": 0, "c": size}
+    assert len(sessions) == 3
+    assert all(len(session.documents.files()) == 1 for session in made.values())
 
 
 def test_the_longest_unused_go_first_when_there_is_too_much(

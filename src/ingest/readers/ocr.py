@@ -37,6 +37,13 @@ def recognise(image: Image.Image) -> str:
     return "\n".join(filter(None, texts))
 
 
+def upright_lines(image: Image.Image) -> tuple[Image.Image, list[Piece]]:
+    """The picture as it is read, and what is recognised in it, in reading order."""
+    pieces, pixels = _pieces(np.asarray(image.convert("RGB")))
+    groups = (sorted(group, key=lambda piece: (piece.middle[1], piece.left)) for group, _ in columns_of(pieces))
+    return Image.fromarray(pixels), [piece for group in groups for piece in group]
+
+
 def strips(image: Image.Image) -> Iterator[Image.Image]:
     """The picture, no side above ``MAX_SIDE``; a tall one in strips, cut where the rows are plainest."""
     if image.height <= 2 * image.width or image.height <= MAX_SIDE:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 
 import pypdfium2
 from pypdfium2 import raw
@@ -72,7 +73,7 @@ class _Page:
 
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """Titled with the document's own heading and the outline's path to the page."""
-    document = _open(data, name)
+    document = opened(data, name)
     tables = RuledTables(data, TABLES_SHARE * limits.max_seconds)
     try:
         count = len(document)
@@ -95,13 +96,14 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         for number, page in enumerate(pages, 1):
             text, above = _text(page, above)
             if text:
-                yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", titles[number - 1], text)
+                yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", titles[number - 1], text, number)
     finally:
         tables.close()
         document.close()
 
 
-def _open(data: bytes, name: str) -> pypdfium2.PdfDocument:
+def opened(data: bytes | Path, name: str) -> pypdfium2.PdfDocument:
+    """Raises KnowledgeError: it has a password, or is no whole PDF."""
     try:
         return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:

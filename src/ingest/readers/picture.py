@@ -9,6 +9,7 @@ from src.errors import KnowledgeError
 from src.ingest.clean import clean
 from src.ingest.limits import Limits
 from src.ingest.readers.ocr import recognise, strip_count
+from src.ingest.report import note
 from src.ingest.types import Document
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
@@ -23,9 +24,24 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         for number in range(1, pages + 1):
             image.seek(number - 1)
             _check_size(image, name, limits)
+            note("pictures")
             if text := clean(recognise(_upright(image))):
                 source = f"{name} 第 {number} 页" if pages > 1 else name
-                yield Document(f"{name}:p{number}", source, "", text)
+                yield Document(f"{name}:p{number}", source, "", text, number)
+
+
+def page_of(data: bytes, name: str, number: int, limits: Limits) -> Image.Image:
+    """One of its pages, counted from 1, upright, as ``read`` recognises it.
+
+    Raises:
+        KnowledgeError: there is no such page, or it has too many pixels.
+    """
+    with _opened(data, name) as image:
+        if not 1 <= number <= (getattr(image, "n_frames", 1) if image.format == "TIFF" else 1):
+            raise KnowledgeError(f"{name} 没有第 {number} 页")
+        image.seek(number - 1)
+        _check_size(image, name, limits)
+        return _upright(image)
 
 
 def size_of(data: bytes, name: str) -> tuple[int, int]:

@@ -33,6 +33,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     count = CellCount(name, limits)
     pictures = EmbeddedPictures(data, name, limits)
     for number, slide in enumerate(slides, 1):
+        note("pages")
         heading = slide.shapes.title
         title = " ".join(clean(heading.text_frame.text).split()) if heading is not None else ""
         body = [text for shape in _shapes(slide.shapes, heading) for text in _texts(shape, count, pictures)]
@@ -43,7 +44,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         if not text or len(title) > MAX_TITLE_CHARS:
             text, title = clean(f"{title}\n{text}"), title if text else ""
         if text:
-            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title[:MAX_TITLE_CHARS], text)
+            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title[:MAX_TITLE_CHARS], text, number)
 
 
 def _shapes(shapes: Any, heading: Any) -> Iterator[Any]:

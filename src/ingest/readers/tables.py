@@ -11,6 +11,7 @@ from src.ingest.clean import clean, decode
 from src.ingest.limits import Limits
 from src.ingest.readers.header import Across, Below, Layout, Row, filled, layout_of, own
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
+from src.ingest.report import note
 from src.ingest.split import MAX_CHARS, window_spans
 from src.ingest.types import Document
 
@@ -89,7 +90,11 @@ def table_documents(
     Where that row fills several documents, or stands in two tables, the next are told apart: ``…:r7``, ``…:r7.2``.
     """
     seen: dict[int, int] = {}
+    last = -1
     for captions, group in _groups(table_lines(rows)):
+        if group and group[0].table != last:
+            last = group[0].table
+            note("tables")
         number = (group or captions)[0].number
         seen[number] = seen.get(number, 0) + 1
         key = f"{number}" if seen[number] == 1 else f"{number}.{seen[number]}"

@@ -97,7 +97,9 @@ class Comparison:
         return (
             view.messages([sides["without"]], words, name="w", with_choices=False),
             view.messages([sides["with"]], words, name="c", with_choices=False),
-            view.panel([sides["with"]], words, name="c", back="compare-with"),
+            view.panel(
+                [sides["with"]], words, name="c", back="compare-with", shared_pages=self._context.runtime.is_local
+            ),
             gr.Button(visible=not running),
             gr.Button(visible=running),
         )

@@ -386,7 +386,7 @@ class Dialogue:
         files = session.documents.files()
         return (
             view.messages(turns, words),
-            view.panel(turns, words),
+            self._panel(turns),
             self._box(session, **box),
             self._chips(files),
             gr.Button(interactive=bool(turns)),
@@ -397,8 +397,11 @@ class Dialogue:
     def _streaming(self, session: Session, *, sources: bool) -> tuple[Any, ...]:
         """The conversation, and the passages when they have just come."""
         words, turns = self._context.words, session.conversation
-        panel = view.panel(turns, words) if sources else gr.skip()
+        panel = self._panel(turns) if sources else gr.skip()
         return view.messages(turns, words), panel, *(gr.skip(),) * (len(self._outputs) - 2)
+
+    def _panel(self, turns: Sequence[Turn]) -> str:
+        return view.panel(turns, self._context.words, shared_pages=self._context.runtime.is_local)
 
     def _box_only(self, box: gr.MultimodalTextbox) -> tuple[Any, ...]:
         return gr.skip(), gr.skip(), box, *(gr.skip(),) * (len(self._outputs) - 3)

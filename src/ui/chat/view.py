@@ -9,9 +9,9 @@ from src.chat.question import is_english, is_latin
 from src.chat.service import MIN_READ, worth_reading
 from src.search.types import Hit
 from src.ui import markdown
-from src.ui.chat.evidence import QUOTE, Piece, conflict_key, evidence, marked, pieces, sentence_key
+from src.ui.chat.evidence import QUOTE, WORDS, Evidence, Piece, conflict_key, evidence, marked, pieces, sentence_key
 from src.ui.conversation import Turn
-from src.ui.passage import SOME, place, worth
+from src.ui.passage import SOME, page_link, place, worth
 from src.ui.templating import render
 from src.ui.wording import Words
 
@@ -239,14 +239,18 @@ def _named(hit: Hit) -> str:
     return match["name"] if match else ""
 
 
-def panel(turns: Sequence[Turn], words: Words, *, name: str = "a", back: str = "chatbot") -> str:
+def panel(
+    turns: Sequence[Turn], words: Words, *, name: str = "a", back: str = "chatbot", shared_pages: bool = True
+) -> str:
     """HTML of the passages of the last answers; the last one's are shown, an older one's once its [n] is clicked.
 
-    ``back`` is the id of what the way back leads to.
+    ``back`` is the id of what the way back leads to; ``shared_pages``: those of the knowledge base can be shown.
     """
     numbered = list(enumerate(turns))[-MAX_PANELS:]
     sections = [
-        _section(turn, _anchor(turns, number, name), words) for number, turn in numbered if turn.answer.hits
+        _section(turn, _anchor(turns, number, name), words, shared_pages)
+        for number, turn in numbered
+        if turn.answer.hits
     ]
     current = turns[-1] if turns else None
     # gr.HTML changes elements in place, and what was the page's target would stay it under another id: another tag around
@@ -259,7 +263,14 @@ def _is_far(hit: Hit, least: float) -> bool:
     return hit.score < least if hit.stages.read is None else hit.stages.read < least
 
 
-def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
+def _page(hit: Hit, found: Sequence[Evidence], words: Words) -> dict[str, Any] | None:
+    """The link to a source's page: the cited sentences are boxed, and in them the words that answer."""
+    parts = sorted({(one.start, one.end) for one in found if one.key != WORDS})
+    answers = [(one.start, one.end) for one in found if one.key == WORDS]
+    return page_link(hit.chunk, words, own=hit.own, spans=parts, answers=answers)
+
+
+def _section(turn: Turn, name: str, words: Words, shared_pages: bool) -> dict[str, Any]:
     answer = turn.answer
     least = turn.options.min_score or 0.0
     found = evidence(answer)
@@ -270,6 +281,7 @@ def _section(turn: Turn, name: str, words: Words) -> dict[str, Any]:
             "worth": worth(hit, words, others_read=answer.answerable is not None),
             "title": hit.chunk.title or hit.chunk.text[:18] + ("…" if len(hit.chunk.text) > 18 else ""),
             "place": place(hit.chunk, words),
+            "page": _page(hit, found.get(hit.rank, []), words) if hit.own or shared_pages else None,
             "marks": marked(hit.chunk.text, found.get(hit.rank, [])),
             "open": hit.rank in cited or hit.rank == 1,
             "far": _is_far(hit, least) and hit.rank not in cited,

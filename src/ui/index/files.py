@@ -14,10 +14,13 @@ from src.ui.context import EDIT, UPLOAD, Context
 from src.ui.index.facts import Facts
 from src.ui.index.parts import HIDDEN, MINIMAL, OWN, button, table
 from src.ui.index.passages import Passages
+from src.ui.reading import changed, reading
 from src.ui.templating import note, render
 from src.ui.wording import CHINESE, Words
 
-COLUMNS = {CHINESE("文件"): 216, CHINESE("段数"): 92, CHINESE("重复"): 100, CHINESE("情况"): 186}
+COLUMNS = {
+    CHINESE("文件"): 200, CHINESE("段数"): 76, CHINESE("字数"): 84, CHINESE("重复"): 76, CHINESE("情况"): 176,
+}  # fmt: skip
 MAX_FILES = 500
 
 
@@ -49,9 +52,10 @@ class FileList:
                 )  # fmt: skip
                 show = button(words("看它的段落"), f"{scope}-show", visible=passages is not None)
                 self.delete = button(words("删除"), f"{scope}-delete", variant="stop", visible=self._editable)
+            detail = gr.HTML(elem_id=f"{scope}-reading")
             result = gr.HTML(elem_id=f"{scope}-result")
         chosen = gr.State("", time_to_live=3600)
-        selection = [chosen, show, self.delete]
+        selection = [chosen, show, self.delete, detail]
         listed = [count, rows, *selection]
         context.listen(tab.select, self.view, None, listed, **HIDDEN)
         context.listen(rows.select, self.choose, None, selection, **HIDDEN)
@@ -82,7 +86,9 @@ class FileList:
             else:
                 result = add_each(paths, self._add_shared)
             call.gave(result)
-        return self._changed(render("index/added", self._context.words, **result), request)
+        return self._changed(
+            render("index/added", self._context.words, reading=reading, changed=changed, **result), request
+        )
 
     def remove(self, name: str, request: gr.Request) -> tuple[Any, ...]:
         words = self._context.words
@@ -106,7 +112,7 @@ class FileList:
     def _add_shared(self, path: Path) -> dict[str, Any]:
         runtime = self._context.runtime
         documents = runtime.parser.read(path)
-        return told(add_file(runtime.base, path, path.name, documents).chunks, documents)
+        return told(*add_file(runtime.base, path, path.name, documents))
 
     def _changed(self, result: str, request: gr.Request) -> tuple[Any, ...]:
         return result, None, self._facts.show(request), *self.view(request)
@@ -120,13 +126,16 @@ class FileList:
         words, name = self._context.words, entry.name if entry else ""
         deletable = entry is not None and self._editable and (self._scope == OWN or entry.added)
         label = words("删除 {file}").format(file=name[:30]) if deletable else words("删除")
-        return name, gr.Button(interactive=bool(name)), gr.Button(label, interactive=deletable)
+        told = render("index/reading", words, entry=entry, reading=reading) if entry and not entry.problem else ""
+        return name, gr.Button(interactive=bool(name)), gr.Button(label, interactive=deletable), told
 
 
 def file_rows(files: Mapping[str, FileEntry], words: Words) -> list[list[Any]]:
     """Of the table: the files with problems first."""
     entries = sorted(files.values(), key=lambda entry: not entry.problem)[:MAX_FILES]
-    return [[e.name, e.chunks, e.duplicates + e.near_duplicates, state_text(e, words)] for e in entries]
+    return [
+        [e.name, e.chunks, e.characters, e.duplicates + e.near_duplicates, state_text(e, words)] for e in entries
+    ]
 
 
 def state_text(entry: FileEntry, words: Words) -> str:
@@ -136,7 +145,8 @@ def state_text(entry: FileEntry, words: Words) -> str:
     if not entry.complete:
         return words("还没有建完索引")
     copies = words("，与 {files} 有重复").format(files=words("、").join(entry.copies_of[:3]))
-    return (words("网页加入") if entry.added else words("已索引")) + (copies if entry.copies_of else "")
+    left_out = words("，有没读的部分（点这一行看）") if entry.warnings else ""
+    return (words("网页加入") if entry.added else words("已索引")) + left_out + (copies if entry.copies_of else "")
 
 
 def count_text(files: Mapping[str, FileEntry], words: Words) -> str:

@@ -1,7 +1,8 @@
 """Texts in pieces, those that match a question apart, and the words of a question as people know them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from src.search.dates import dated
 from src.search.explain import Explanation
@@ -18,11 +19,13 @@ _EDGES = "".join(sorted(FUNCTION)) + " "
 
 
 def passage_html(
-    passage: StoredChunk, marked: Iterable[str], words: Words, *, about: str = "", around: Neighbours | None = None
-) -> str:
-    """A passage in full, ``marked`` highlighted in it, with a line ``about`` it and those ``around`` it."""
+    passage: StoredChunk, marked: Iterable[str], words: Words, *, about: str = "", around: Neighbours | None = None,
+    page: Mapping[str, Any] | None = None,
+) -> str:  # fmt: skip
+    """A passage in full, ``marked`` highlighted in it, with a line ``about`` it, those ``around`` it and the link to its
+    ``page``."""
     return render(
-        "index/passage", words, passage=passage, pieces=pieces(passage.chunk.text, marked), about=about, around=around,
+        "index/passage", words, passage=passage, pieces=pieces(passage.chunk.text, marked), about=about, around=around, page=page,
         place=lambda one: marks(one, words) + place(one.chunk, words, one.file),
     )  # fmt: skip
 

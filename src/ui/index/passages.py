@@ -14,6 +14,7 @@ from src.ui.context import EDIT, Context
 from src.ui.index.facts import Facts
 from src.ui.index.marking import excerpt, marks, passage_html
 from src.ui.index.parts import HIDDEN, OWN, SHARED, button, columns, exports, table
+from src.ui.passage import page_link
 from src.ui.templating import note
 from src.ui.wording import CHINESE, Words
 
@@ -161,7 +162,8 @@ class Passages:
         if base is None:
             raise InputError("这一段已经不在索引里了；请重新筛选")
         found = neighbours(base, chunk_id)
-        return passage_html(found.chunk, [needle.strip()], self._context.words, around=found)
+        page = page_link(found.chunk.chunk, self._context.words, own=scope == OWN)
+        return passage_html(found.chunk, [needle.strip()], self._context.words, around=found, page=page)
 
     def rows(
         self, scope: str, needle: str, file: str, only_off: bool, request: gr.Request

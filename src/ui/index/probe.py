@@ -22,7 +22,7 @@ from src.search.types import Hit
 from src.ui.context import Context
 from src.ui.index import marking, verdict
 from src.ui.index.parts import HIDDEN, MINIMAL, exports, run_button, table
-from src.ui.passage import relevance
+from src.ui.passage import page_link, relevance
 from src.ui.templating import note, render
 from src.ui.wording import CHINESE, Words
 
@@ -155,7 +155,11 @@ class Probe:
         ranks = verdict.ranks_text(chosen, explanation.query.pool, words)
         about = f"{words('我的文档')} · {ranks}" if chosen.extra else ranks
         passage = StoredChunk(chunk, file="")  # which is told by its source
-        return marking.passage_html(passage, marking.matched(explanation, chunk.text), words, about=about)
+        shown = chosen.extra or self._context.runtime.is_local
+        page = page_link(chunk, words, own=chosen.extra) if shown else None
+        return marking.passage_html(
+            passage, marking.matched(explanation, chunk.text), words, about=about, page=page
+        )
 
     def table_rows(self, explanation: Explanation) -> list[list[Any]]:
         """All candidates, best first."""
