@@ -4,16 +4,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 
 import pypdfium2
 from pypdfium2 import raw
 
 from src.errors import KnowledgeError
-from src.ingest.clean import clean
+from src.ingest.clean import USUAL, clean
 from src.ingest.limits import Limits
-from src.ingest.readers.flow import columns, ends_sentence, is_item, join_lines, joined, unspaced
+from src.ingest.readers.characters import filled_in, in_columns, pieces_of, remarks
+from src.ingest.readers.flow import columns, ends_sentence, is_item, is_prose, join_lines, joined, sentence_end, unspaced
 from src.ingest.readers.header import header_of
+from src.ingest.readers.layout import Piece, lines_of, open_tables
 from src.ingest.readers.ruled import MIN_LINES, RuledTables, Table
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
 from src.ingest.readers.signs import with_boxes
@@ -27,6 +29,9 @@ SCAN_CHARS = 16
 STAMPED_SCAN_CHARS = 200
 STAMPED_SCAN_SHARE = 0.5
 DRAWN_OBJECTS = 50
+# Of a page's characters so many are letters, digits and common ideographs.
+MIN_USUAL = 0.4
+_LEADER_SIGNS = re.compile(r"[.．·•…_‥=*|~-]")
 OCR_LONG_SIDE = 2_000
 MAX_OBJECTS = 2_000
 # More paths among them are a drawing, not the lines of a table.
@@ -42,6 +47,8 @@ MAX_HEADING_CHARS = 60
 MAX_SIZED_CHARS = 1_500
 # The part of a file's time that may go into finding its tables.
 TABLES_SHARE = 0.4
+# What goes on for longer is no sentence.
+MAX_CARRIED_LINES = 4
 # The number of a page, which a month, a chapter or a form is not.
 _PAGE_NUMBER = re.compile(
     r"(?<=第)\s*\d+\s*(?=页)|(?<=共)\s*\d+\s*(?=页)|\d+(?=\s*/\s*\d+)|(?<=/)\s*\d+|(?<![\d年月.:：第])\d+(?=\W*$)|^\W*\d+(?=\W*$|\s)"
@@ -57,6 +64,10 @@ _NO_TITLE = re.compile(
 )
 
 Box = tuple[float, float, float, float]
+
+
+class Column(list[str]):
+    """Lines of a column beside another."""
 
 
 @dataclass
@@ -91,6 +102,8 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             note("contents_pages", number=len(contents))
             for number in contents:
                 pages[number] = _Page()
+        for page, after in pairwise(pages):
+            _finish_sentence(page, after)
         above: list[list[str]] = []
         for number, page in enumerate(pages, 1):
             text, above = _text(page, above)
@@ -163,10 +176,17 @@ def _read_page(
     upright = (
         page.get_rotation() == 0 and (left, bottom) == (0, 0) and page.get_cropbox() == (left, bottom, right, top)
     )
-    ruled = upright and MIN_LINES <= kinds[raw.FPDF_PAGEOBJ_PATH] <= MAX_PATHS
+    if not upright:
+        return _Page(_filled_parts([_filled(text), remarks(page)]))
+    ruled = MIN_LINES <= kinds[raw.FPDF_PAGEOBJ_PATH] <= MAX_PATHS
     found = tables.of(index) if ruled else []
+    pieces, fields = pieces_of(textpage, top), filled_in(page, top)
+    if fields:
+        return _Page(_filled_parts([list(lines_of([*pieces, *fields])), remarks(page)]))
+    found = sorted([*found, *_unruled(pieces, found)], key=lambda table: table.box[1])
     if not found:
-        return _Page([_filled(text)])
+        grouped = [Column(lines) if in_column else lines for lines, in_column in in_columns(pieces)]
+        return _Page(_filled_parts([*(grouped or [_filled(text)]), remarks(page)]))
     note("tables", number=len(found))
     parts: list[list[str] | Table] = []
     ceiling = top
@@ -179,8 +199,18 @@ def _read_page(
         parts.append([*_between(textpage, left, y1, x0 - 1, y0), *_between(textpage, x1 + 1, y1, right, y0)])
         parts.append(table)
         ceiling = min(ceiling, y1)
-    parts.append(_between(textpage, left, bottom, right, ceiling))
-    return _Page([part for part in parts if part])
+    parts += [_between(textpage, left, bottom, right, ceiling), remarks(page)]
+    return _Page(_filled_parts(parts))
+
+
+def _filled_parts(parts: Sequence[list[str] | Table]) -> list[list[str] | Table]:
+    return [part for part in parts if part]
+
+
+def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table]) -> list[Table]:
+    """The tables without lines that are in none with lines."""
+    found = (Table((one.left, one.top, one.right, one.bottom), one.rows) for one in open_tables(pieces))
+    return [one for one in found if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)]
 
 
 def _between(textpage: pypdfium2.PdfTextPage, left: float, bottom: float, right: float, top: float) -> list[str]:
@@ -199,7 +229,7 @@ def _text(page: _Page, above: list[list[str]]) -> tuple[str, list[list[str]]]:
     texts: list[str] = []
     for place, part in enumerate(page.parts):
         if isinstance(part, list):
-            texts.append(join_lines(part))
+            texts.append(join_lines(part, isinstance(part, Column)))
             above = []
             continue
         rows = part.rows
@@ -213,11 +243,20 @@ def _text(page: _Page, above: list[list[str]]) -> tuple[str, list[list[str]]]:
 
 def _is_scan(text: str, kinds: Counter[int]) -> bool:
     visible = "".join(text.split())
-    unreadable = len(_UNREADABLE.findall(visible))
+    unreadable = len(_UNREADABLE.findall(visible)) + (len(visible) if _is_nonsense(visible) else 0)
     if len(visible) >= SCAN_CHARS and unreadable < len(visible) / 3:
         return False
     drawn = kinds[raw.FPDF_PAGEOBJ_PATH] + kinds[raw.FPDF_PAGEOBJ_SHADING]
     return kinds[raw.FPDF_PAGEOBJ_IMAGE] > 0 or drawn >= DRAWN_OBJECTS or unreadable > 0
+
+
+def _is_nonsense(visible: str) -> bool:
+    """Text of a font that names its characters wrongly: signs, letters with marks and rare ones, but few words."""
+    sample = _LEADER_SIGNS.sub("", visible)
+    if len(sample) < SCAN_CHARS:
+        return False
+    usual = sum(character.isalnum() and bool(USUAL.match(character)) for character in sample)
+    return usual < MIN_USUAL * len(sample)
 
 
 def _is_stamped_scan(page: pypdfium2.PdfPage, text: str, objects: Sequence[pypdfium2.PdfObject]) -> bool:
@@ -264,6 +303,24 @@ def _drop_running(page: _Page, running: set[str], number: int) -> None:
             if isinstance(edge, list) and _masked(edge[place], number) in running:
                 edge.pop(place)
                 page.parts = [part for part in page.parts if part]
+
+
+def _finish_sentence(page: _Page, after: _Page) -> None:
+    """The rest of a sentence that goes on on the next page belongs to the page on which it begins."""
+    last, first = page.parts[-1:], after.parts[:1]
+    if not (last and first and isinstance(last[0], list) and isinstance(first[0], list)):
+        return
+    lines, following = last[0], first[0]
+    if not is_prose(lines) or ends_sentence(lines[-1]) or is_item(following[0]):
+        return
+    for count, line in enumerate(following[:MAX_CARRIED_LINES]):
+        if is_item(line):
+            return
+        if end := sentence_end(line):
+            lines += [*following[:count], line[:end]]
+            following[: count + 1] = [rest] if (rest := line[end:].strip()) else []
+            after.parts = _filled_parts(after.parts)
+            return
 
 
 def _masked(line: str, number: int) -> str:

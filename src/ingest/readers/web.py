@@ -12,7 +12,7 @@ from src.errors import KnowledgeError
 from src.ingest.clean import decode
 from src.ingest.limits import Limits
 from src.ingest.readers.header import Across, Below
-from src.ingest.readers.sections import Sections
+from src.ingest.readers.sections import TITLE_SEPARATOR, Sections
 from src.ingest.readers.signs import raised
 from src.ingest.readers.tables import CellCount, table_lines
 from src.ingest.types import Document
@@ -20,13 +20,16 @@ from src.ingest.types import Document
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SKIPPED = {
     "script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "audio", "video",
-    "nav", "button", "select", "textarea", "input", "title", "link", "meta",
+    "nav", "button", "title", "link", "meta", "datalist",
 }  # fmt: skip
 _INLINE = {
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "ins", "kbd",
     "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time",
     "tt", "u", "var", "wbr",
 }  # fmt: skip
+# Of the kinds of <input>: what is pressed, and what nobody sees.
+_NO_FIELDS = {"hidden", "submit", "button", "reset", "image", "password", "search", "file"}
+_BOXES_ONLY = re.compile(r"[☑☐\s]*")
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{1,40})", re.I)
 _META_BYTES = 4_096
@@ -70,6 +73,13 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     if text := _squeeze(line):
         sections.add(text)
     yield from sections.end()
+
+
+def lines_in(text: str, name: str, limits: Limits) -> list[str]:
+    """The lines of a piece of HTML within another text, headings among them; rows carry their column names."""
+    found = [[*document.title.split(TITLE_SEPARATOR)[-1:], document.text] if document.title else [document.text]
+             for document in read(text.encode("utf-8-sig", "replace"), name, limits)] if text.strip() else []  # fmt: skip
+    return list(dict.fromkeys(line for parts in found for line in parts))
 
 
 def _parse(data: bytes, name: str) -> Any:
@@ -123,6 +133,9 @@ def _walk(root: Any) -> Iterator[Any]:
         if _is_hidden(current):
             continue
         tag = current.tag
+        if tag in ("input", "select"):
+            stack.append(_field(current))
+            continue
         if tag == "sup":
             stack.append(raised("".join(current.itertext())))
             continue
@@ -138,6 +151,16 @@ def _walk(root: Any) -> Iterator[Any]:
             stack.append(current.text)
         if block:
             stack.append(None)
+
+
+def _field(element: Any) -> str:
+    """What is filled in, chosen or ticked."""
+    if element.tag == "select":
+        return "、".join(" ".join("".join(one.itertext()).split()) for one in element.iter("option") if "selected" in one.attrib)
+    kind = (element.get("type") or "text").lower()
+    if kind in ("checkbox", "radio"):
+        return "☑" if "checked" in element.attrib else "☐"
+    return "" if kind in _NO_FIELDS else element.get("value") or ""
 
 
 def _is_hidden(element: Any) -> bool:
@@ -202,4 +225,5 @@ def _span(cell: Any, name: str) -> int:
 
 
 def _squeeze(parts: list[str]) -> str:
-    return _SPACES.sub(" ", "".join(parts)).strip()
+    text = _SPACES.sub(" ", "".join(parts)).strip()
+    return "" if _BOXES_ONLY.fullmatch(text) else text  # of a menu, not of a form
