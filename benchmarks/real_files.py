@@ -62,7 +62,7 @@ def main() -> None:
 
 def read(folder: Path, names: Sequence[str], given: argparse.Namespace) -> dict[str, list[Document]]:
     """Documents of every file, those of one that is refused with the reason printed."""
-    kept = pickle.loads(given.cache.read_bytes()) if given.cache and given.cache.exists() else {}  # noqa: S301 (our own)
+    kept = pickle.loads(given.cache.read_bytes()) if given.cache and given.cache.exists() else {}
     pool = ParserPool(limits=replace(KNOWLEDGE_LIMITS, max_seconds=SECONDS), threads=given.threads)
     documents: dict[str, list[Document]] = {}
     for name in names:

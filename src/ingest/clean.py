@@ -153,7 +153,11 @@ def _is_euc_kr(data: bytes) -> bool:
     frequent = len(_FREQUENT_HANGUL.findall(text))
     pairs = _PAIR.findall(data[:_SAMPLE_BYTES])
     later = sum(_LATER_GB.fullmatch(pair) is not None for pair in pairs)
-    return hangul >= max(_MIN_HANGUL, 0.9 * len(_WIDE.findall(text))) and frequent >= 0.15 * hangul and later <= 0.1 * len(pairs)
+    return (
+        hangul >= max(_MIN_HANGUL, 0.9 * len(_WIDE.findall(text)))
+        and frequent >= 0.15 * hangul
+        and later <= 0.1 * len(pairs)
+    )
 
 
 def _is_latin(data: bytes) -> bool:

@@ -16,8 +16,8 @@ _UNPACK = "请解压后加入里面的文件"
 # Kinds that people will try, and what cures each.
 CURES = {
     **dict.fromkeys((".doc", ".docm", ".dot", ".dotx", ".wps", ".pages"), _AS_DOCX),
-    **dict.fromkeys((".ppt", ".pptm", ".pps", ".ppsx", ".dps", ".key"), _AS_PPTX),
-    **dict.fromkeys((".xlsm", ".xlsb", ".et", ".numbers"), _AS_XLSX),
+    **dict.fromkeys((".ppt", ".pptm", ".pps", ".ppsx", ".dps", ".odp", ".key"), _AS_PPTX),
+    **dict.fromkeys((".xls", ".xlsm", ".xlsb", ".et", ".numbers"), _AS_XLSX),
     **dict.fromkeys((".gif", ".heic", ".svg", ".avif"), _AS_PNG),
     **dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"), _UNPACK),
     **dict.fromkeys((".mobi", ".azw3", ".ofd", ".caj", ".xps"), "请另存为 pdf"),

@@ -76,9 +76,12 @@ def _open_table(lines: Sequence[Sequence[Piece]]) -> OpenTable | None:
     columns = _rivers([piece for number in full for piece in lines[number]])
     if len(columns) != count:
         return None
-    part = lines[max(0, full[0] - 1) : full[-1] + 1]
-    if full[0] and not all(_column(piece, columns) for piece in part[0]):
-        part = part[1:]
+    begin, end = full[0], full[-1] + 1
+    if begin and all(_column(piece, columns) for piece in lines[begin - 1]):
+        begin -= 1
+    while end < len(lines) and all(len(_column(piece, columns)) == 1 for piece in lines[end]):
+        end += 1
+    part = lines[begin:end]
     rows = [_cells(line, columns) for line in part]
     cells = [cell for row in rows for cell in row if cell]
     if sum(map(bool, cells)) < MIN_OPEN_FILLED * len(rows) * count or mean(map(len, cells)) > MAX_CELL_CHARS:

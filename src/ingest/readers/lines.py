@@ -29,7 +29,9 @@ _FIELD = re.compile(r"\s*[^：:\s。，]{1,12}\s?[：:]\s*\S")
 # White space that is wider than between words, or bars: what divides the cells of a table.
 _CELLS = re.compile(r"\s*[|│]\s*|\t+|[ \u3000]{2,}")
 _RULE = re.compile(r"[-—=+:_\s]*")
-_CHAPTER = re.compile(r"第[0-9一二三四五六七八九十百零]{1,5}[章编篇部回]\s*\S|第[0-9一二三四五六七八九十百零]{1,5}节\s+\S")
+_CHAPTER = re.compile(
+    r"第[0-9一二三四五六七八九十百零]{1,5}[章编篇部回]\s*\S|第[0-9一二三四五六七八九十百零]{1,5}节\s+\S"
+)
 MIN_TABLE_ROWS = 3
 MAX_CELL_CHARS = 40
 
@@ -51,6 +53,8 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:  # noqa: ARG001 (a reader's signature)
     """``doc_id`` = file name and line number; the title of a wrapped text is its first line, if that is one."""
     lines = list(_lines(decode(data, name)))
+    if not lines:
+        return
     parts = list(_parts(lines))
     chapter = caption = ""
     for (kind, part), (following, _) in zip(parts, [*parts[1:], ("", [])], strict=True):

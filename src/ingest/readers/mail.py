@@ -45,7 +45,9 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         yield Document(f"{name}:1", name, subject, shown)
     for number, part in enumerate(attached, 1):
         content = part.get_payload(decode=True)
-        yield from attachment(_file_name(part), content if isinstance(content, bytes) else b"", number, name, limits)
+        yield from attachment(
+            _file_name(part), content if isinstance(content, bytes) else b"", number, name, limits
+        )
 
 
 def attachment(file: str, content: bytes, number: int, name: str, limits: Limits) -> Iterator[Document]:

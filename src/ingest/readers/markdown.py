@@ -26,7 +26,9 @@ _FENCE = re.compile(r" {0,3}(`{3,}(?!.*`)|~{3,})")
 _FOOTNOTE = re.compile(r"\[\^([^\]\s]{1,60})\]:[ \t]+(.+)")
 _REFERENCE = re.compile(r"\[\^([^\]\s]{1,60})\](?!:)")
 _BREAK_TAG = re.compile(r"<br\s*/?>", re.I)
-_INLINE_TAG = re.compile(r"</?(?:a|b|i|u|p|em|strong|span|font|sup|sub|img|div|center|kbd|small|mark|del|ins)(?:\s[^<>]*)?/?>", re.I)
+_INLINE_TAG = re.compile(
+    r"</?(?:a|b|i|u|p|em|strong|span|font|sup|sub|img|div|center|kbd|small|mark|del|ins)(?:\s[^<>]*)?/?>", re.I
+)
 _FIELD = re.compile(r"\S{1,12}[：:]\s*\S")
 
 

@@ -15,7 +15,6 @@ from src.ingest.readers.mail import MAX_HEADER_CHARS, attachment, file_name_in
 from src.ingest.readers.sections import MAX_TITLE_CHARS
 from src.ingest.types import Document
 
-
 _CODE_PAGE = re.compile(r"windows[-_](\d{3,5})")
 
 
@@ -31,7 +30,9 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
         ("日期", str(message.sent_date or "")),
         ("附件", "、".join(file for file, _ in attached if file)),
     ]
-    shown = "；".join(f"{head}：{' '.join(clean(value).split())[:MAX_HEADER_CHARS]}" for head, value in heads if value)
+    shown = "；".join(
+        f"{head}：{' '.join(clean(value).split())[:MAX_HEADER_CHARS]}" for head, value in heads if value
+    )
     body = message.body or "\n".join(web.lines_in(message.html_body or "", name, limits))
     if text := clean(f"{shown}\n{body}"):
         yield Document(f"{name}:1", name, " ".join(clean(message.subject or "").split())[:MAX_TITLE_CHARS], text)

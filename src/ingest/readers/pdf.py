@@ -13,7 +13,16 @@ from src.errors import KnowledgeError
 from src.ingest.clean import USUAL, clean
 from src.ingest.limits import Limits
 from src.ingest.readers.characters import filled_in, in_columns, pieces_of, remarks
-from src.ingest.readers.flow import columns, ends_sentence, is_item, is_prose, join_lines, joined, sentence_end, unspaced
+from src.ingest.readers.flow import (
+    columns,
+    ends_sentence,
+    is_item,
+    is_prose,
+    join_lines,
+    joined,
+    sentence_end,
+    unspaced,
+)
 from src.ingest.readers.header import header_of
 from src.ingest.readers.layout import Piece, lines_of, open_tables
 from src.ingest.readers.ruled import MIN_LINES, RuledTables, Table
@@ -41,6 +50,9 @@ MAX_DEPTH = 6
 # A line at the top or bottom of more than this share of the pages is a header or footer.
 RUNNING_SHARE = 0.6
 RUNNING_MIN_PAGES = 4
+# Nothing but the number of the page, and how many pages begin or end with theirs.
+PAGE_NUMBER = "<0>"
+NUMBERED_SHARE = 0.3
 # A heading is set so much larger than the text.
 HEADING_SCALE = 1.15
 MAX_HEADING_CHARS = 60
@@ -210,7 +222,9 @@ def _filled_parts(parts: Sequence[list[str] | Table]) -> list[list[str] | Table]
 def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table]) -> list[Table]:
     """The tables without lines that are in none with lines."""
     found = (Table((one.left, one.top, one.right, one.bottom), one.rows) for one in open_tables(pieces))
-    return [one for one in found if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)]
+    return [
+        one for one in found if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)
+    ]
 
 
 def _between(textpage: pypdfium2.PdfTextPage, left: float, bottom: float, right: float, top: float) -> list[str]:
@@ -292,10 +306,19 @@ def _running_lines(pages: Sequence[Sequence[str]]) -> set[str]:
         key for number, lines in filled for key in {_masked(lines[0], number), _masked(lines[-1], number)}
     )
     most = RUNNING_SHARE * len(filled)
-    return {line for line, count in edges.items() if count > most and not ends_sentence(line)}
+    numbered = edges.get(PAGE_NUMBER, 0) > NUMBERED_SHARE * len(filled)
+    return ({PAGE_NUMBER} if numbered else set()) | {
+        line for line, count in edges.items() if count > most and not ends_sentence(line)
+    }
 
 
 def _drop_running(page: _Page, running: set[str], number: int) -> None:
+    if PAGE_NUMBER in running:  # it may stand above or below a table
+        for part in page.parts:
+            for place in (0, -1):
+                if isinstance(part, list) and part and _masked(part[place], number) == PAGE_NUMBER:
+                    part.pop(place)
+        page.parts = _filled_parts(page.parts)
     for place in (0, -1):
         lines = page.lines
         if len(lines) > 2 or (lines and any(not isinstance(part, list) for part in page.parts)):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pptx
-from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.oxml import parse_xml
+from pptx.shapes.group import GroupShape
 
 from src.errors import KnowledgeError
 from src.ingest.clean import clean
@@ -75,7 +75,7 @@ def _place(shape: Any) -> tuple[int, int]:
 
 def _shapes(shapes: Any, heading: Any) -> Iterator[Any]:
     for shape in sorted(shapes, key=_place):
-        if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
+        if isinstance(shape, GroupShape):
             yield from _shapes(shape.shapes, heading)
         elif heading is None or shape.shape_id != heading.shape_id:
             yield shape

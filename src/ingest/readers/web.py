@@ -36,6 +36,8 @@ _META_BYTES = 4_096
 # Of what Python can decode, some is no encoding of pages, and slow.
 _PAGE_CHARSETS = re.compile(r"utf-8|gb18030|big5(-hkscs)?|shift_jis|euc-(jp|kr)|iso-8859-\d+|windows-125\d")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
+_MENU = re.compile(r"nav|menu|sidebar|breadcrumb|footer|header|toc\b|lang|pagination|toolbar", re.I)
+MENU_SHARE = 0.8
 MAX_SPAN = 100
 # A page may have one damaged character in so many.
 MAX_GAPS = 100
@@ -130,7 +132,7 @@ def _walk(root: Any) -> Iterator[Any]:
             continue
         if current.tail and current is not root:
             stack.append(current.tail)
-        if _is_hidden(current):
+        if _is_hidden(current) or _is_menu(current):
             continue
         tag = current.tag
         if tag in ("input", "select"):
@@ -156,7 +158,9 @@ def _walk(root: Any) -> Iterator[Any]:
 def _field(element: Any) -> str:
     """What is filled in, chosen or ticked."""
     if element.tag == "select":
-        return "、".join(" ".join("".join(one.itertext()).split()) for one in element.iter("option") if "selected" in one.attrib)
+        return "、".join(
+            " ".join("".join(one.itertext()).split()) for one in element.iter("option") if "selected" in one.attrib
+        )
     kind = (element.get("type") or "text").lower()
     if kind in ("checkbox", "radio"):
         return "☑" if "checked" in element.attrib else "☐"
@@ -172,6 +176,16 @@ def _is_hidden(element: Any) -> bool:
         or element.get("role") == "navigation"
         or bool(_HIDDEN.search(element.get("style") or ""))
     )
+
+
+def _is_menu(element: Any) -> bool:
+    """What calls itself one, and is links almost throughout."""
+    named = f"{element.get('class') or ''} {element.get('id') or ''}"
+    if element.tag in _INLINE or not _MENU.search(named):
+        return False
+    whole = len("".join(element.itertext()).split())
+    linked = sum(len("".join(link.itertext()).split()) for link in element.iter("a"))
+    return linked >= MENU_SHARE * whole
 
 
 def _is_layout(table: Any) -> bool:

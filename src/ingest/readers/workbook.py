@@ -105,7 +105,11 @@ def _comments(archive: zipfile.ZipFile, path: str) -> dict[Place, str]:
             for comment in _parsed(archive.read(part)).iter("{*}comment") if part in archive.namelist() else ():
                 # Excel writes a notice for its old versions above what was said.
                 text = _NOTICE.sub("", "".join(one.text or "" for one in comment.iter("{*}t")))
-                if (place := _CELL.fullmatch(comment.get("ref", ""))) and text.strip() and len(found) < MAX_COMMENTS:
+                if (
+                    (place := _CELL.fullmatch(comment.get("ref", "")))
+                    and text.strip()
+                    and len(found) < MAX_COMMENTS
+                ):
                     note("notes")
                     found[int(place[2]), column_index_from_string(place[1])] = " ".join(text.split())
     return found
