@@ -188,10 +188,15 @@ def book(title: str, chapters: dict[str, str]) -> bytes:
 
 def rich(text: str) -> bytes:
     """A line a paragraph, as WordPad writes them."""
-    codes = "".join(
+    codes = rich_characters(text)
+    return ("{\\rtf1\\ansi\\ansicpg936{\\fonttbl{\\f0 SimSun;}}\\f0\\fs24 " + codes + "}").encode("ascii")
+
+
+def rich_characters(text: str) -> str:
+    """As RTF writes them: by their codes."""
+    return "".join(
         "\\par\n" if c == "\n" else c if c.isascii() else f"\\u{ord(c) - 65536 * (ord(c) > 32767)}?" for c in text
     )
-    return ("{\\rtf1\\ansi\\ansicpg936{\\fonttbl{\\f0 SimSun;}}\\f0\\fs24 " + codes + "}").encode("ascii")
 
 
 def replaced(data: bytes, changes: dict[str, bytes | Callable[[bytes], bytes]]) -> bytes:

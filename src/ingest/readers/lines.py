@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from src.ingest.clean import clean, decode
 from src.ingest.limits import Limits
+from src.ingest.readers import markdown
 from src.ingest.readers.flow import columns, ends_sentence, is_item, joined
 from src.ingest.readers.header import layout_of
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
@@ -32,6 +33,9 @@ _RULE = re.compile(r"[-—=+:_\s]*")
 _CHAPTER = re.compile(
     r"第[0-9一二三四五六七八九十百零]{1,5}[章编篇部回]\s*\S|第[0-9一二三四五六七八九十百零]{1,5}节\s+\S"
 )
+# A text with so many headings of Markdown is one, whatever its file is called.
+_HEADING = re.compile(r"^#{1,6} \S[^\n]{0,80}$\n\s*^[^#\s]", re.MULTILINE)
+MIN_HEADINGS = 3
 MIN_TABLE_ROWS = 3
 MAX_CELL_CHARS = 40
 
@@ -50,9 +54,13 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
     yield from enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
 
 
-def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:  # noqa: ARG001 (a reader's signature)
+def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """``doc_id`` = file name and line number; the title of a wrapped text is its first line, if that is one."""
-    lines = list(_lines(decode(data, name)))
+    text = decode(data, name)
+    if len(_HEADING.findall(text)) >= MIN_HEADINGS:
+        yield from markdown.sections_of(text, name, limits, "")
+        return
+    lines = list(_lines(text))
     if not lines:
         return
     parts = list(_parts(lines))

@@ -55,7 +55,7 @@ PAGE_NUMBER = "<0>"
 NUMBERED_SHARE = 0.3
 # A heading is set so much larger than the text.
 HEADING_SCALE = 1.15
-MAX_HEADING_CHARS = 60
+MAX_HEADING_COLUMNS = 150
 MAX_SIZED_CHARS = 1_500
 # The part of a file's time that may go into finding its tables.
 TABLES_SHARE = 0.4
@@ -298,18 +298,19 @@ def _recognised(page: pypdfium2.PdfPage, text: str) -> str:
 
 def _running_lines(pages: Sequence[Sequence[str]]) -> set[str]:
     """First and last lines that are the same on most pages but for the page's number."""
+    own = [
+        PAGE_NUMBER in (_masked(lines[0], n), _masked(lines[-1], n)) for n, lines in enumerate(pages, 1) if lines
+    ]
+    numbered = {PAGE_NUMBER} if len(own) >= RUNNING_MIN_PAGES and sum(own) > NUMBERED_SHARE * len(own) else set()
     filled = [(number, lines) for number, lines in enumerate(pages, 1) if len(lines) > 2]
     if len(filled) < RUNNING_MIN_PAGES:
-        return set()
+        return numbered
     # What ends as a sentence is text, be it on every page.
     edges = Counter(
         key for number, lines in filled for key in {_masked(lines[0], number), _masked(lines[-1], number)}
     )
     most = RUNNING_SHARE * len(filled)
-    numbered = edges.get(PAGE_NUMBER, 0) > NUMBERED_SHARE * len(filled)
-    return ({PAGE_NUMBER} if numbered else set()) | {
-        line for line, count in edges.items() if count > most and not ends_sentence(line)
-    }
+    return numbered | {line for line, count in edges.items() if count > most and not ends_sentence(line)}
 
 
 def _drop_running(page: _Page, running: set[str], number: int) -> None:
@@ -398,7 +399,11 @@ def _heading(
             break
         heading = joined(heading, text) if heading else text
     heading = " ".join(clean(unspaced(heading)).split())
-    return heading if 2 <= len(heading) <= MAX_HEADING_CHARS and not ends_sentence(heading) else ""
+    return (
+        heading
+        if len(heading) > 1 and columns(heading) <= MAX_HEADING_COLUMNS and not ends_sentence(heading)
+        else ""
+    )
 
 
 def _sized_lines(textpage: pypdfium2.PdfTextPage) -> list[tuple[str, float]]:

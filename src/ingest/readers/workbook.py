@@ -122,6 +122,9 @@ def _parsed(xml: bytes) -> Any:
 def _rows(sheet: _Sheet, count: CellCount, name: str) -> Iterator[list[str]]:
     """Rows with the text of every cell; those of merged cells in each row and column that they cover."""
     merged = _covered(sheet.merged)
+    covered_to: dict[int, int] = {}
+    for row_number, column in merged:
+        covered_to[row_number] = max(column, covered_to.get(row_number, 0))
     formulas = _Values(sheet.formulas) if sheet.formulas is not None else None
     origins: dict[Place, str] = {}
     sheet.cells.reset_dimensions()  # what the file says of its own size may be anything
@@ -140,6 +143,11 @@ def _rows(sheet: _Sheet, count: CellCount, name: str) -> Iterator[list[str]]:
                     text = origins.get(origin, "")
                     text = Below(text) if origin[1] == column else Across(text)
             cells.append(text)
+        # The file may leave out what a merged cell covers.
+        for column in range(len(cells) + 1, covered_to.get(number, 0) + 1):
+            top, left = merged.get((number, column), (0, 0))
+            text = origins.get((top, left), "")
+            cells.append(Below(text) if left == column else Across(text) if left else "")
         yield cells
 
 
