@@ -25,7 +25,7 @@ _PLAIN_CONTROLS = "\t\n\r\f\v"
 _SAMPLE_CHARS = 200_000
 _SAMPLE_BYTES = 100_000
 # What nearly every character of a Chinese or English text is.
-USUAL = re.compile("[\t\n\r -~\u00a0-\u04ff\u2010-\u27bf\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
+_USUAL = re.compile("[\t\n\r -~\u00a0-\u04ff\u2010-\u27bf\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
 _PAIR = re.compile(rb"[\x81-\xfe][\x40-\xfe]")
 # Punctuation and frequent characters: the first half of each code.
 _FREQUENT_BIG5 = re.compile(rb"[\xa1-\xc6].", re.DOTALL)
@@ -104,7 +104,7 @@ def _unmarked_utf16(data: bytes) -> str:
         with suppress(UnicodeDecodeError):
             text = data.decode(encoding)
             sample = text[:_SAMPLE_CHARS]
-            if (usual := len(USUAL.findall(sample)) / max(1, len(sample))) > most:
+            if (usual := len(_USUAL.findall(sample)) / max(1, len(sample))) > most:
                 best, most = text, usual
     return best
 

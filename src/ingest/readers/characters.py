@@ -8,7 +8,10 @@ from pypdfium2 import raw
 
 from src.ingest.clean import clean
 from src.ingest.readers.layout import Piece, columns_of, gutter_of, lines_of
+from src.ingest.readers.signs import with_boxes
 
+# How PDFium gives a hyphen or minus sign at a line's end; ``flow`` knows what becomes of it.
+HYPHEN = 2
 MAX_CHARS = 20_000
 MAX_ANNOTATIONS = 2_000
 MAX_VALUE_BYTES = 4_000
@@ -20,25 +23,42 @@ ZIGZAG = 0.3
 _SAID = {raw.FPDF_ANNOT_TEXT, raw.FPDF_ANNOT_FREETEXT, raw.FPDF_ANNOT_HIGHLIGHT}
 
 
-def pieces_of(textpage: pypdfium2.PdfTextPage, height: float) -> list[Piece]:
-    """Runs of characters of a line without a gap, in the file's order; coordinates from the page's top."""
+def pieces_of(textpage: pypdfium2.PdfTextPage, width: float, height: float, rotation: int = 0) -> list[Piece]:
+    """Runs of characters of a line without a gap, in the file's order; coordinates from the top of the page as shown.
+
+    ``width`` and ``height`` are those before its rotation.
+    """
     pieces: list[Piece] = []
     text, box = "", (0.0, 0.0, 0.0, 0.0)
     rect = raw.FS_RECTF()
     for index in range(min(textpage.count_chars(), MAX_CHARS)):
         code = raw.FPDFText_GetUnicode(textpage, index)
-        if code < 0x21 or chr(code).isspace() or not raw.FPDFText_GetLooseCharBox(textpage, index, rect):
+        if (
+            (code < 0x21 and code != HYPHEN)
+            or chr(code).isspace()
+            or not raw.FPDFText_GetLooseCharBox(textpage, index, rect)
+        ):
             continue
-        left, top, right, bottom = rect.left, height - rect.top, rect.right, height - rect.bottom
+        left, top, right, bottom = _turned(rect, width, height, rotation)
         tall, gap = box[3] - box[1], left - box[2]
         if text and top < (box[1] + box[3]) / 2 < bottom and -0.5 * tall < gap < CELL_GAP * tall:
             text += (" " if gap > WORD_GAP * tall else "") + chr(code)
             box = (box[0], min(box[1], top), max(box[2], right), max(box[3], bottom))
             continue
         if text:
-            pieces.append(Piece(*box, text))
+            pieces.append(Piece(*box, with_boxes(text)))
         text, box = chr(code), (left, top, right, bottom)
-    return [*pieces, Piece(*box, text)] if text else pieces
+    return [*pieces, Piece(*box, with_boxes(text))] if text else pieces
+
+
+def _turned(rect: raw.FS_RECTF, width: float, height: float, rotation: int) -> tuple[float, float, float, float]:
+    if rotation == 90:
+        return rect.bottom, rect.left, rect.top, rect.right
+    if rotation == 180:
+        return width - rect.right, rect.bottom, width - rect.left, rect.top
+    if rotation == 270:
+        return height - rect.top, width - rect.right, height - rect.bottom, width - rect.left
+    return rect.left, height - rect.top, rect.right, height - rect.bottom
 
 
 def in_columns(pieces: Sequence[Piece]) -> list[tuple[list[str], bool]]:

@@ -133,7 +133,7 @@ def is_header_like(cells: Row) -> bool:
     return (
         len(texts) > 2
         and len(set(texts)) == len(texts)
-        and sum(map(_is_label, texts)) > len(texts) / 2
+        and 3 * sum(map(_is_label, texts)) >= len(texts)
         and all(_kind(text) in ("text", "year") and len(text) <= MAX_NAME_CHARS for text in texts)
     )
 

@@ -77,7 +77,7 @@ def _open_table(lines: Sequence[Sequence[Piece]]) -> OpenTable | None:
     if len(columns) != count:
         return None
     begin, end = full[0], full[-1] + 1
-    if begin and all(_column(piece, columns) for piece in lines[begin - 1]):
+    if begin and _is_header_of(lines[begin - 1], lines[begin], columns):
         begin -= 1
     while end < len(lines) and all(len(_column(piece, columns)) == 1 for piece in lines[end]):
         end += 1
@@ -96,6 +96,14 @@ def _open_table(lines: Sequence[Sequence[Piece]]) -> OpenTable | None:
         min(p.left for p in inside), min(p.top for p in inside), max(p.right for p in inside),
         max(p.bottom for p in inside), rows,
     )  # fmt: skip
+
+
+def _is_header_of(line: Sequence[Piece], below: Sequence[Piece], columns: Sequence[tuple[float, float]]) -> bool:
+    """Whether a line of fewer pieces names the columns, or several of them at once; pairs of 名：值 do not."""
+    places = [_column(piece, columns) for piece in line]
+    values = any(character.isdigit() for piece in below[1:] for character in piece.text)
+    pairs = any(mark in piece.text for piece in line for mark in "：:")
+    return all(places) and not pairs and (values or any(len(place) > 1 for place in places))
 
 
 def _rivers(pieces: Sequence[Piece]) -> list[tuple[float, float]]:
@@ -122,7 +130,8 @@ def _cells(line: Sequence[Piece], columns: Sequence[tuple[float, float]]) -> lis
             min(range(len(columns)), key=lambda n: abs(sum(columns[n]) / 2 - piece.middle[0]))
         ]
         for place in places:
-            text = piece.text if place == places[0] else Across(piece.text)
+            said = piece.text.replace("\x02", "-")  # (PDFium's sign for a hyphen at a line's end)
+            text = said if place == places[0] else Across(said)
             cells[place] = f"{cells[place]} {text}" if cells[place] else text
     return cells
 

@@ -10,7 +10,7 @@ import pypdfium2
 from pypdfium2 import raw
 
 from src.errors import KnowledgeError
-from src.ingest.clean import USUAL, clean
+from src.ingest.clean import clean
 from src.ingest.limits import Limits
 from src.ingest.readers.characters import filled_in, in_columns, pieces_of, remarks
 from src.ingest.readers.flow import (
@@ -38,8 +38,9 @@ SCAN_CHARS = 16
 STAMPED_SCAN_CHARS = 200
 STAMPED_SCAN_SHARE = 0.5
 DRAWN_OBJECTS = 50
-# Of a page's characters so many are letters, digits and common ideographs.
-MIN_USUAL = 0.4
+# Of a page's characters at least so many are letters, digits or ideographs, and at most so many have accents.
+MIN_LETTERS, MAX_ACCENTED = 0.4, 0.5
+_ACCENTED = re.compile("[\u00a1-\u00ff]")
 _LEADER_SIGNS = re.compile(r"[.．·•…_‥=*|~-]")
 OCR_LONG_SIDE = 2_000
 MAX_OBJECTS = 2_000
@@ -189,10 +190,11 @@ def _read_page(
         page.get_rotation() == 0 and (left, bottom) == (0, 0) and page.get_cropbox() == (left, bottom, right, top)
     )
     if not upright:
-        return _Page(_filled_parts([_filled(text), remarks(page)]))
+        placed = pieces_of(textpage, right, top, page.get_rotation())
+        return _Page(_filled_parts([*(_with_open_tables(placed) or [_filled(text)]), remarks(page)]))
     ruled = MIN_LINES <= kinds[raw.FPDF_PAGEOBJ_PATH] <= MAX_PATHS
     found = tables.of(index) if ruled else []
-    pieces, fields = pieces_of(textpage, top), filled_in(page, top)
+    pieces, fields = pieces_of(textpage, right, top), filled_in(page, top)
     if fields:
         return _Page(_filled_parts([list(lines_of([*pieces, *fields])), remarks(page)]))
     found = sorted([*found, *_unruled(pieces, found)], key=lambda table: table.box[1])
@@ -217,6 +219,19 @@ def _read_page(
 
 def _filled_parts(parts: Sequence[list[str] | Table]) -> list[list[str] | Table]:
     return [part for part in parts if part]
+
+
+def _with_open_tables(pieces: Sequence[Piece]) -> list[list[str] | Table]:
+    """The tables without lines and the lines around them; nothing where there is none."""
+    parts: list[list[str] | Table] = []
+    found = open_tables(pieces)
+    above = float("-inf")
+    for table in found:
+        parts.append(list(lines_of([piece for piece in pieces if above < piece.middle[1] < table.top])))
+        parts.append(Table((table.left, table.top, table.right, table.bottom), table.rows))
+        above = table.bottom
+    note("tables", number=len(found))
+    return [*parts, list(lines_of([piece for piece in pieces if piece.middle[1] > above]))] if found else []
 
 
 def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table]) -> list[Table]:
@@ -265,12 +280,12 @@ def _is_scan(text: str, kinds: Counter[int]) -> bool:
 
 
 def _is_nonsense(visible: str) -> bool:
-    """Text of a font that names its characters wrongly: signs, letters with marks and rare ones, but few words."""
+    """Text of a font that names its characters wrongly: mostly signs, or letters with accents."""
     sample = _LEADER_SIGNS.sub("", visible)
     if len(sample) < SCAN_CHARS:
         return False
-    usual = sum(character.isalnum() and bool(USUAL.match(character)) for character in sample)
-    return usual < MIN_USUAL * len(sample)
+    letters = sum(map(str.isalnum, sample))
+    return letters < MIN_LETTERS * len(sample) or len(_ACCENTED.findall(sample)) > MAX_ACCENTED * len(sample)
 
 
 def _is_stamped_scan(page: pypdfium2.PdfPage, text: str, objects: Sequence[pypdfium2.PdfObject]) -> bool:

@@ -36,7 +36,7 @@ _META_BYTES = 4_096
 # Of what Python can decode, some is no encoding of pages, and slow.
 _PAGE_CHARSETS = re.compile(r"utf-8|gb18030|big5(-hkscs)?|shift_jis|euc-(jp|kr)|iso-8859-\d+|windows-125\d")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
-_MENU = re.compile(r"nav|menu|sidebar|breadcrumb|footer|header|toc\b|lang|pagination|toolbar", re.I)
+_MENU = re.compile(r"(?<![a-z])nav|menu|sidebar|breadcrumb|footer|header|toc\b|lang|pagination|toolbar", re.I)
 MENU_SHARE = 0.8
 MAX_SPAN = 100
 # A page may have one damaged character in so many.
@@ -182,6 +182,8 @@ def _is_menu(element: Any) -> bool:
     """What calls itself one, and is links almost throughout."""
     named = f"{element.get('class') or ''} {element.get('id') or ''}"
     if element.tag in _INLINE or not _MENU.search(named):
+        return False
+    if next(element.iter(*_HEADINGS, "table"), None) is not None:
         return False
     whole = len("".join(element.itertext()).split())
     linked = sum(len("".join(link.itertext()).split()) for link in element.iter("a"))
