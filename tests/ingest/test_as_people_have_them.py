@@ -68,6 +68,37 @@ def test_a_pdf_table_without_lines_names_its_columns(tmp_path: Path) -> None:
     assert lines[-1] == "公司将继续加大研发投入，并拓展海外市场。"
 
 
+def test_cells_of_several_lines_in_a_table_without_lines(tmp_path: Path) -> None:
+    rows = [("设备", "周期", "维护内容", "负责人"), ("离心泵", "每月", "检查轴承温度，", "卢师傅"), ("", "", "补充润滑脂", ""),
+            ("空压机", "每季", "更换滤芯并清洗", "冯师傅"), ("", "", "冷却器", ""), ("变压器", "每年", "油样化验", "郝工 2")]  # fmt: skip
+
+    def draw(canvas: Canvas) -> None:
+        for place, row in enumerate(rows):
+            for x, text in zip((60, 160, 250, 430), row, strict=True):
+                canvas.drawString(x, 770 - 16 * place, text)
+        canvas.drawString(60, 640, "以上计划由设备科解释。")
+
+    (document,) = read(tmp_path, "a.pdf", pdf(draw))
+    lines = document.text.split("\n")
+    assert lines[1] == "设备：空压机；周期：每季；维护内容：更换滤芯并清洗冷却器；负责人：冯师傅"
+    assert lines[-1] == "以上计划由设备科解释。"
+
+
+def test_a_table_without_lines_goes_on_on_the_next_page(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        for page in range(2):
+            canvas.setFont("STSong-Light", 11)
+            rows = [[f"W{page}{n}", f"工人{page}{n}", "装配", f"{n + 3}年"] for n in range(4)]
+            for place, row in enumerate([*([["工号", "姓名", "车间", "工龄"]] if page == 0 else []), *rows]):
+                for x, text in zip((60, 180, 300, 420), row, strict=True):
+                    canvas.drawString(x, 780 - 20 * place, text)
+            if page == 0:
+                canvas.showPage()
+
+    pages = read(tmp_path, "a.pdf", pdf(draw))
+    assert pages[1].text.split("\n")[2] == "工号：W12；姓名：工人12；车间：装配；工龄：5年"
+
+
 @pytest.mark.parametrize("interleaved", [True, False])
 def test_pdf_columns_are_read_one_after_the_other(tmp_path: Path, interleaved: bool) -> None:
     lines = [(x, row, text[20 * row : 20 * row + 20]) for row in range(4) for x, text in ((60, LEFT), (310, RIGHT))]
@@ -240,12 +271,20 @@ def test_markdown_footnotes_and_tables_of_html(tmp_path: Path) -> None:
 [^1] 在代码里不动
 ```
 
+<details>
+<summary>施肥</summary>
+
+每年三次。
+
+</details>
+
 <table><tr><th>作物</th><th>水价</th></tr><tr><td>水稻</td><td>0.12</td></tr><tr><td>蔬菜</td><td>0.31</td></tr></table>
 """
     (document,) = read(tmp_path, "a.md", text.encode())
     lines = document.text.split("\n")
     assert lines[0] == "每轮配水时间为十一天（注：遇旱情时缩短为八天。），不得提前。"
     assert "[^1] 在代码里不动" in lines
+    assert lines[-4:-2] == ["施肥", "每年三次。"]
     assert lines[-1] == "作物：蔬菜；水价：0.31"
 
 
@@ -255,6 +294,7 @@ TXT = {
         "站名：双河口；警戒水位：28.30；当前水位：29.15",
     ],
     "第一章 总则\n第一条 为规范用水行为，制定本规约。\n第二章 收费\n第二条 水费每方四角五分。\n": ["第二章 收费", "水费每方四角五分"],
+    "张经理 2024-05-06 09:12\n评审会改到三楼。\n\n李工 2024-05-06 09:15\n收到，材料各带十二份\n": ["", "李工 2024-05-06 09:15\n收到，材料各带十二份"],
     "# 手册\n\n## 甲\n\n一句。\n\n## 乙\n\n第一项\n\n说的是七天。\n\n## 丙\n\n三句。\n": ["手册 › 乙", "说的是七天"],
 }  # fmt: skip
 

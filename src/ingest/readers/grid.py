@@ -68,12 +68,14 @@ def _grid(across: np.ndarray, down: np.ndarray, left: int, top: int) -> Grid | N
     if len(columns) < 3:
         return None
     sides = [[bool(_near(band, edge).any()) for edge in columns[1:-1]] for band in shares >= _WHOLE]
-    floors = [
-        [bool((_near(across, edge, 0).any(axis=0)[round(low) : round(high)]).mean() >= _WHOLE)
-         for low, high in pairwise(columns)]
-        for edge in rows[1:-1]
-    ]  # fmt: skip
+    floors = [_floor(across, edge, columns) for edge in rows[1:-1]]
     return Grid([left + edge for edge in columns], [top + edge for edge in rows], sides, floors)
+
+
+def _floor(across: np.ndarray, edge: float, columns: Sequence[float]) -> list[bool]:
+    """Whether there is a line at an edge between rows, column by column."""
+    line = np.asarray(_near(across, edge, 0).any(axis=0), dtype=bool)  # (width,)
+    return [bool(line[round(low) : round(high)].mean() >= _WHOLE) for low, high in pairwise(columns)]
 
 
 def _near(lines: np.ndarray, edge: float, axis: int = -1) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from src.ingest.readers.flow import joined
 from src.ingest.readers.header import Across, layout_of
 
 # Columns are this many pieces high, and of pieces so long: shorter ones are the cells of a table.
@@ -20,6 +21,7 @@ MAX_CELL_CHARS = 16
 MIN_OPEN_FILLED = 0.6
 # Rows that are further apart, in heights of a line, are not of one table.
 MAX_ROW_GAP = 3.0
+MAX_WRAPPED_GAP = 1.0
 # Of two columns the second holds numbers, else they are names beside values, or prose.
 MOST_NUMBERS = 0.6
 
@@ -48,26 +50,38 @@ class OpenTable(NamedTuple):
     rows: list[list[str]]
 
 
-def open_tables(pieces: Sequence[Piece]) -> list[OpenTable]:
-    """Tables without ruled lines, from the top: rows whose pieces stand in columns below names."""
+def open_tables(pieces: Sequence[Piece], continues: int = 0) -> list[OpenTable]:
+    """Tables without ruled lines, from the top: rows whose pieces stand in columns below names.
+
+    ``continues``: the columns of a table on the page before, which may go on at the top without its names.
+    """
     lines = [sorted(line) for line in _visual_lines(pieces)]
     found: list[OpenTable] = []
     run: list[list[Piece]] = []
     for line in [*lines, []]:
-        if run and (len(line) < 2 or _is_apart(run[-1], line)):
-            found += filter(None, [_open_table(run)])
+        goes_on = bool(run and line) and (len(line) > 1 or _is_wrapped(run, line[0]))
+        if run and (not goes_on or _is_apart(run[-1], line)):
+            at_top = not found and run[0] in lines[:2]
+            found += filter(None, [_open_table(run, continues if at_top else 0)])
             run = []
-        if len(line) > 1:
+        if len(line) > 1 or goes_on:
             run.append(line)
     return found
 
 
-def _open_table(lines: Sequence[Sequence[Piece]]) -> OpenTable | None:
+def _is_wrapped(above: Sequence[Sequence[Piece]], piece: Piece) -> bool:
+    """Whether a piece alone goes on with a cell of the row above, behind its first column."""
+    row = next(line for line in reversed(above) if len(line) > 1)
+    close = piece.top - max(one.bottom for one in above[-1]) < MAX_WRAPPED_GAP * (piece.bottom - piece.top)
+    return close and piece.left > row[0].right and piece.right - piece.left < row[-1].right - row[0].left
+
+
+def _open_table(lines: Sequence[Sequence[Piece]], continues: int) -> OpenTable | None:
     """The table of some lines, less those before and behind it that have too few cells."""
     count = max(map(len, lines))
     while count > 1:
         full = [number for number, line in enumerate(lines) if len(line) == count]
-        if 2 * len(full) > sum(len(line) >= 2 for line in lines) or len(full) >= MIN_OPEN_ROWS:
+        if 2 * len(full) > sum(len(line) > 1 for line in lines) or len(full) >= MIN_OPEN_ROWS:
             break
         count -= 1
     full = [number for number, line in enumerate(lines) if len(line) == count]
@@ -82,20 +96,34 @@ def _open_table(lines: Sequence[Sequence[Piece]]) -> OpenTable | None:
     while end < len(lines) and all(len(_column(piece, columns)) == 1 for piece in lines[end]):
         end += 1
     part = lines[begin:end]
-    rows = [_cells(line, columns) for line in part]
+    rows: list[list[str]] = []
+    for line in part:
+        cells = _cells(line, columns)
+        if rows and _goes_on(cells):
+            rows[-1] = [joined(a, b) if a and b else a or b for a, b in zip(rows[-1], cells, strict=True)]
+        else:
+            rows.append(cells)
     cells = [cell for row in rows for cell in row if cell]
     if sum(map(bool, cells)) < MIN_OPEN_FILLED * len(rows) * count or mean(map(len, cells)) > MAX_CELL_CHARS:
         return None
     layout = layout_of(rows)
     numbers = sum(any(character.isdigit() for character in cell) for row in rows[1:] for cell in row[1:])
     certain = layout.sure or any(map(str.isdigit, "".join(rows[-1][1:])))
-    if layout.kind != "named" or not certain or (count == 2 and numbers < MOST_NUMBERS * (len(rows) - 1)):
+    follows = layout.kind != "text" and count == continues
+    few = count == 2 and numbers < MOST_NUMBERS * (len(rows) - 1)
+    if not follows and (layout.kind != "named" or not certain or few):
         return None
     inside = [piece for line in part for piece in line]
     return OpenTable(
         min(p.left for p in inside), min(p.top for p in inside), max(p.right for p in inside),
         max(p.bottom for p in inside), rows,
     )  # fmt: skip
+
+
+def _goes_on(cells: Sequence[str]) -> bool:
+    """Whether a line without a first cell is what did not fit in the row above: few cells, and no numbers."""
+    filled = [cell for cell in cells if cell]
+    return not cells[0] and 2 * len(filled) <= len(cells) and not any(map(str.isdigit, "".join(filled)))
 
 
 def _is_header_of(line: Sequence[Piece], below: Sequence[Piece], columns: Sequence[tuple[float, float]]) -> bool:

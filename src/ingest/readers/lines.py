@@ -36,6 +36,8 @@ _CHAPTER = re.compile(
 # A text with so many headings of Markdown is one, whatever its file is called.
 _HEADING = re.compile(r"^#{1,6} \S[^\n]{0,80}$\n\s*^[^#\s]", re.MULTILINE)
 MIN_HEADINGS = 3
+_WHEN = r"(?:\d{2,4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?\s*)?\d{1,2}:\d{2}(?::\d{2})?"
+_MESSAGE = re.compile(rf"[^\s：:]{{1,20}}[\s(（]+{_WHEN}[)）]?|{_WHEN}\s+[^\s：:]{{1,20}}")
 MIN_TABLE_ROWS = 3
 MAX_CELL_CHARS = 40
 
@@ -125,6 +127,8 @@ def _prose(lines: Sequence[_Line], name: str, chapter: str) -> Iterator[Document
     title = chapter
     if _is_faq(sample):
         groups = _questions(lines)
+    elif _are_messages(sample):
+        groups = _messages(lines)
     elif _are_records(sample):
         groups = _blocks(lines)
     elif _is_wrapped(sample):
@@ -143,7 +147,8 @@ def _text(texts: Sequence[str]) -> str:
     """Lines of one document: what goes on in the next line is joined with it."""
     parts: list[str] = []
     for text in texts:
-        if parts and not (ends_sentence(parts[-1]) or is_item(text) or _ANSWERED.match(text) or _FIELD.match(text)):
+        ended = parts and (ends_sentence(parts[-1]) or _MESSAGE.fullmatch(parts[-1]))
+        if parts and not (ended or is_item(text) or _ANSWERED.match(text) or _FIELD.match(text)):
             parts[-1] = joined(parts[-1], text)
         else:
             parts.append(text)
@@ -185,6 +190,23 @@ def _questions(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
             yield group
             group = []
         begun = begun or begins
+        group.append(line)
+    if group:
+        yield group
+
+
+def _are_messages(lines: Sequence[_Line]) -> bool:
+    """A chat as it is exported: who and when, below that what was said."""
+    heads = [bool(_MESSAGE.fullmatch(line.text)) for line in lines]
+    return heads[0] and sum(heads) > 1 and not any(here and after for here, after in pairwise(heads))
+
+
+def _messages(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    group: list[_Line] = []
+    for line in lines:
+        if group and _MESSAGE.fullmatch(line.text):
+            yield group
+            group = []
         group.append(line)
     if group:
         yield group

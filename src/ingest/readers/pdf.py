@@ -169,7 +169,8 @@ def _pages(document: pypdfium2.PdfDocument, tables: RuledTables, name: str, limi
                     "pictures_unread",
                     f"{name} 里有整页的图片没有识别（一次最多 {limits.max_ocr_pages} 页）；请拆成几个文件",
                 )
-            pages.append(_read_page(page, textpage, text, kinds, index, tables))
+            continues = _last_width(pages[-1]) if pages else 0
+            pages.append(_read_page(page, textpage, text, kinds, index, tables, continues))
         page.close()
     if tables.is_late:
         note("pictures_unread", f"{name} 的页太多，后面的表格没有按行列来读；请拆成几个文件")
@@ -183,6 +184,7 @@ def _read_page(
     kinds: Counter[int],
     index: int,
     tables: RuledTables,
+    continues: int,
 ) -> _Page:
     """Text above, between and below the ruled tables, and those."""
     left, bottom, right, top = page.get_mediabox()
@@ -197,7 +199,7 @@ def _read_page(
     pieces, fields = pieces_of(textpage, right, top), filled_in(page, top)
     if fields:
         return _Page(_filled_parts([list(lines_of([*pieces, *fields])), remarks(page)]))
-    found = sorted([*found, *_unruled(pieces, found)], key=lambda table: table.box[1])
+    found = sorted([*found, *_unruled(pieces, found, continues)], key=lambda table: table.box[1])
     if not found:
         grouped = [Column(lines) if in_column else lines for lines, in_column in in_columns(pieces)]
         return _Page(_filled_parts([*(grouped or [_filled(text)]), remarks(page)]))
@@ -217,6 +219,14 @@ def _read_page(
     return _Page(_filled_parts(parts))
 
 
+def _last_width(page: _Page) -> int:
+    """How many columns the table has that a page ends with, a footer below it aside."""
+    last = page.parts[-2:]
+    table = next((part for part in reversed(last) if not isinstance(part, list)), None)
+    below = sum(len(part) for part in last if isinstance(part, list) and part is last[-1])
+    return len(table.rows[0]) if table is not None and below < 2 else 0
+
+
 def _filled_parts(parts: Sequence[list[str] | Table]) -> list[list[str] | Table]:
     return [part for part in parts if part]
 
@@ -234,9 +244,9 @@ def _with_open_tables(pieces: Sequence[Piece]) -> list[list[str] | Table]:
     return [*parts, list(lines_of([piece for piece in pieces if piece.middle[1] > above]))] if found else []
 
 
-def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table]) -> list[Table]:
+def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table], continues: int) -> list[Table]:
     """The tables without lines that are in none with lines."""
-    found = (Table((one.left, one.top, one.right, one.bottom), one.rows) for one in open_tables(pieces))
+    found = (Table((one.left, one.top, one.right, one.bottom), one.rows) for one in open_tables(pieces, continues))
     return [
         one for one in found if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)
     ]

@@ -79,9 +79,12 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
 
 def lines_in(text: str, name: str, limits: Limits) -> list[str]:
     """The lines of a piece of HTML within another text, headings among them; rows carry their column names."""
-    found = [[*document.title.split(TITLE_SEPARATOR)[-1:], document.text] if document.title else [document.text]
-             for document in read(text.encode("utf-8-sig", "replace"), name, limits)] if text.strip() else []  # fmt: skip
-    return list(dict.fromkeys(line for parts in found for line in parts))
+    try:
+        documents = list(read(text.encode("utf-8-sig", "replace"), name, limits))
+    except KnowledgeError:  # nothing but an end tag
+        return []
+    parts = ([*document.title.split(TITLE_SEPARATOR)[-1:], document.text] for document in documents)
+    return list(dict.fromkeys(line for part in parts for line in part if line))
 
 
 def _parse(data: bytes, name: str) -> Any:
