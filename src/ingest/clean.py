@@ -35,12 +35,19 @@ _WIDE = re.compile("[^\x00-\xff]")
 _KANA = re.compile("[\u3041-\u30ff]")
 _HALF_KANA = re.compile("[\uff61-\uff9f]")
 _MIN_KANA = 0.1
+# Kana have the same bytes in GB2312 as in EUC-JP: a Chinese text has few of them.
+_MIN_KANA_EUC = 0.2
+# Hangul takes the first codes of GB2312's characters, whose later ones are as frequent in a Chinese text.
+_LATER_GB = re.compile(rb"[\xc9-\xf7][\xa1-\xfe]")
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_FREQUENT_HANGUL = re.compile("[이다는을를에의가하고지로은기사한서자인어]")
+_MIN_HANGUL = 20
 _HIGH = re.compile(rb"[\x80-\xff]")
 _ACCENT = re.compile(rb"(?<=[A-Za-z \n'])[\xc0-\xff](?=[a-z .,;:!?'\r\n]|\Z)")
 
 
 def decode(data: bytes, name: str) -> str:
-    """UTF-8, UTF-16/32 by their mark, UTF-16, Shift-JIS or Big5 without one where that is certain, else GB18030.
+    """UTF-8, UTF-16/32 by their mark, UTF-16, Shift-JIS, EUC or Big5 without one where that is certain, else GB18030.
 
     Raises:
         KnowledgeError: binary data, or UTF-8 with damaged bytes; ``name`` is the file in the message.
@@ -78,6 +85,10 @@ def _decode_bytes(data: bytes, name: str) -> str:
         _refuse_damaged_utf8(data, name, error.start)
     if _is_shift_jis(data):
         return data.decode("cp932")
+    if _is_euc_jp(data):
+        return data.decode("euc_jp")
+    if _is_euc_kr(data):
+        return data.decode("cp949")
     if _is_latin(data):
         return data.decode("cp1252", "replace")
     try:
@@ -121,6 +132,32 @@ def _is_shift_jis(data: bytes) -> bool:
         return False
     wide = len(_WIDE.findall(text))
     return len(_KANA.findall(text)) >= max(2, _MIN_KANA * wide) and len(_HALF_KANA.findall(text)) < 0.2 * wide
+
+
+def _is_euc_jp(data: bytes) -> bool:
+    try:
+        text = data.decode("euc_jp")[:_SAMPLE_CHARS]
+    except UnicodeDecodeError:
+        return False
+    kana = len(_KANA.findall(text))
+    return kana >= _MIN_PAIRS and kana >= _MIN_KANA_EUC * len(_WIDE.findall(text))
+
+
+def _is_euc_kr(data: bytes) -> bool:
+    """Hangul nearly throughout, of which some is frequent."""
+    try:
+        text = data.decode("cp949")[:_SAMPLE_CHARS]
+    except UnicodeDecodeError:
+        return False
+    hangul = len(_HANGUL.findall(text))
+    frequent = len(_FREQUENT_HANGUL.findall(text))
+    pairs = _PAIR.findall(data[:_SAMPLE_BYTES])
+    later = sum(_LATER_GB.fullmatch(pair) is not None for pair in pairs)
+    return (
+        hangul >= max(_MIN_HANGUL, 0.9 * len(_WIDE.findall(text)))
+        and frequent >= 0.15 * hangul
+        and later <= 0.1 * len(pairs)
+    )
 
 
 def _is_latin(data: bytes) -> bool:

@@ -7,7 +7,8 @@ from src.errors import KnowledgeError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tiff", ".tif")
 # Their signature must be that of their suffix; every other kind is text.
-BINARY = (".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".epub", ".rtf", *IMAGES)
+OLE = (".xls", ".msg")
+BINARY = (".pdf", ".docx", ".pptx", ".xlsx", ".odt", ".ods", ".odp", ".epub", ".rtf", *OLE, *IMAGES)
 
 _AS_DOCX, _AS_PPTX, _AS_XLSX = ("请用 Office 或 WPS 另存为 " + kind for kind in ("docx", "pptx", "xlsx"))
 _AS_PNG = "请另存为 png 或 jpg"
@@ -20,7 +21,6 @@ CURES = {
     **dict.fromkeys((".gif", ".heic", ".svg", ".avif"), _AS_PNG),
     **dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"), _UNPACK),
     **dict.fromkeys((".mobi", ".azw3", ".ofd", ".caj", ".xps"), "请另存为 pdf"),
-    ".msg": "请用邮件软件另存为 eml",
     ".mhtml": "请另存为 html",
 }
 
@@ -44,6 +44,7 @@ _PACKAGES = (("word/", ".docx"), ("ppt/", ".pptx"), ("xl/", ".xlsx"))
 _DECLARED = (
     (".odt", b"mimetypeapplication/vnd.oasis.opendocument.text"),
     (".ods", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"),
+    (".odp", b"mimetypeapplication/vnd.oasis.opendocument.presentation"),
     (".epub", b"mimetypeapplication/epub+zip"),
 )
 # Signatures of two printable letters say nothing about a text file.
@@ -68,9 +69,9 @@ def check_kind(data: bytes, suffix: str, name: str) -> None:
         KnowledgeError: with what the content is and what to do.
     """
     kind = kind_of(data)
-    if kind == "ole":
+    if kind == "ole" and suffix not in OLE:
         raise KnowledgeError(f"{name} 加了密码，或是旧版 Office 文件；请去掉密码，并另存为 docx、pptx 或 xlsx")
-    expected = "image" if suffix in IMAGES else suffix
+    expected = "image" if suffix in IMAGES else "ole" if suffix in OLE else suffix
     if suffix in BINARY:
         if kind == expected:
             return

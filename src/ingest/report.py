@@ -10,7 +10,16 @@ from typing import Any, Literal
 from src.ingest.types import Document
 
 Kind = Literal[
-    "pages", "tables", "pictures", "pictures_unread", "formulas_unread", "contents_pages", "charts", "notes"
+    "pages",
+    "tables",
+    "pictures",
+    "pictures_unread",
+    "formulas_unread",
+    "contents_pages",
+    "charts",
+    "notes",
+    "attachments",
+    "unsure_lines",
 ]
 MAX_WARNINGS = 20
 

@@ -3,6 +3,7 @@
 import datetime
 import io
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import openpyxl
 import pptx
 import pptx.util
 import pytest
+import xlwt
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -159,7 +161,8 @@ def declared(kind: str, entries: dict[str, str]) -> bytes:
 def opendocument(kind: str, inner: str) -> bytes:
     """An OpenDocument file (``text`` or ``spreadsheet``) with this content."""
     spaces = " ".join(
-        f'xmlns:{one}="urn:oasis:names:tc:opendocument:xmlns:{one}:1.0"' for one in ("office", "text", "table")
+        f'xmlns:{one}="urn:oasis:names:tc:opendocument:xmlns:{long}:1.0"'
+        for one, long in (("office", "office"), ("text", "text"), ("table", "table"), ("draw", "drawing"))
     )
     body = f"<office:body><office:{kind}>{inner}</office:{kind}></office:body>"
     content = f"<office:document-content {spaces}>{body}</office:document-content>"
@@ -185,10 +188,15 @@ def book(title: str, chapters: dict[str, str]) -> bytes:
 
 def rich(text: str) -> bytes:
     """A line a paragraph, as WordPad writes them."""
-    codes = "".join(
+    codes = rich_characters(text)
+    return ("{\\rtf1\\ansi\\ansicpg936{\\fonttbl{\\f0 SimSun;}}\\f0\\fs24 " + codes + "}").encode("ascii")
+
+
+def rich_characters(text: str) -> str:
+    """As RTF writes them: by their codes."""
+    return "".join(
         "\\par\n" if c == "\n" else c if c.isascii() else f"\\u{ord(c) - 65536 * (ord(c) > 32767)}?" for c in text
     )
-    return ("{\\rtf1\\ansi\\ansicpg936{\\fonttbl{\\f0 SimSun;}}\\f0\\fs24 " + codes + "}").encode("ascii")
 
 
 def replaced(data: bytes, changes: dict[str, bytes | Callable[[bytes], bytes]]) -> bytes:
@@ -198,3 +206,91 @@ def replaced(data: bytes, changes: dict[str, bytes | Callable[[bytes], bytes]]) 
     for name, change in changes.items():
         entries[name] = change(entries[name]) if callable(change) else change
     return package(entries)
+
+
+def compound(streams: dict[str, bytes]) -> bytes:
+    """An OLE file: streams by their path, padded with zeros to the size from which they are stored in whole sectors."""
+    sector, least = 512, 4096
+    names = ["Root Entry"]
+    parents: dict[str, list[int]] = {"": []}
+    for path in streams:
+        for depth in range(1, path.count("/") + 2):
+            part = "/".join(path.split("/")[:depth])
+            if part not in names:
+                names.append(part)
+                parents.setdefault(part.rpartition("/")[0], []).append(len(names) - 1)
+    body, chains, starts = b"", list[int](), dict[str, tuple[int, int]]()
+    for path, content in streams.items():
+        padded = content.ljust(max(least, -(-len(content) // sector) * sector), b"\0")
+        count = len(padded) // sector
+        starts[path] = (len(chains), len(padded))
+        chains += [*range(len(chains) + 1, len(chains) + count), 0xFFFFFFFE]
+        body += padded
+    directory = b""
+    for number, name in enumerate(names):
+        children = parents.get("" if number == 0 else name, [])
+        siblings = parents["" if number == 0 else name.rpartition("/")[0]]
+        after = siblings[siblings.index(number) + 1 :] if number and number in siblings else []
+        start, size = starts.get(name, (0xFFFFFFFE if number == 0 else 0, 0))
+        title = name.rpartition("/")[2].encode("utf-16-le") + b"\0\0"
+        directory += struct.pack(
+            "<64sHBBIII36xIII", title, len(title), 5 if number == 0 else 2 if name in starts else 1, 1,
+            0xFFFFFFFF, after[0] if after else 0xFFFFFFFF, children[0] if children else 0xFFFFFFFF, start, size, 0,
+        )  # fmt: skip
+    directory = directory.ljust(-(-len(directory) // sector) * sector, b"\0")
+    first, count = len(chains), len(directory) // sector
+    chains += [*range(first + 1, first + count), 0xFFFFFFFE]
+    tables = -(-(len(chains) + 2) // (sector // 4))
+    table_at = len(chains)
+    chains += [0xFFFFFFFD] * tables
+    fat = struct.pack(f"<{len(chains)}I", *chains).ljust(tables * sector, b"\xff")
+    places = [*range(table_at, table_at + tables), *[0xFFFFFFFF] * (109 - tables)]
+    header = struct.pack(
+        "<8s16x5H6x9I", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 0x3E, 3, 0xFFFE, 9, 6, 0, tables, first, 0, least,
+        0xFFFFFFFE, 0, 0xFFFFFFFE, 0,
+    )  # fmt: skip
+    return header + struct.pack("<109I", *places) + body + directory + fat
+
+
+def outlook(subject: str, text: str, attached: dict[str, bytes] | None = None) -> bytes:
+    """A letter as Outlook saves it."""
+
+    def properties(head: int, values: dict[int, tuple[int, bytes]], folder: str) -> dict[str, bytes]:
+        table = b"\0" * head
+        streams: dict[str, bytes] = {}
+        for tag, (kind, value) in values.items():
+            table += struct.pack("<HHIII", kind, tag, 6, len(value) + (2 if kind == 0x1F else 0), 0)
+            filled = value + " ".encode("utf-16-le") * (2048 - len(value) // 2) if kind == 0x1F else value
+            streams[f"{folder}__substg1.0_{tag:04X}{kind:04X}"] = filled
+        return {f"{folder}__properties_version1.0": table, **streams}
+
+    def said(value: str) -> tuple[int, bytes]:
+        return 0x1F, value.encode("utf-16-le")
+
+    streams = properties(32, {0x001A: said("IPM.Note"), 0x0037: said(subject), 0x1000: said(text)}, "")
+    for number, (name, content) in enumerate((attached or {}).items()):
+        folder = f"__attach_version1.0_#{number:08X}/"
+        streams |= properties(8, {0x3707: said(name), 0x3701: (0x102, content.ljust(4096, b"\n"))}, folder)
+    return compound(streams)
+
+
+def old_workbook(rows: Sequence[Sequence[object]], merged: Sequence[tuple[int, int, int, int]] = ()) -> bytes:
+    """One sheet of Excel 97; ``merged`` are first and last rows and columns, whose text is that of the first."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("一")
+    for top, bottom, left, right in merged:
+        sheet.write_merge(top, bottom, left, right, rows[top][left])
+    covered = {
+        (row, column)
+        for top, bottom, left, right in merged
+        for row in range(top, bottom + 1)
+        for column in range(left, right + 1)
+    }
+    for number, row in enumerate(rows):
+        for column, value in enumerate(row):
+            if (number, column) not in covered:
+                sheet.write(number, column, value)
+    hidden = book.add_sheet("密")
+    hidden.write(0, 0, "不给看")
+    hidden.visibility = 1
+    return saved(book)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from src.ingest.readers.layout import Piece, columns_of, grids, lines_of, table_of
+from src.ingest.readers.grid import grids, table_of
+from src.ingest.readers.layout import Piece, columns_of, lines_of
 from src.ingest.worker import ParserPool
 from tests.ingest import samples
 

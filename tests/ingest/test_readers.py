@@ -85,6 +85,13 @@ def sample(suffix: str) -> bytes:
             f"<table:table-row><table:table-cell><text:p>{sentence}</text:p></table:table-cell></table:table-row>"
         )
         return samples.opendocument("spreadsheet", f'<table:table table:name="二">{cell}</table:table>')
+    if suffix == ".odp":
+        page = f"<draw:page><draw:text-box><text:p>标题</text:p><text:p>{sentence}</text:p></draw:text-box></draw:page>"
+        return samples.opendocument("presentation", page)
+    if suffix == ".xls":
+        return samples.old_workbook([["编号", "内容"], [1, sentence]])
+    if suffix == ".msg":
+        return samples.outlook("标题", sentence)
     if suffix == ".epub":
         return samples.book("书", {"a.xhtml": f"<p>{sentence}</p>"})
     if suffix == ".rtf":
@@ -104,6 +111,8 @@ def test_every_format_is_read_with_its_source(pool: ParserPool, tmp_path: Path, 
         ".pptx": " 第 2 页",
         ".xlsx": " 工作表 二",
         ".ods": " 工作表 二",
+        ".xls": " 工作表 一",
+        ".odp": " 第 1 页",
         ".srt": " 00:00:01",
         ".vtt": " 00:00:01",
     }.get(suffix, "")
@@ -371,7 +380,7 @@ def test_wrapped_lines_become_paragraphs(lines: list[str], joined: str | None) -
     [
         ("a.doc", "另存为 docx"),
         ("a.ppt", "另存为 pptx"),
-        ("a.xls", "另存为 xlsx"),
+        ("a.xlsb", "另存为 xlsx"),
         ("a.zip", "解压"),
         ("a.xyz", r"\.docx"),
     ],

@@ -1,6 +1,7 @@
 """``.epub``: the chapters of a book, each as a web page is read."""
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from src.ingest.report import note
 from src.ingest.types import Document
 
 _CONTAINER = "META-INF/container.xml"
+_COVER = re.compile(r"\W*(?:cover|封面)\W*", re.I)
 _KINDS = (".xml", ".opf", ".xhtml", ".html", ".htm")
 
 
@@ -41,6 +43,8 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             continue
         note("pages")
         for document in web.read(files[path], name, limits):
+            if _COVER.fullmatch(document.text):
+                continue
             parts = [title, document.title] if title and title not in document.title else [document.title or title]
             whole = TITLE_SEPARATOR.join(filter(None, parts))[:MAX_TITLE_CHARS]
             key = document.doc_id.removeprefix(f"{name}:")

@@ -21,6 +21,9 @@ _ITEM = re.compile(
 _GAP = re.compile(rf"\S\s+(?={_WIDE})|{_WIDE}\s+\S")
 
 
+_END = re.compile(r"[。！？!?；;][”’」』）)】》\"']*|\.(?=\s+[A-Z])|\.$")
+_NUMBER = re.compile(r"[-+−–(（]?[¥￥$€£]?[-−]?\d[\d,，.]*[%％‰]?[)）]?|[-—–/]")
+
 # How PDFium gives a hyphen or minus sign at a line's end.
 _DIVIDED = "\ufffe\x02\xad"
 _SPACED = re.compile(rf"(?<={_WIDE}) (?={_WIDE})")
@@ -47,7 +50,8 @@ def join_lines(lines: Sequence[str], in_column: bool = False) -> str:
             paragraphs.append(line)
         divided = line[-1] in _DIVIDED or (line[-1] in "-−" and bool(line[-2:-1].strip()))
         full = min(page, _narrow(lines, widths, place) or page)
-        goes_on = divided or (width >= full and not _ENDS.search(line) and len(_GAP.findall(line)) < 3)
+        cells = len(_GAP.findall(line)) > 2 or is_row(line)
+        goes_on = divided or (width >= full and not _ENDS.search(line) and not cells)
     return "\n".join(line[:-1] + "-" if line[-1] in _DIVIDED else line for line in paragraphs)
 
 
@@ -73,6 +77,25 @@ def ends_sentence(text: str) -> bool:
 def is_item(text: str) -> bool:
     """Whether it begins as items of lists, clauses and chapters do."""
     return bool(_ITEM.match(text))
+
+
+def sentence_end(line: str) -> int:
+    """Where the first sentence of a line ends, 0 where none does."""
+    found = _END.search(line)
+    return found.end() if found else 0
+
+
+def is_prose(lines: Sequence[str]) -> bool:
+    """Whether the last of some lines fills a column of text, so that its sentence may go on elsewhere."""
+    widths = [columns(line) for line in lines]
+    wide = len(lines) > 2 and widths[-1] >= max(MIN_FULL_COLUMNS, FULL * _usual_maximum(widths))
+    return wide and not is_row(lines[-1]) and sum(bool(_MARKS.search(line)) for line in lines[-5:]) > 1
+
+
+def is_row(line: str) -> bool:
+    """Whether it holds the cells of a row: numbers and words with white space between them."""
+    words = line.split()
+    return len(words) > 2 and 2 * sum(bool(_NUMBER.fullmatch(word)) for word in words) >= len(words)
 
 
 def unspaced(line: str) -> str:

@@ -83,7 +83,7 @@ _LABEL = re.compile(
     r"|工号|学号|序号|编号|编码|代码|货号|料号|号码|证号|证件|电话|手机|邮箱|邮编|地址|住址|住所|面貌|婚姻|婚否|状况|身高|体重|事由|原因|理由|意见|签字|签名|签章"
     r"|情况|经历|经验|特长|爱好|技能|备注|说明|名称|品名|型号|规格|数量|单价|金额|价格|用途|类别|类型|种类|负责人|联系人|经办人|申请人|审批人|法人|代表人|账号|开户行"
     r"|税号|内容|地点|目的|结果|结论|成员|关系|语种|水平|毕业|照片|曾用名|等级|级别|状态|来源|方式|用量|产地)"
-    r"|位置|楼层|容量|面积|座位数|设备|车牌|车型|城市|省份|国家|品牌|厂家|厂商|供应商|频率|周期|方法|要求|标准|条件|职责|措施|时段|费用|项目|指标|科目|品种|地区|产品|客户|问题|答案|名次|人数|库存|总价"
+    r"|位置|楼层|容量|面积|座位数|设备|车牌|车型|城市|省份|国家|品牌|厂家|厂商|供应商|频率|周期|方法|要求|标准|条件|职责|措施|时段|费用|项目|指标|科目|品种|地区|产品|客户|问题|答案|名次|人数|库存|总价|评价|奖项"
 )
 _SPACES = re.compile(r"\s+")
 _YEAR = re.compile(r"(19|20)\d\d\s*年?(度|末)?")
@@ -125,6 +125,17 @@ def header_of(rows: Sequence[Row]) -> list[Row]:
     """The rows that name the columns, for the pages on which the table goes on."""
     found = [row for row in rows if any(row)]
     return [list(row) for row in layout_of(found).header] if found else []
+
+
+def is_header_like(cells: Row) -> bool:
+    """Whether a row below others may begin a table of its own: names that stand apart, no values."""
+    texts = own(cells)
+    return (
+        len(texts) > 2
+        and len(set(texts)) == len(texts)
+        and 3 * sum(map(_is_label, texts)) >= len(texts)
+        and all(_kind(text) in ("text", "year") and len(text) <= MAX_NAME_CHARS for text in texts)
+    )
 
 
 def filled(cells: Sequence[str]) -> int:
@@ -229,7 +240,11 @@ def _height(rows: Sequence[Row]) -> int:
             break
         if sum(_kind(text) in ("text", "year") for text in texts) <= len(texts) / 2 and not _is_series(texts):
             break
-        merged = any(isinstance(cell, Across) for cell in above) or any(isinstance(cell, Below) for cell in row)
+        divides = any(
+            isinstance(cell, Across) and low and not isinstance(low, Across)
+            for cell, low in zip(above, row, strict=False)
+        )
+        merged = divides or any(isinstance(cell, Below) for cell in row)
         if not merged and not _fills_gaps(above, row, rows[height + 1 :]):
             break
         height += 1

@@ -1,10 +1,13 @@
-"""Pieces of text that were recognised in a picture, in the order in which they are read."""
+"""Pieces of text and where they stand, on a page or in a picture: reading order, and tables without lines."""
 
 from collections.abc import Iterator, Sequence
+from statistics import mean, median
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+
+from src.ingest.readers.flow import joined
+from src.ingest.readers.header import Across, layout_of
 
 # Columns are this many pieces high, and of pieces so long: shorter ones are the cells of a table.
 MIN_COLUMN_LINES = 4
@@ -12,11 +15,15 @@ MIN_COLUMN_CHARS = 6
 # The part of the pieces that may lie across a gutter: headings.
 MAX_ACROSS = 0.2
 MAX_PIECES = 1_000
-# The parts of a picture's width and height that a ruled line of a table takes at least.
-_RULE_ACROSS = 12
-_RULE_DOWN = 20
-_RULED_SHARE = 0.5
-MIN_CELLS = 4
+# A table without lines: so many rows, of cells that are so long at most on average, most of them filled.
+MIN_OPEN_ROWS = 3
+MAX_CELL_CHARS = 16
+MIN_OPEN_FILLED = 0.6
+# Rows that are further apart, in heights of a line, are not of one table.
+MAX_ROW_GAP = 3.0
+MAX_WRAPPED_GAP = 1.0
+# Of two columns the second holds numbers, else they are names beside values, or prose.
+MOST_NUMBERS = 0.6
 
 
 class Piece(NamedTuple):
@@ -33,54 +40,133 @@ class Piece(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
 
-class Grid(NamedTuple):
-    """The edges of a ruled table's columns and rows."""
+class OpenTable(NamedTuple):
+    """A table without ruled lines: its place and its rows."""
 
-    columns: list[float]
-    rows: list[float]
-
-
-def grids(pixels: np.ndarray) -> list[Grid]:
-    """The ruled tables of a picture, from the top: where long lines across meet long lines down."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.ndim == 3 else pixels
-    dark = cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 10)
-    height, width = dark.shape
-    across = _opened(dark, (max(20, width // _RULE_ACROSS), 1))
-    down = _opened(dark, (1, max(20, height // _RULE_DOWN)))
-    lines = cv2.dilate(across | down, np.ones((5, 5), np.uint8))
-    found: list[Grid] = []
-    count, _, boxes, _ = cv2.connectedComponentsWithStats(lines, connectivity=8)
-    for left, top, wide, high, _ in boxes[1:count]:
-        if wide < width // 8 or high < height // 25:
-            continue
-        part = (slice(top, top + high), slice(left, left + wide))
-        rows = _edges(across[part].sum(axis=1) >= 255 * _RULED_SHARE * wide, top)
-        columns = _edges(down[part].sum(axis=0) >= 255 * _RULED_SHARE * high, left)
-        if len(rows) > 2 and len(columns) > 2:
-            found.append(Grid(columns, rows))
-    return sorted(found, key=lambda grid: grid.rows[0])
+    left: float
+    top: float
+    right: float
+    bottom: float
+    rows: list[list[str]]
 
 
-def table_of(grid: Grid, pieces: Sequence[Piece]) -> tuple[list[list[str]], list[Piece]]:
-    """The rows of a table, and the pieces that are not in it."""
-    cells: dict[tuple[int, int], list[Piece]] = {}
-    rest: list[Piece] = []
-    for piece in pieces:
-        x, y = piece.middle
-        if grid.columns[0] < x < grid.columns[-1] and grid.rows[0] < y < grid.rows[-1]:
-            column = sum(edge <= x for edge in grid.columns) - 1
-            row = sum(edge <= y for edge in grid.rows) - 1
-            cells.setdefault((row, column), []).append(piece)
+def open_tables(pieces: Sequence[Piece], continues: int = 0) -> list[OpenTable]:
+    """Tables without ruled lines, from the top: rows whose pieces stand in columns below names.
+
+    ``continues``: the columns of a table on the page before, which may go on at the top without its names.
+    """
+    lines = [sorted(line) for line in _visual_lines(pieces)]
+    found: list[OpenTable] = []
+    run: list[list[Piece]] = []
+    for line in [*lines, []]:
+        goes_on = bool(run and line) and (len(line) > 1 or _is_wrapped(run, line[0]))
+        if run and (not goes_on or _is_apart(run[-1], line)):
+            at_top = not found and run[0] in lines[:2]
+            found += filter(None, [_open_table(run, continues if at_top else 0)])
+            run = []
+        if len(line) > 1 or goes_on:
+            run.append(line)
+    return found
+
+
+def _is_wrapped(above: Sequence[Sequence[Piece]], piece: Piece) -> bool:
+    """Whether a piece alone goes on with a cell of the row above, behind its first column."""
+    row = next(line for line in reversed(above) if len(line) > 1)
+    close = piece.top - max(one.bottom for one in above[-1]) < MAX_WRAPPED_GAP * (piece.bottom - piece.top)
+    return close and piece.left > row[0].right and piece.right - piece.left < row[-1].right - row[0].left
+
+
+def _open_table(lines: Sequence[Sequence[Piece]], continues: int) -> OpenTable | None:
+    """The table of some lines, less those before and behind it that have too few cells."""
+    count = max(map(len, lines))
+    while count > 1:
+        full = [number for number, line in enumerate(lines) if len(line) == count]
+        if 2 * len(full) > sum(len(line) > 1 for line in lines) or len(full) >= MIN_OPEN_ROWS:
+            break
+        count -= 1
+    full = [number for number, line in enumerate(lines) if len(line) == count]
+    if count < 2 or len(full) < MIN_OPEN_ROWS:
+        return None
+    columns = _rivers([piece for number in full for piece in lines[number]])
+    if len(columns) != count:
+        return None
+    begin, end = full[0], full[-1] + 1
+    if begin and _is_header_of(lines[begin - 1], lines[begin], columns):
+        begin -= 1
+    while end < len(lines) and all(len(_column(piece, columns)) == 1 for piece in lines[end]):
+        end += 1
+    part = lines[begin:end]
+    rows: list[list[str]] = []
+    for line in part:
+        cells = _cells(line, columns)
+        if rows and _goes_on(cells):
+            rows[-1] = [joined(a, b) if a and b else a or b for a, b in zip(rows[-1], cells, strict=True)]
         else:
-            rest.append(piece)
-    rows = [
-        [
-            "".join(line.replace("  ", " ") for line in lines_of(cells.get((row, column), [])))
-            for column in range(len(grid.columns) - 1)
+            rows.append(cells)
+    cells = [cell for row in rows for cell in row if cell]
+    if sum(map(bool, cells)) < MIN_OPEN_FILLED * len(rows) * count or mean(map(len, cells)) > MAX_CELL_CHARS:
+        return None
+    layout = layout_of(rows)
+    numbers = sum(any(character.isdigit() for character in cell) for row in rows[1:] for cell in row[1:])
+    certain = layout.sure or any(map(str.isdigit, "".join(rows[-1][1:])))
+    follows = layout.kind != "text" and count == continues
+    few = count == 2 and numbers < MOST_NUMBERS * (len(rows) - 1)
+    if not follows and (layout.kind != "named" or not certain or few):
+        return None
+    inside = [piece for line in part for piece in line]
+    return OpenTable(
+        min(p.left for p in inside), min(p.top for p in inside), max(p.right for p in inside),
+        max(p.bottom for p in inside), rows,
+    )  # fmt: skip
+
+
+def _goes_on(cells: Sequence[str]) -> bool:
+    """Whether a line without a first cell is what did not fit in the row above: few cells, and no numbers."""
+    filled = [cell for cell in cells if cell]
+    return not cells[0] and 2 * len(filled) <= len(cells) and not any(map(str.isdigit, "".join(filled)))
+
+
+def _is_header_of(line: Sequence[Piece], below: Sequence[Piece], columns: Sequence[tuple[float, float]]) -> bool:
+    """Whether a line of fewer pieces names the columns, or several of them at once; pairs of 名：值 do not."""
+    places = [_column(piece, columns) for piece in line]
+    values = any(character.isdigit() for piece in below[1:] for character in piece.text)
+    pairs = any(mark in piece.text for piece in line for mark in "：:")
+    return all(places) and not pairs and (values or any(len(place) > 1 for place in places))
+
+
+def _rivers(pieces: Sequence[Piece]) -> list[tuple[float, float]]:
+    """The columns that white space divides, all the way down."""
+    columns: list[tuple[float, float]] = []
+    for piece in sorted(pieces):
+        if columns and piece.left < columns[-1][1]:
+            columns[-1] = (columns[-1][0], max(columns[-1][1], piece.right))
+        else:
+            columns.append((piece.left, piece.right))
+    return columns
+
+
+def _column(piece: Piece, columns: Sequence[tuple[float, float]]) -> list[int]:
+    """The columns that a piece stands in."""
+    return [n for n, (left, right) in enumerate(columns) if min(right, piece.right) - max(left, piece.left) > 0]
+
+
+def _cells(line: Sequence[Piece], columns: Sequence[tuple[float, float]]) -> list[str]:
+    """The texts of a line, column by column; one that stands in several fills them."""
+    cells = [""] * len(columns)
+    for piece in line:
+        places = _column(piece, columns) or [
+            min(range(len(columns)), key=lambda n: abs(sum(columns[n]) / 2 - piece.middle[0]))
         ]
-        for row in range(len(grid.rows) - 1)
-    ]
-    return (rows, rest) if len(cells) >= MIN_CELLS else ([], list(pieces))
+        for place in places:
+            said = piece.text.replace("\x02", "-")  # (PDFium's sign for a hyphen at a line's end)
+            text = said if place == places[0] else Across(said)
+            cells[place] = f"{cells[place]} {text}" if cells[place] else text
+    return cells
+
+
+def _is_apart(above: Sequence[Piece], below: Sequence[Piece]) -> bool:
+    height = median(piece.bottom - piece.top for piece in above)
+    return min(piece.top for piece in below) - max(piece.bottom for piece in above) > MAX_ROW_GAP * height
 
 
 def columns_of(pieces: Sequence[Piece], in_column: bool = False) -> Iterator[tuple[list[Piece], bool]]:
@@ -88,7 +174,7 @@ def columns_of(pieces: Sequence[Piece], in_column: bool = False) -> Iterator[tup
 
     What lies across a gutter comes first, then the columns below it, each from its top.
     """
-    gutter = _gutter(pieces)
+    gutter = gutter_of(pieces)
     if gutter is None:
         if pieces:
             yield list(pieces), in_column
@@ -107,24 +193,28 @@ def columns_of(pieces: Sequence[Piece], in_column: bool = False) -> Iterator[tup
 
 def lines_of(pieces: Sequence[Piece]) -> Iterator[str]:
     """From the top; pieces beside each other are one line."""
+    yield from map(_joined, _visual_lines(pieces))
+
+
+def _visual_lines(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
     line: list[Piece] = []
     middle = 0.0
     for piece in sorted(pieces, key=lambda piece: piece.middle[1]):
         if line and not piece.top < middle < piece.bottom:
-            yield _joined(line)
+            yield line
             line = []
         if not line:
             middle = piece.middle[1]
         line.append(piece)
     if line:
-        yield _joined(line)
+        yield line
 
 
 def _joined(line: Sequence[Piece]) -> str:
     return "  ".join(piece.text for piece in sorted(line))
 
 
-def _gutter(pieces: Sequence[Piece]) -> float | None:
+def gutter_of(pieces: Sequence[Piece]) -> float | None:
     """Where two columns of prose part: the widest gap that few pieces lie across."""
     count = len(pieces)
     if count < 2 * MIN_COLUMN_LINES or count > MAX_PIECES:
@@ -145,14 +235,3 @@ def _gutter(pieces: Sequence[Piece]) -> float | None:
     sides = [p for p in pieces if p.right <= left], [p for p in pieces if p.left >= right]
     long = all(sum(len(p.text) for p in side) >= MIN_COLUMN_CHARS * len(side) for side in sides)
     return (left + right) / 2 if long else None
-
-
-def _opened(dark: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(cv2.morphologyEx(dark, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size)))
-
-
-def _edges(marked: np.ndarray, start: int) -> list[float]:
-    """The middle of each run of marked rows or columns."""
-    places = np.flatnonzero(marked)
-    runs = np.split(places, np.flatnonzero(np.diff(places) > 3) + 1) if len(places) else []
-    return [float(start + run.mean()) for run in runs]

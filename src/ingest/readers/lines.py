@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from src.ingest.clean import clean, decode
 from src.ingest.limits import Limits
+from src.ingest.readers import markdown
 from src.ingest.readers.flow import columns, ends_sentence, is_item, joined
-from src.ingest.readers.sections import MAX_TITLE_CHARS
+from src.ingest.readers.header import layout_of
+from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
+from src.ingest.readers.tables import table_documents
 from src.ingest.types import Document
 
 # Nobody wraps lines by hand beyond this; in columns, of which a CJK character takes two.
@@ -22,6 +25,21 @@ _LINES_JUDGED = 2_000
 _ASKED = re.compile(r"\s*(?:\d+\s*[.、．)）]\s*)?(?:Q|q|问|问题|提问)\s*\d{0,4}\s*[:：.．、]")
 _ANSWERED = re.compile(r"\s*(?:A|a|答|答案|回答|回复)\s*\d{0,4}\s*[:：.．、]")
 _FIELD = re.compile(r"\s*[^：:\s。，]{1,12}\s?[：:]\s*\S")
+
+
+# White space that is wider than between words, or bars: what divides the cells of a table.
+_CELLS = re.compile(r"\s*[|│]\s*|\t+|[ \u3000]{2,}")
+_RULE = re.compile(r"[-—=+:_\s]*")
+_CHAPTER = re.compile(
+    r"第[0-9一二三四五六七八九十百零]{1,5}[章编篇部回]\s*\S|第[0-9一二三四五六七八九十百零]{1,5}节\s+\S"
+)
+# A text with so many headings of Markdown is one, whatever its file is called.
+_HEADING = re.compile(r"^#{1,6} \S[^\n]{0,80}$\n\s*^[^#\s]", re.MULTILINE)
+MIN_HEADINGS = 3
+_WHEN = r"(?:\d{2,4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?\s*)?\d{1,2}:\d{2}(?::\d{2})?"
+_MESSAGE = re.compile(rf"[^\s：:]{{1,20}}[\s(（]+{_WHEN}[)）]?|{_WHEN}\s+[^\s：:]{{1,20}}")
+MIN_TABLE_ROWS = 3
+MAX_CELL_CHARS = 40
 
 
 class _Line(NamedTuple):
@@ -38,19 +56,83 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
     yield from enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
 
 
-def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:  # noqa: ARG001 (a reader's signature)
+def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """``doc_id`` = file name and line number; the title of a wrapped text is its first line, if that is one."""
-    lines = list(_lines(decode(data, name)))
+    text = decode(data, name)
+    if len(_HEADING.findall(text)) >= MIN_HEADINGS:
+        yield from markdown.sections_of(text, name, limits, "")
+        return
+    lines = list(_lines(text))
     if not lines:
         return
+    parts = list(_parts(lines))
+    chapter = caption = ""
+    for (kind, part), (following, _) in zip(parts, [*parts[1:], ("", [])], strict=True):
+        if kind == "chapter":
+            chapter = part[0].text[:MAX_TITLE_CHARS]
+        elif kind == "table":
+            title = TITLE_SEPARATOR.join(filter(None, (chapter, caption)))
+            yield from _table(part, name, title[:MAX_TITLE_CHARS])
+        else:
+            caption = part[-1].text if following == "table" and _is_caption(part[-1].text) else ""
+            if prose := part[:-1] if caption else part:
+                yield from _prose(prose, name, chapter)
+
+
+def _parts(lines: Sequence[_Line]) -> Iterator[tuple[str, Sequence[_Line]]]:
+    """Chapters' headings, tables and what is between them, in order."""
+    cells = [_CELLS.split(line.text.strip("|").strip()) for line in lines]
+    chapters = {number for number, line in enumerate(lines) if _is_chapter(line.text)}
+    if len(chapters) < 2 or any(number + 1 in chapters for number in chapters):  # of a contents page
+        chapters = set()
+    start = at = 0
+    while at < len(lines):
+        end = at + 1
+        while end < len(lines) and len(cells[end]) == len(cells[at]) > 1:
+            end += 1
+        is_table = end - at >= MIN_TABLE_ROWS and _is_table(cells[at:end])
+        if is_table or at in chapters:
+            if start < at:
+                yield "text", lines[start:at]
+            end = end if is_table else at + 1
+            yield ("table" if is_table else "chapter"), lines[at:end]
+            start = end
+        at = end if is_table else at + 1
+    if start < len(lines):
+        yield "text", lines[start:]
+
+
+def _is_table(rows: Sequence[Sequence[str]]) -> bool:
+    layout = layout_of([list(row) for row in rows if not _RULE.fullmatch("".join(row))])
+    return layout.kind == "named" and all(len(cell) <= MAX_CELL_CHARS for row in rows for cell in row)
+
+
+def _is_chapter(text: str) -> bool:
+    return columns(text) <= MAX_TITLE_COLUMNS and bool(_CHAPTER.match(text)) and not ends_sentence(text)
+
+
+def _is_caption(text: str) -> bool:
+    return columns(text) <= MAX_TITLE_COLUMNS and not ends_sentence(text)
+
+
+def _table(lines: Sequence[_Line], name: str, title: str) -> Iterator[Document]:
+    """Rows that were set with blanks or bars; each carries its column names."""
+    rows = [_CELLS.split(line.text.strip("|").strip()) for line in lines]
+    rows = [row for row in rows if not _RULE.fullmatch("".join(row))]
+    yield from table_documents(rows, name, name, f"{lines[0].number}.", title)
+
+
+def _prose(lines: Sequence[_Line], name: str, chapter: str) -> Iterator[Document]:
     sample = lines[:_LINES_JUDGED]
-    title = ""
+    title = chapter
     if _is_faq(sample):
         groups = _questions(lines)
+    elif _are_messages(sample):
+        groups = _messages(lines)
     elif _are_records(sample):
         groups = _blocks(lines)
     elif _is_wrapped(sample):
-        if _is_title(lines):
+        if not chapter and _is_title(lines):
             title = lines[0].text[:MAX_TITLE_CHARS]
             lines = lines[1:]
         groups = _paragraphs(lines)
@@ -65,7 +147,8 @@ def _text(texts: Sequence[str]) -> str:
     """Lines of one document: what goes on in the next line is joined with it."""
     parts: list[str] = []
     for text in texts:
-        if parts and not (ends_sentence(parts[-1]) or is_item(text) or _ANSWERED.match(text) or _FIELD.match(text)):
+        ended = parts and (ends_sentence(parts[-1]) or _MESSAGE.fullmatch(parts[-1]))
+        if parts and not (ended or is_item(text) or _ANSWERED.match(text) or _FIELD.match(text)):
             parts[-1] = joined(parts[-1], text)
         else:
             parts.append(text)
@@ -107,6 +190,23 @@ def _questions(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
             yield group
             group = []
         begun = begun or begins
+        group.append(line)
+    if group:
+        yield group
+
+
+def _are_messages(lines: Sequence[_Line]) -> bool:
+    """A chat as it is exported: who and when, below that what was said."""
+    heads = [bool(_MESSAGE.fullmatch(line.text)) for line in lines]
+    return heads[0] and sum(heads) > 1 and not any(here and after for here, after in pairwise(heads))
+
+
+def _messages(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
+    group: list[_Line] = []
+    for line in lines:
+        if group and _MESSAGE.fullmatch(line.text):
+            yield group
+            group = []
         group.append(line)
     if group:
         yield group

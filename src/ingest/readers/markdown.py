@@ -8,6 +8,7 @@ from markdown_it.token import Token
 
 from src.ingest.clean import decode
 from src.ingest.limits import Limits
+from src.ingest.readers import web
 from src.ingest.readers.flow import columns, ends_sentence, joined
 from src.ingest.readers.sections import TITLE_SEPARATOR, Sections
 from src.ingest.readers.tables import CellCount, table_lines
@@ -21,6 +22,13 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:.*\n){0,60}?(?:---|\.\.\.)[ \t]*(?:
 _DATA_URI = re.compile(r"!\[([^\]]*)\]\(\s*data:[^)]*\)")
 _BADGE = re.compile(r"\[?!\[[^\]]*\]\([^)]*(?:shields\.io|badge)[^)]*\)(?:\]\([^)]*\))?")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_FENCE = re.compile(r" {0,3}(`{3,}(?!.*`)|~{3,})")
+_FOOTNOTE = re.compile(r"\[\^([^\]\s]{1,60})\]:[ \t]+(.+)")
+_REFERENCE = re.compile(r"\[\^([^\]\s]{1,60})\](?!:)")
+_BREAK_TAG = re.compile(r"<br\s*/?>", re.I)
+_INLINE_TAG = re.compile(
+    r"</?(?:a|b|i|u|p|em|strong|span|font|sup|sub|img|div|center|kbd|small|mark|del|ins)(?:\s[^<>]*)?/?>", re.I
+)
 _FIELD = re.compile(r"\S{1,12}[：:]\s*\S")
 
 
@@ -34,12 +42,13 @@ def sections_of(text: str, name: str, limits: Limits, prefix: str) -> Iterator[D
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     sections = Sections(name, f"{prefix}1")
     count = CellCount(name, limits)
-    lines = text.split("\n")
     if front := _FRONT_MATTER.match(text):
         height = front[0].count("\n")
-        for line in lines[1 : height - 1]:
+        for line in text.split("\n")[1 : height - 1]:
             sections.add(line)
         text = "\n" * height + text[front.end() :]
+    text = _with_notes(text)
+    lines = text.split("\n")
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     at = 0
     while at < len(tokens):
@@ -58,7 +67,8 @@ def sections_of(text: str, name: str, limits: Limits, prefix: str) -> Iterator[D
             for line in _items(tokens[at:end], lines):
                 sections.add(line)
         elif token.type == "html_block":
-            sections.add(_plain("\n".join(lines[first:last])))
+            for line in web.lines_in(_DATA_URI.sub(r"\1", "\n".join(lines[first:last])), name, limits):
+                sections.add(line)
         elif token.type != "hr":
             sections.add("\n".join(lines[first:last]).rstrip())
         at = end
@@ -77,7 +87,35 @@ def _end(tokens: Sequence[Token], at: int) -> int:
 
 def _plain(text: str) -> str:
     """Without what only a browser shows: badges, comments, pictures that are written into the file."""
-    return _DATA_URI.sub(r"\1", _BADGE.sub("", _COMMENT.sub("", text))).strip()
+    text = _DATA_URI.sub(r"\1", _BADGE.sub("", _COMMENT.sub("", text)))
+    return _INLINE_TAG.sub("", _BREAK_TAG.sub("\n", text)).strip()
+
+
+def _with_notes(text: str) -> str:
+    """Each footnote where it is referred to first; as many lines as before."""
+    lines = text.split("\n")
+    prose, fence = [], ""
+    for number, line in enumerate(lines):
+        if (mark := _FENCE.match(line)) and (not fence or mark[1].startswith(fence)):
+            fence = "" if fence else mark[1]
+        elif not fence:
+            prose.append(number)
+    notes = {found[1]: (number, found[2].strip()) for number in prose if (found := _FOOTNOTE.match(lines[number]))}
+    said: set[str] = set()
+
+    def shown(reference: re.Match[str]) -> str:
+        if reference[1] not in notes:
+            return reference[0]
+        first = reference[1] not in said
+        said.add(reference[1])
+        return f"（注：{notes[reference[1]][1]}）" if first else ""
+
+    for number in prose if notes else ():
+        if not _FOOTNOTE.match(lines[number]):
+            lines[number] = _REFERENCE.sub(shown, lines[number])
+    for key in said:
+        lines[notes[key][0]] = ""
+    return "\n".join(lines)
 
 
 def _paragraph(text: str) -> str:
@@ -103,7 +141,7 @@ def _rows(tokens: Sequence[Token], count: CellCount) -> Iterator[list[str]]:
         if token.type == "tr_open":
             cells = []
         elif token.type == "inline":
-            cells.append(_plain(token.content.replace("<br>", " ").replace("<br/>", " ")))
+            cells.append(" ".join(_plain(token.content).split()))
         elif token.type == "tr_close":
             count.add(len(cells))
             yield cells

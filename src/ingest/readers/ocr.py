@@ -12,8 +12,10 @@ from PIL import Image
 from rapidocr import RapidOCR
 
 from src.ingest.readers.flow import join_lines
-from src.ingest.readers.layout import Piece, columns_of, grids, lines_of, table_of
+from src.ingest.readers.grid import grids, table_of
+from src.ingest.readers.layout import Piece, columns_of, lines_of, open_tables
 from src.ingest.readers.tables import table_lines
+from src.ingest.report import note
 
 # RapidOCR shrinks what is larger; longer pictures (of a whole chat, of a web page) are read in strips.
 MAX_SIDE = 2_000
@@ -23,6 +25,9 @@ _SEAM = 400
 TALL = 1.3
 # Texts by which it is told whether a picture stands on its head.
 PROBES = 5
+# Lines that are recognised less surely than this are said to be; less surely than the other, they are no text.
+UNSURE = 0.7
+DROPPED = 0.4
 
 
 def recognise(image: Image.Image) -> str:
@@ -77,10 +82,19 @@ def _parts(pixels: np.ndarray) -> Iterator[str | list[str]]:
         rows, rest = table_of(grid, pieces)
         if not rows:
             continue
-        yield from _paragraphs([piece for piece in rest if above <= piece.middle[1] < grid.rows[0]])
+        yield from _open_parts([piece for piece in rest if above <= piece.middle[1] < grid.rows[0]])
         yield [line.text for line in table_lines(rows)]
         pieces = [piece for piece in rest if piece.middle[1] >= grid.rows[0]]
         above = grid.rows[0]
+    yield from _open_parts(pieces)
+
+
+def _open_parts(pieces: Sequence[Piece]) -> Iterator[str | list[str]]:
+    """Paragraphs, and the lines of tables that have no ruled ones."""
+    for table in open_tables(pieces):
+        yield from _paragraphs([piece for piece in pieces if piece.middle[1] < table.top])
+        yield [line.text for line in table_lines(table.rows)]
+        pieces = [piece for piece in pieces if piece.middle[1] > table.bottom]
     yield from _paragraphs(pieces)
 
 
@@ -105,6 +119,8 @@ def _pieces(pixels: np.ndarray) -> tuple[list[Piece], np.ndarray]:
         height, width = pixels.shape[:2]
         pixels = np.ascontiguousarray(np.rot90(pixels, 2))
         boxes = np.array([width, height], dtype=np.float32) - boxes
+    if unsure := sum(score < UNSURE for score in found.scores):
+        note("unsure_lines", "图片里有些字认得不太准，引用前请对照原图", unsure)
     low, high = boxes.min(axis=1), boxes.max(axis=1)
     pieces = [
         Piece(float(left), float(top), float(right), float(bottom), text)
@@ -137,6 +153,7 @@ def _engine() -> Any:
     return RapidOCR(
         params={
             "Global.log_level": "error",
+            "Global.text_score": DROPPED,
             f"{onnx}.intra_op_num_threads": threads,
             f"{onnx}.inter_op_num_threads": 1,
         }

@@ -1,14 +1,15 @@
-"""``.odt`` and ``.ods``: the office formats of LibreOffice, as those of Word and Excel are read."""
+"""``.odt``, ``.ods`` and ``.odp``: the office formats of LibreOffice, as those of Microsoft are read."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from lxml import etree
 
+from src.ingest.clean import clean
 from src.ingest.limits import Limits
 from src.ingest.readers.header import Across
 from src.ingest.readers.packages import texts_in
-from src.ingest.readers.sections import Sections
+from src.ingest.readers.sections import MAX_TITLE_CHARS, Sections
 from src.ingest.readers.tables import CellCount, table_documents, table_lines
 from src.ingest.report import note
 from src.ingest.types import Document
@@ -17,6 +18,7 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _SKIPPED = {f"{_TEXT}tracked-changes", f"{_TEXT}table-of-content", f"{_OFFICE}annotation", f"{_TEXT}note-citation"}
+_DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
 _BREAKS = {f"{_TEXT}tab": "\t", f"{_TEXT}line-break": "\n"}
 _ROWS = {f"{_TABLE}table-row", f"{_TABLE}table-rows", f"{_TABLE}table-header-rows", f"{_TABLE}table-row-group"}
 MAX_SPAN = 100
@@ -48,6 +50,23 @@ def read_sheets(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     for number, sheet in enumerate(_body(data, name, limits, "spreadsheet").iterchildren(f"{_TABLE}table"), 1):
         title = sheet.get(f"{_TABLE}name", "")
         yield from table_documents(_rows(sheet, count), name, f"{name} 工作表 {title}", f"s{number}:r", title)
+
+
+def read_slides(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
+    """Text, tables and notes of each slide, titled with its first line."""
+    count = CellCount(name, limits)
+    for number, page in enumerate(_body(data, name, limits, "presentation").iterchildren(f"{_DRAW}page"), 1):
+        note("pages")
+        lines: list[str] = []
+        for block in _blocks(page):
+            if block.tag == f"{_TABLE}table":
+                note("tables")
+                lines += [line.text for line in table_lines(_rows(block, count))]
+            elif text := " ".join(clean(_shown(block)).split()):
+                lines.append(text)
+        title = lines[0] if len(lines) > 1 and len(lines[0]) <= MAX_TITLE_CHARS else ""
+        if text := "\n".join(lines[1:] if title else lines):
+            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title, text)
 
 
 def _body(data: bytes, name: str, limits: Limits, kind: str) -> Any:

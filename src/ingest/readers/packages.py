@@ -1,6 +1,7 @@
 """Office files are zip packages of XML: checked and trimmed before a library sees them."""
 
 import io
+import re
 import zipfile
 import zlib
 
@@ -13,6 +14,8 @@ MAX_RATIO = 500
 RATIO_FREE_BYTES = 10_000_000
 _CHUNK = 1 << 20
 _BOMB = "解压后会异常地大，像是压缩炸弹"
+# The namespaces of ISO's strict variant, which the libraries do not know.
+_STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
 _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
 
 
@@ -87,6 +90,7 @@ def _trimmed(package: zipfile.ZipFile, entries: list[zipfile.ZipInfo], name: str
                 left -= len(content)
                 if any(mark in content for mark in _DOCTYPES):
                     raise KnowledgeError(f"{name} 里有不该有的 DTD 或实体定义；请用原来的软件打开后重新保存")
+                content = _STRICT.sub(rb"http://schemas.openxmlformats.org/\1/2006/", content)
             trimmed.writestr(zipfile.ZipInfo(entry.filename), content)
     result.seek(0)
     return result

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pypdfium2
@@ -13,8 +13,19 @@ from pypdfium2 import raw
 from src.errors import KnowledgeError
 from src.ingest.clean import clean
 from src.ingest.limits import Limits
-from src.ingest.readers.flow import columns, ends_sentence, is_item, join_lines, joined, unspaced
+from src.ingest.readers.characters import filled_in, in_columns, pieces_of, remarks
+from src.ingest.readers.flow import (
+    columns,
+    ends_sentence,
+    is_item,
+    is_prose,
+    join_lines,
+    joined,
+    sentence_end,
+    unspaced,
+)
 from src.ingest.readers.header import header_of
+from src.ingest.readers.layout import Piece, lines_of, open_tables
 from src.ingest.readers.ruled import MIN_LINES, RuledTables, Table
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
 from src.ingest.readers.signs import with_boxes
@@ -28,6 +39,10 @@ SCAN_CHARS = 16
 STAMPED_SCAN_CHARS = 200
 STAMPED_SCAN_SHARE = 0.5
 DRAWN_OBJECTS = 50
+# Of a page's characters at least so many are letters, digits or ideographs, and at most so many have accents.
+MIN_LETTERS, MAX_ACCENTED = 0.4, 0.5
+_ACCENTED = re.compile("[\u00a1-\u00ff]")
+_LEADER_SIGNS = re.compile(r"[.．·•…_‥=*|~-]")
 OCR_LONG_SIDE = 2_000
 MAX_OBJECTS = 2_000
 # More paths among them are a drawing, not the lines of a table.
@@ -37,12 +52,17 @@ MAX_DEPTH = 6
 # A line at the top or bottom of more than this share of the pages is a header or footer.
 RUNNING_SHARE = 0.6
 RUNNING_MIN_PAGES = 4
+# Nothing but the number of the page, and how many pages begin or end with theirs.
+PAGE_NUMBER = "<0>"
+NUMBERED_SHARE = 0.3
 # A heading is set so much larger than the text.
 HEADING_SCALE = 1.15
-MAX_HEADING_CHARS = 60
+MAX_HEADING_COLUMNS = 150
 MAX_SIZED_CHARS = 1_500
 # The part of a file's time that may go into finding its tables.
 TABLES_SHARE = 0.4
+# What goes on for longer is no sentence.
+MAX_CARRIED_LINES = 4
 # The number of a page, which a month, a chapter or a form is not.
 _PAGE_NUMBER = re.compile(
     r"(?<=第)\s*\d+\s*(?=页)|(?<=共)\s*\d+\s*(?=页)|\d+(?=\s*/\s*\d+)|(?<=/)\s*\d+|(?<![\d年月.:：第])\d+(?=\W*$)|^\W*\d+(?=\W*$|\s)"
@@ -58,6 +78,10 @@ _NO_TITLE = re.compile(
 )
 
 Box = tuple[float, float, float, float]
+
+
+class Column(list[str]):
+    """Lines of a column beside another."""
 
 
 @dataclass
@@ -92,6 +116,8 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             note("contents_pages", number=len(contents))
             for number in contents:
                 pages[number] = _Page()
+        for page, after in pairwise(pages):
+            _finish_sentence(page, after)
         above: list[list[str]] = []
         for number, page in enumerate(pages, 1):
             text, above = _text(page, above)
@@ -145,7 +171,8 @@ def _pages(document: pypdfium2.PdfDocument, tables: RuledTables, name: str, limi
                     "pictures_unread",
                     f"{name} 里有整页的图片没有识别（一次最多 {limits.max_ocr_pages} 页）；请拆成几个文件",
                 )
-            pages.append(_read_page(page, textpage, text, kinds, index, tables))
+            continues = _last_width(pages[-1]) if pages else 0
+            pages.append(_read_page(page, textpage, text, kinds, index, tables, continues))
         page.close()
     if tables.is_late:
         note("pictures_unread", f"{name} 的页太多，后面的表格没有按行列来读；请拆成几个文件")
@@ -159,16 +186,25 @@ def _read_page(
     kinds: Counter[int],
     index: int,
     tables: RuledTables,
+    continues: int,
 ) -> _Page:
     """Text above, between and below the ruled tables, and those."""
     left, bottom, right, top = page.get_mediabox()
     upright = (
         page.get_rotation() == 0 and (left, bottom) == (0, 0) and page.get_cropbox() == (left, bottom, right, top)
     )
-    ruled = upright and MIN_LINES <= kinds[raw.FPDF_PAGEOBJ_PATH] <= MAX_PATHS
+    if not upright:
+        placed = pieces_of(textpage, right, top, page.get_rotation())
+        return _Page(_filled_parts([*(_with_open_tables(placed) or [_filled(text)]), remarks(page)]))
+    ruled = MIN_LINES <= kinds[raw.FPDF_PAGEOBJ_PATH] <= MAX_PATHS
     found = tables.of(index) if ruled else []
+    pieces, fields = pieces_of(textpage, right, top), filled_in(page, top)
+    if fields:
+        return _Page(_filled_parts([list(lines_of([*pieces, *fields])), remarks(page)]))
+    found = sorted([*found, *_unruled(pieces, found, continues)], key=lambda table: table.box[1])
     if not found:
-        return _Page([_filled(text)])
+        grouped = [Column(lines) if in_column else lines for lines, in_column in in_columns(pieces)]
+        return _Page(_filled_parts([*(grouped or [_filled(text)]), remarks(page)]))
     note("tables", number=len(found))
     parts: list[list[str] | Table] = []
     ceiling = top
@@ -181,8 +217,41 @@ def _read_page(
         parts.append([*_between(textpage, left, y1, x0 - 1, y0), *_between(textpage, x1 + 1, y1, right, y0)])
         parts.append(table)
         ceiling = min(ceiling, y1)
-    parts.append(_between(textpage, left, bottom, right, ceiling))
-    return _Page([part for part in parts if part])
+    parts += [_between(textpage, left, bottom, right, ceiling), remarks(page)]
+    return _Page(_filled_parts(parts))
+
+
+def _last_width(page: _Page) -> int:
+    """How many columns the table has that a page ends with, a footer below it aside."""
+    last = page.parts[-2:]
+    table = next((part for part in reversed(last) if not isinstance(part, list)), None)
+    below = sum(len(part) for part in last if isinstance(part, list) and part is last[-1])
+    return len(table.rows[0]) if table is not None and below < 2 else 0
+
+
+def _filled_parts(parts: Sequence[list[str] | Table]) -> list[list[str] | Table]:
+    return [part for part in parts if part]
+
+
+def _with_open_tables(pieces: Sequence[Piece]) -> list[list[str] | Table]:
+    """The tables without lines and the lines around them; nothing where there is none."""
+    parts: list[list[str] | Table] = []
+    found = open_tables(pieces)
+    above = float("-inf")
+    for table in found:
+        parts.append(list(lines_of([piece for piece in pieces if above < piece.middle[1] < table.top])))
+        parts.append(Table((table.left, table.top, table.right, table.bottom), table.rows))
+        above = table.bottom
+    note("tables", number=len(found))
+    return [*parts, list(lines_of([piece for piece in pieces if piece.middle[1] > above]))] if found else []
+
+
+def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table], continues: int) -> list[Table]:
+    """The tables without lines that are in none with lines."""
+    found = (Table((one.left, one.top, one.right, one.bottom), one.rows) for one in open_tables(pieces, continues))
+    return [
+        one for one in found if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)
+    ]
 
 
 def _between(textpage: pypdfium2.PdfTextPage, left: float, bottom: float, right: float, top: float) -> list[str]:
@@ -201,7 +270,7 @@ def _text(page: _Page, above: list[list[str]]) -> tuple[str, list[list[str]]]:
     texts: list[str] = []
     for place, part in enumerate(page.parts):
         if isinstance(part, list):
-            texts.append(join_lines(part))
+            texts.append(join_lines(part, isinstance(part, Column)))
             above = []
             continue
         rows = part.rows
@@ -215,11 +284,20 @@ def _text(page: _Page, above: list[list[str]]) -> tuple[str, list[list[str]]]:
 
 def _is_scan(text: str, kinds: Counter[int]) -> bool:
     visible = "".join(text.split())
-    unreadable = len(_UNREADABLE.findall(visible))
+    unreadable = len(_UNREADABLE.findall(visible)) + (len(visible) if _is_nonsense(visible) else 0)
     if len(visible) >= SCAN_CHARS and unreadable < len(visible) / 3:
         return False
     drawn = kinds[raw.FPDF_PAGEOBJ_PATH] + kinds[raw.FPDF_PAGEOBJ_SHADING]
     return kinds[raw.FPDF_PAGEOBJ_IMAGE] > 0 or drawn >= DRAWN_OBJECTS or unreadable > 0
+
+
+def _is_nonsense(visible: str) -> bool:
+    """Text of a font that names its characters wrongly: mostly signs, or letters with accents."""
+    sample = _LEADER_SIGNS.sub("", visible)
+    if len(sample) < SCAN_CHARS:
+        return False
+    letters = sum(map(str.isalnum, sample))
+    return letters < MIN_LETTERS * len(sample) or len(_ACCENTED.findall(sample)) > MAX_ACCENTED * len(sample)
 
 
 def _is_stamped_scan(page: pypdfium2.PdfPage, text: str, objects: Sequence[pypdfium2.PdfObject]) -> bool:
@@ -247,18 +325,28 @@ def _recognised(page: pypdfium2.PdfPage, text: str) -> str:
 
 def _running_lines(pages: Sequence[Sequence[str]]) -> set[str]:
     """First and last lines that are the same on most pages but for the page's number."""
+    own = [
+        PAGE_NUMBER in (_masked(lines[0], n), _masked(lines[-1], n)) for n, lines in enumerate(pages, 1) if lines
+    ]
+    numbered = {PAGE_NUMBER} if len(own) >= RUNNING_MIN_PAGES and sum(own) > NUMBERED_SHARE * len(own) else set()
     filled = [(number, lines) for number, lines in enumerate(pages, 1) if len(lines) > 2]
     if len(filled) < RUNNING_MIN_PAGES:
-        return set()
+        return numbered
     # What ends as a sentence is text, be it on every page.
     edges = Counter(
         key for number, lines in filled for key in {_masked(lines[0], number), _masked(lines[-1], number)}
     )
     most = RUNNING_SHARE * len(filled)
-    return {line for line, count in edges.items() if count > most and not ends_sentence(line)}
+    return numbered | {line for line, count in edges.items() if count > most and not ends_sentence(line)}
 
 
 def _drop_running(page: _Page, running: set[str], number: int) -> None:
+    if PAGE_NUMBER in running:  # it may stand above or below a table
+        for part in page.parts:
+            for place in (0, -1):
+                if isinstance(part, list) and part and _masked(part[place], number) == PAGE_NUMBER:
+                    part.pop(place)
+        page.parts = _filled_parts(page.parts)
     for place in (0, -1):
         lines = page.lines
         if len(lines) > 2 or (lines and any(not isinstance(part, list) for part in page.parts)):
@@ -266,6 +354,24 @@ def _drop_running(page: _Page, running: set[str], number: int) -> None:
             if isinstance(edge, list) and _masked(edge[place], number) in running:
                 edge.pop(place)
                 page.parts = [part for part in page.parts if part]
+
+
+def _finish_sentence(page: _Page, after: _Page) -> None:
+    """The rest of a sentence that goes on on the next page belongs to the page on which it begins."""
+    last, first = page.parts[-1:], after.parts[:1]
+    if not (last and first and isinstance(last[0], list) and isinstance(first[0], list)):
+        return
+    lines, following = last[0], first[0]
+    if not is_prose(lines) or ends_sentence(lines[-1]) or is_item(following[0]):
+        return
+    for count, line in enumerate(following[:MAX_CARRIED_LINES]):
+        if is_item(line):
+            return
+        if end := sentence_end(line):
+            lines += [*following[:count], line[:end]]
+            following[: count + 1] = [rest] if (rest := line[end:].strip()) else []
+            after.parts = _filled_parts(after.parts)
+            return
 
 
 def _masked(line: str, number: int) -> str:
@@ -320,7 +426,11 @@ def _heading(
             break
         heading = joined(heading, text) if heading else text
     heading = " ".join(clean(unspaced(heading)).split())
-    return heading if 2 <= len(heading) <= MAX_HEADING_CHARS and not ends_sentence(heading) else ""
+    return (
+        heading
+        if len(heading) > 1 and columns(heading) <= MAX_HEADING_COLUMNS and not ends_sentence(heading)
+        else ""
+    )
 
 
 def _sized_lines(textpage: pypdfium2.PdfTextPage) -> list[tuple[str, float]]:

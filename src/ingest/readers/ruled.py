@@ -21,6 +21,7 @@ MAX_CHARS = 20_000
 MIN_FILLED = 0.3
 # A line across a table without lines down is at least this part of the page.
 MIN_RULE = 0.2
+MOST_NUMBERS = 0.7
 _NEAR = 2.0
 # A character is taken for a radical by the table of some fonts; readers and questions use the character.
 _RADICALS = range(0x2E80, 0x2FE0)
@@ -80,20 +81,43 @@ def _grid(found: Any) -> list[list[str]]:
     """Rows and columns by the cells' edges; a cell that crosses edges fills what it covers."""
     cells: list[tuple[Box, str]] = []
     for row, texts in zip(found.rows, found.extract(), strict=True):
-        cells += [
-            (box, _one_line(text or "")) for box, text in zip(row.cells, texts, strict=True) if box is not None
-        ]
+        known = [(box, text or "") for box, text in zip(row.cells, texts, strict=True) if box is not None]
+        cells += [(box, _one_line(text)) for box, text in _lines_as_rows(known)]
     lefts = _edges(sorted(box[0] for box, _ in cells))
     tops = _edges(sorted(box[1] for box, _ in cells))
     rows = [[""] * len(lefts) for _ in tops]
+    begun: set[int] = set()
     for box, text in cells:
         columns = [place for place, left in enumerate(lefts) if box[0] - _NEAR <= left < box[2] - _NEAR]
         for number in (place for place, top in enumerate(tops) if box[1] - _NEAR <= top < box[3] - _NEAR):
+            first = tops[number] <= box[1] + _NEAR
+            begun |= {number} if first and text else set()
             for column in columns:
-                first = tops[number] <= box[1] + _NEAR
                 text_here = text if first else Below(text)
                 rows[number][column] = text_here if column == columns[0] else Across(text)
-    return rows
+    return [
+        row for number, row in enumerate(rows) if number in begun or not any(row)
+    ]  # nothing begins in the others
+
+
+def _lines_as_rows(cells: list[tuple[Box, str]]) -> list[tuple[Box, str]]:
+    """Rows without lines between them, that one ruled row holds: as many lines in each cell, of numbers."""
+    lines = [[line for line in text.split("\n") if line.strip()] for _, text in cells]
+    heights = {len(one) for one in lines if len(one) > 1}
+    numbers = sum(any(map(str.isdigit, line)) for one in lines[1:] for line in one)
+    single = sum(len(one) == 1 for one in lines)
+    if len(heights) != 1 or single > 1 or len(cells) < 3 or numbers < MOST_NUMBERS * sum(map(len, lines[1:])):
+        return cells
+    count = heights.pop()
+    parted: list[tuple[Box, str]] = []
+    for (box, _), one in zip(cells, lines, strict=True):
+        step = (box[3] - box[1]) / count
+        if len(one) == 1:
+            parted.append((box, one[0]))  # stands for all of them
+            continue
+        for place, line in enumerate(one or [""] * count):
+            parted.append(((box[0], box[1] + place * step, box[2], box[1] + (place + 1) * step), line))
+    return parted
 
 
 def _open_tables(page: Any) -> Iterator[Table]:

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pptx
-from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.oxml import parse_xml
+from pptx.shapes.group import GroupShape
 
 from src.errors import KnowledgeError
 from src.ingest.clean import clean
 from src.ingest.limits import Limits
 from src.ingest.readers.charts import chart_lines, chart_title
 from src.ingest.readers.embedded import EmbeddedPictures
+from src.ingest.readers.flow import ends_sentence
 from src.ingest.readers.header import Across, Below
 from src.ingest.readers.packages import open_package
 from src.ingest.readers.sections import MAX_TITLE_CHARS
@@ -20,6 +21,9 @@ from src.ingest.report import note
 from src.ingest.types import Document
 
 MAX_SPAN = 100
+MAX_HEADING_CHARS = 40
+# Shapes whose tops are no further apart stand beside each other: a third of an inch.
+SAME_HEIGHT = 914_400 // 3
 _DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 _RELATED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -35,6 +39,8 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     for number, slide in enumerate(slides, 1):
         note("pages")
         heading = slide.shapes.title
+        if heading is None or not heading.text_frame.text.strip():
+            heading = _unmarked_heading(slide.shapes)
         title = " ".join(clean(heading.text_frame.text).split()) if heading is not None else ""
         body = [text for shape in _shapes(slide.shapes, heading) for text in _texts(shape, count, pictures)]
         if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame):
@@ -47,9 +53,30 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
             yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title[:MAX_TITLE_CHARS], text, number)
 
 
+def _unmarked_heading(shapes: Any) -> Any:
+    """The uppermost text of a slide without a title, if it is set larger than the others."""
+    texts = [shape for shape in shapes if shape.has_text_frame and shape.text_frame.text.strip()]
+    if len(texts) < 2:
+        return None
+    first, *others = sorted(texts, key=_place)
+    short = len(first.text_frame.text) <= MAX_HEADING_CHARS and not ends_sentence(first.text_frame.text)
+    return first if short and _size(first) > max(map(_size, others)) else None
+
+
+def _size(shape: Any) -> int:
+    """Of its largest characters, 0 where it does not say so itself."""
+    fonts = (one.font for paragraph in shape.text_frame.paragraphs for one in (paragraph, *paragraph.runs))
+    return max((int(font.size or 0) for font in fonts), default=0)
+
+
+def _place(shape: Any) -> tuple[int, int]:
+    """From the top, those about as high from the left."""
+    return int(shape.top or 0) // SAME_HEIGHT, int(shape.left or 0)
+
+
 def _shapes(shapes: Any, heading: Any) -> Iterator[Any]:
-    for shape in shapes:
-        if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
+    for shape in sorted(shapes, key=_place):
+        if isinstance(shape, GroupShape):
             yield from _shapes(shape.shapes, heading)
         elif heading is None or shape.shape_id != heading.shape_id:
             yield shape

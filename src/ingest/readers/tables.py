@@ -9,7 +9,7 @@ from typing import NamedTuple
 from src.errors import KnowledgeError
 from src.ingest.clean import clean, decode
 from src.ingest.limits import Limits
-from src.ingest.readers.header import Across, Below, Layout, Row, filled, layout_of, own
+from src.ingest.readers.header import Across, Below, Layout, Row, filled, is_header_like, layout_of, own
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
 from src.ingest.report import note
 from src.ingest.split import MAX_CHARS, window_spans
@@ -50,7 +50,8 @@ def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
     table = 0
     waiting: list[Numbered] = []
     before: Layout | None = None
-    blocks = groupby(((number, _tidy(row)) for number, row in enumerate(rows, 1)), key=lambda one: any(one[1]))
+    numbered = ((number, _tidy(row)) for number, row in enumerate(rows, 1))
+    blocks = groupby(_parted(numbered), key=lambda one: any(one[1]))
     for is_filled, block in blocks:
         if not is_filled:
             continue
@@ -80,6 +81,25 @@ def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
         if layout.kind != "text":
             before, table = layout, table + 1
     yield from _alone(waiting, table)
+
+
+def _parted(rows: Iterable[Numbered]) -> Iterator[Numbered]:
+    """With a blank row above each heading that is merged across the table and has other names below it."""
+    held: list[Numbered] = []
+    first = True
+    for row in chain(rows, [(0, [])]):
+        if held and not first and _is_heading(held[0][1]) and is_header_like(row[1]):
+            yield held[0][0], []
+        if held:
+            yield held.pop()
+            first = False
+        held.append(row)
+
+
+def _is_heading(cells: Row) -> bool:
+    return (
+        len(cells) > 2 and filled(cells) == 1 and sum(isinstance(cell, Across) for cell in cells) == len(cells) - 1
+    )
 
 
 def table_documents(
@@ -234,8 +254,12 @@ def _row(layout: Layout, cells: Row) -> Iterator[str]:
         yield "；".join(own(cells))
         return
     fields: list[tuple[str, str]] = []
+    before = ""
     for name, cell in zip_longest(layout.names, cells, fillvalue=""):
-        if cell and not (isinstance(cell, Across) and (not name or len(cell) > MAX_SPREAD_CHARS)):
+        # Said once under one name, and a long text once in all.
+        said = isinstance(cell, Across) and (name in ("", before) or len(cell) > MAX_SPREAD_CHARS)
+        before = name
+        if cell and not said:
             fields.append((name, cell))
     if layout.kind == "pairs" and len(fields) == 2:
         fields = [(fields[0][1], fields[1][1])]

@@ -12,7 +12,7 @@ from src.errors import KnowledgeError
 from src.ingest.clean import decode
 from src.ingest.limits import Limits
 from src.ingest.readers.header import Across, Below
-from src.ingest.readers.sections import Sections
+from src.ingest.readers.sections import TITLE_SEPARATOR, Sections
 from src.ingest.readers.signs import raised
 from src.ingest.readers.tables import CellCount, table_lines
 from src.ingest.types import Document
@@ -20,19 +20,24 @@ from src.ingest.types import Document
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _SKIPPED = {
     "script", "style", "noscript", "template", "svg", "iframe", "object", "embed", "canvas", "audio", "video",
-    "nav", "button", "select", "textarea", "input", "title", "link", "meta",
+    "nav", "button", "title", "link", "meta", "datalist",
 }  # fmt: skip
 _INLINE = {
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "ins", "kbd",
     "label", "mark", "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time",
     "tt", "u", "var", "wbr",
 }  # fmt: skip
+# Of the kinds of <input>: what is pressed, and what nobody sees.
+_NO_FIELDS = {"hidden", "submit", "button", "reset", "image", "password", "search", "file"}
+_BOXES_ONLY = re.compile(r"[☑☐\s]*")
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_-]{1,40})", re.I)
 _META_BYTES = 4_096
 # Of what Python can decode, some is no encoding of pages, and slow.
 _PAGE_CHARSETS = re.compile(r"utf-8|gb18030|big5(-hkscs)?|shift_jis|euc-(jp|kr)|iso-8859-\d+|windows-125\d")
 _SPACES = re.compile(r"[ \t\r\n\f]+")
+_MENU = re.compile(r"(?<![a-z])nav|menu|sidebar|breadcrumb|footer|header|toc\b|lang|pagination|toolbar", re.I)
+MENU_SHARE = 0.8
 MAX_SPAN = 100
 # A page may have one damaged character in so many.
 MAX_GAPS = 100
@@ -70,6 +75,16 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     if text := _squeeze(line):
         sections.add(text)
     yield from sections.end()
+
+
+def lines_in(text: str, name: str, limits: Limits) -> list[str]:
+    """The lines of a piece of HTML within another text, headings among them; rows carry their column names."""
+    try:
+        documents = list(read(text.encode("utf-8-sig", "replace"), name, limits))
+    except KnowledgeError:  # nothing but an end tag
+        return []
+    parts = ([*document.title.split(TITLE_SEPARATOR)[-1:], document.text] for document in documents)
+    return list(dict.fromkeys(line for part in parts for line in part if line))
 
 
 def _parse(data: bytes, name: str) -> Any:
@@ -120,9 +135,12 @@ def _walk(root: Any) -> Iterator[Any]:
             continue
         if current.tail and current is not root:
             stack.append(current.tail)
-        if _is_hidden(current):
+        if _is_hidden(current) or _is_menu(current):
             continue
         tag = current.tag
+        if tag in ("input", "select"):
+            stack.append(_field(current))
+            continue
         if tag == "sup":
             stack.append(raised("".join(current.itertext())))
             continue
@@ -140,6 +158,18 @@ def _walk(root: Any) -> Iterator[Any]:
             stack.append(None)
 
 
+def _field(element: Any) -> str:
+    """What is filled in, chosen or ticked."""
+    if element.tag == "select":
+        return "、".join(
+            " ".join("".join(one.itertext()).split()) for one in element.iter("option") if "selected" in one.attrib
+        )
+    kind = (element.get("type") or "text").lower()
+    if kind in ("checkbox", "radio"):
+        return "☑" if "checked" in element.attrib else "☐"
+    return "" if kind in _NO_FIELDS else element.get("value") or ""
+
+
 def _is_hidden(element: Any) -> bool:
     return (
         not isinstance(element.tag, str)
@@ -149,6 +179,18 @@ def _is_hidden(element: Any) -> bool:
         or element.get("role") == "navigation"
         or bool(_HIDDEN.search(element.get("style") or ""))
     )
+
+
+def _is_menu(element: Any) -> bool:
+    """What calls itself one, and is links almost throughout."""
+    named = f"{element.get('class') or ''} {element.get('id') or ''}"
+    if element.tag in _INLINE or not _MENU.search(named):
+        return False
+    if next(element.iter(*_HEADINGS, "table"), None) is not None:
+        return False
+    whole = len("".join(element.itertext()).split())
+    linked = sum(len("".join(link.itertext()).split()) for link in element.iter("a"))
+    return linked >= MENU_SHARE * whole
 
 
 def _is_layout(table: Any) -> bool:
@@ -202,4 +244,5 @@ def _span(cell: Any, name: str) -> int:
 
 
 def _squeeze(parts: list[str]) -> str:
-    return _SPACES.sub(" ", "".join(parts)).strip()
+    text = _SPACES.sub(" ", "".join(parts)).strip()
+    return "" if _BOXES_ONLY.fullmatch(text) else text  # of a menu, not of a form

@@ -24,7 +24,11 @@ from src.ingest.report import note
 from src.ingest.types import Document
 
 _BREAKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
-_NOTES = {qn("w:footnoteReference"): "footnotes", qn("w:endnoteReference"): "endnotes"}
+_NOTES = {
+    qn("w:footnoteReference"): "footnotes",
+    qn("w:endnoteReference"): "endnotes",
+    qn("w:commentReference"): "comments",
+}
 _PARAGRAPH, _TABLE = qn("w:p"), qn("w:tbl")
 # A wrapper whose paragraphs are the document's own: content controls, tracked insertions, custom markup.
 _WRAPPERS = {qn(tag) for tag in ("w:sdt", "w:sdtContent", "w:ins", "w:moveTo", "w:customXml", "w:smartTag")}
@@ -125,7 +129,7 @@ class _Reader:
                 found = self._notes.get(_NOTES[tag], {}).pop(current.get(qn("w:id"), ""), None)
                 if found is not None and (said := " ".join(self.text(found).split())):
                     note("notes")
-                    notes.append(f"（注：{said}）")
+                    notes.append(f"（{'批注' if _NOTES[tag] == 'comments' else '注'}：{said}）")
             elif tag == _PARAGRAPH and parts:
                 parts.append("\n")
             stack.extend(reversed(current))

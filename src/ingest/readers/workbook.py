@@ -2,12 +2,15 @@
 
 import datetime
 import math
+import posixpath
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
+from lxml import etree
 from openpyxl import load_workbook
-from openpyxl.utils.cell import range_boundaries
+from openpyxl.utils.cell import column_index_from_string, range_boundaries
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from src.errors import KnowledgeError
@@ -24,6 +27,9 @@ MAX_MERGED = 200_000
 # Beyond so many cells a sheet's formulas are not worked out.
 MAX_FORMULA_CELLS = 200_000
 MAX_FORMULA_CHARS = 60
+MAX_COMMENTS = 5_000
+_CELL = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
+_NOTICE = re.compile(r"^\[[^\]]{1,40}\].{0,400}?(?:Comment|注释|批注)[:：]", re.DOTALL)
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\b[^>]*?\bref="([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"')
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 # What a number format writes around the digits: "¥"0.00, [$€-407]0, 0"人".
@@ -39,6 +45,7 @@ class _Sheet(NamedTuple):
     cells: ReadOnlyWorksheet
     formulas: ReadOnlyWorksheet | None
     merged: list[str]
+    comments: dict[Place, str]
 
 
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
@@ -81,21 +88,54 @@ def _visible(data: bytes, name: str, limits: Limits) -> Iterator[_Sheet]:
             formulas = load_workbook(package, read_only=True, keep_links=False)
         merged = [found.decode("ascii") for found in _MERGED.findall(xml)]
         with_formulas = formulas.worksheets[number - 1] if formulas is not None and _FORMULA.search(xml) else None
-        yield _Sheet(number, sheet, with_formulas, merged)
+        yield _Sheet(number, sheet, with_formulas, merged, _comments(workbook._archive, sheet._worksheet_path))
+
+
+def _comments(archive: zipfile.ZipFile, path: str) -> dict[Place, str]:
+    """The remarks at a sheet's cells."""
+    folder, _, file = path.lstrip("/").rpartition("/")
+    relations = f"{folder}/_rels/{file}.rels"
+    if relations not in archive.namelist():
+        return {}
+    found: dict[Place, str] = {}
+    for relation in _parsed(archive.read(relations)):
+        target = relation.get("Target", "")
+        if relation.get("Type", "").endswith("/comments") and relation.get("TargetMode") != "External":
+            part = target.lstrip("/") if target.startswith("/") else posixpath.normpath(f"{folder}/{target}")
+            for comment in _parsed(archive.read(part)).iter("{*}comment") if part in archive.namelist() else ():
+                # Excel writes a notice for its old versions above what was said.
+                text = _NOTICE.sub("", "".join(one.text or "" for one in comment.iter("{*}t")))
+                if (
+                    (place := _CELL.fullmatch(comment.get("ref", "")))
+                    and text.strip()
+                    and len(found) < MAX_COMMENTS
+                ):
+                    note("notes")
+                    found[int(place[2]), column_index_from_string(place[1])] = " ".join(text.split())
+    return found
+
+
+def _parsed(xml: bytes) -> Any:
+    return etree.fromstring(xml, etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False))
 
 
 def _rows(sheet: _Sheet, count: CellCount, name: str) -> Iterator[list[str]]:
     """Rows with the text of every cell; those of merged cells in each row and column that they cover."""
     merged = _covered(sheet.merged)
+    covered_to: dict[int, int] = {}
+    for row_number, column in merged:
+        covered_to[row_number] = max(column, covered_to.get(row_number, 0))
     formulas = _Values(sheet.formulas) if sheet.formulas is not None else None
     origins: dict[Place, str] = {}
     sheet.cells.reset_dimensions()  # what the file says of its own size may be anything
     for number, row in enumerate(_counted(sheet.cells, count, formulas), 1):
         cells = []
         for column, cell in enumerate(row, 1):
-            text = _text(cell.value, getattr(cell, "number_format", "") or "")
+            text = text_of(cell.value, getattr(cell, "number_format", "") or "")
             if not text and formulas is not None:
                 text = formulas.text(number, column, cell, name)
+            if said := sheet.comments.get((number, column)):
+                text = f"{text}（批注：{said}）"
             if (origin := merged.get((number, column))) is not None:
                 if origin == (number, column):
                     origins[origin] = text
@@ -103,6 +143,11 @@ def _rows(sheet: _Sheet, count: CellCount, name: str) -> Iterator[list[str]]:
                     text = origins.get(origin, "")
                     text = Below(text) if origin[1] == column else Across(text)
             cells.append(text)
+        # The file may leave out what a merged cell covers.
+        for column in range(len(cells) + 1, covered_to.get(number, 0) + 1):
+            top, left = merged.get((number, column), (0, 0))
+            text = origins.get((top, left), "")
+            cells.append(Below(text) if left == column else Across(text) if left else "")
         yield cells
 
 
@@ -160,12 +205,13 @@ class _Values:
             return ""
         value = self._formulas.value((row, column))
         if value is not None:
-            return _text(value, getattr(cell, "number_format", "") or "")
+            return text_of(value, getattr(cell, "number_format", "") or "")
         note("formulas_unread", f"{name} 有公式没有保存结果，也算不出来；请用 Excel 或 WPS 打开后重新保存")
         return f"（公式没有保存结果：{formula[:MAX_FORMULA_CHARS]}）"
 
 
-def _text(value: Any, number_format: str) -> str:
+def text_of(value: Any, number_format: str) -> str:
+    """A cell's value as its format shows it."""
     if value is None:
         return ""
     if isinstance(value, bool):
