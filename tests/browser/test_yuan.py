@@ -25,7 +25,7 @@ from tests.yuan.tiny import released_checkpoint
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 QUESTION = "广州大学的办学历史可以追溯到哪一年？"
 RESUME = "王建国，男，汉族，工商管理硕士，现任宏远科技股份有限公司董事长。"
-START_S = 240
+START_S = 600
 
 
 @pytest.fixture(scope="module")
