@@ -35,7 +35,11 @@ _MOST = {"姓名": 12, "国籍": 10, "种族": 8, "职位": 20, "教育背景": 
 _ONE_VALUE = ("国籍", "种族", "教育背景", "专业", "地名")
 _CHINESE_GAP = re.compile(r"(?<=[\u4e00-\u9fff])[ \t\u3000]+(?=[\u4e00-\u9fff])")
 # What a tagger takes for a name and is none: 个 of 个人简介, 叫 of 我叫, the title before a name.
-_NO_NAMES = {"个", "叫", "姓", "名", "我", "人", "本", "称", "dr", "mr", "ms", "mrs", "prof"}
+_NO_NAMES = {"个", "基", "简", "求", "叫", "姓", "名", "我", "人", "本", "称", "dr", "mr", "ms", "mrs", "prof"}
+_DEGREE = re.compile(
+    r"\b(?:e?mba|mpa|ll?m|jd|[bm]\.?(?:a|s|sc|eng)|ph\.?d|bachelor|master|doctor|diploma|degree|college)",
+    re.IGNORECASE,
+)
 _LISTED = re.compile(r"[、]")
 _CLOSES = {"《": "》", "（": "）", "(": ")", "“": "”"}
 _LATIN = re.compile(r"[A-Za-z]+")
@@ -47,7 +51,7 @@ _ADDRESS = re.compile(
 )
 # Headings, in which a tagger may see a name (个 of 个人简历).
 _HEADING = re.compile(
-    r"^\W*(?:(?:个人)?简\s*历(?:表)?|(?:应聘|求职)?登记表|求职信|(?:基本|个人)(?:信息|情况|资料)|(?:教育|工作|项目|实习|培训)(?:经历|背景)|自我评价|个人简介)\W*$",
+    r"^\W*(?:(?:个人)?简\s*历(?:表)?[一二三四五六七八九十\d]*|(?:应聘|求职)?登记表|求职信|(?:基本|个人)(?:信息|情况|资料)|(?:教育|工作|项目|实习|培训)(?:经历|背景)|自我评价|个人简介)\W*$",
     re.MULTILINE,
 )
 _PEOPLES = (
@@ -97,9 +101,7 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
     kept = [
         whole
         for span in spans
-        if (whole := _whole_words(text, span))
-        and not _overlaps(whole, taken)
-        and not (span.label == "姓名" and whole.text.casefold() in _NO_NAMES)
+        if (whole := _whole_words(text, span)) and not _overlaps(whole, taken) and not _is_mistaken(whole)
     ]
     kept += added
     known = [(span.start, span.end) for span in kept]
@@ -126,6 +128,13 @@ def _whole(field: Field, value: str) -> Iterator[Span]:
         pieces.append(Span(field.label, bare, at, at + len(bare)))
         start += len(piece) + 1
     yield from pieces
+
+
+def _is_mistaken(span: Span) -> bool:
+    """个 as a name, MySQL as a degree."""
+    if span.label == "姓名":
+        return span.text.casefold() in _NO_NAMES
+    return span.label == "教育背景" and span.text.isascii() and not _DEGREE.search(span.text)
 
 
 def _whole_words(text: str, span: Span) -> Span | None:
