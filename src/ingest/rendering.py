@@ -137,7 +137,8 @@ def _fewest(looked: Sequence[_Found], least: float) -> list[_Found]:
     chosen: list[_Found] = []
     covered: frozenset[int] = frozenset()
     for one in sorted(looked, key=lambda one: -len(one.offsets)):
-        if len(one.offsets - covered) >= least:
+        shown = any((one.view.page, one.view.region) == (other.view.page, other.view.region) for other in chosen)
+        if not shown and len(one.offsets - covered) >= least:
             chosen.append(one)
             covered |= one.offsets
     return sorted(chosen, key=lambda one: (one.view.page, one.view.region[1]))
