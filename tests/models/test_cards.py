@@ -25,7 +25,8 @@ def test_the_card_with_most_room_or_all_of_them(weights: int, free: list[int], d
 @pytest.mark.parametrize("free", [[6 * GB], [3 * GB, 3 * GB], [0]])
 def test_too_little_memory_is_said_with_what_helps(free: list[int]) -> None:
     with pytest.raises(
-        ModelError, match=rf"显存不够：权重 4\.2 GB，连同计算约需 6\.2 GB，{len(free)} 张卡空着 .*CUDA_VISIBLE_DEVICES="
+        ModelError,
+        match=rf"显存不够：权重 4\.2 GB，连同计算约需 6\.2 GB，{len(free)} 张卡空着 .*CUDA_VISIBLE_DEVICES=",
     ):
         choose(YUAN2, free)
 
