@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 
 from src.caller import ANYONE, Caller
@@ -129,15 +130,20 @@ class Engine:
         """Decode Yuan2 in fixed memory from now on, on CUDA as graphs; call it once the weights lie where they stay.
 
         Returns:
-            The bytes that this holds; 0 where it cannot be used: another model, or one on several cards.
+            The bytes that this holds; 0 where it cannot be used: another model, several cards, no memory left.
         """
         base = self.model.get_base_model() if self.adapters else self.model
         if not isinstance(base, YuanForCausalLM) or len({p.device for p in base.parameters()}) > 1:
             return 0
-        with self._adapter(None):
-            self._graphs = GraphDecoder(base, self.context_tokens)
-            self._graphs.warm_up()
-        return self._graphs.bytes
+        try:
+            with self._adapter(None):
+                graphs = GraphDecoder(base, self.context_tokens)
+                graphs.warm_up()
+        except torch.OutOfMemoryError:
+            log.warning("显存不够放下最长对话的键值：回答照常，只是慢一些；--context-tokens 小一点就放得下")
+            return 0
+        self._graphs = graphs
+        return graphs.bytes
 
     def warm_up(self) -> None:
         """Build llguidance's view of the tokenizer, which takes a second."""

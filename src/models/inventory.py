@@ -30,9 +30,11 @@ def footprint_of(model: Any) -> Footprint:
     sizes: dict[tuple[str, str], int] = {}
     for device, dtype, nbytes in _pieces(model):
         sizes[device, dtype] = sizes.get((device, dtype), 0) + nbytes
-    ordered = sorted((kind for kind in sizes if sizes[kind]), key=lambda kind: -sizes[kind])
+    total = sum(sizes.values())
+    # Not the few numbers that a model counts positions with.
+    ordered = sorted((kind for kind in sizes if sizes[kind] > total / 100), key=lambda kind: -sizes[kind])
     devices, dtypes = dict.fromkeys(d for d, _ in ordered), dict.fromkeys(t for _, t in ordered)
-    return Footprint("+".join(devices), "+".join(dtypes), sum(sizes.values()))
+    return Footprint("+".join(devices), "+".join(dtypes), total)
 
 
 def files_of(path: Path) -> int:

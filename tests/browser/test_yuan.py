@@ -100,7 +100,7 @@ def test_everything_is_loaded_at_start_and_listed(address: str, log: Path) -> No
     assert "cpu" in by_part["语言模型"]
 
 
-def test_the_chat_finds_reads_and_lets_yuan2_write(page: Page) -> None:
+def test_the_chat_finds_reads_and_answers(page: Page) -> None:
     box = page.locator("#chat-input textarea")
     box.fill(QUESTION)
     box.press("Enter")

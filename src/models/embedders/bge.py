@@ -45,7 +45,7 @@ class BgeEmbedder:
         self._lock = threading.Lock()
         self._model: Any = None
         self._tokenizer: Any = None
-        self.name = self._path.name
+        self.name = self._path.name.rpartition("--")[2]  # a folder of the cache has the author before it
         self.dimension, self._max_tokens = _read_config(self._path)
         self.fingerprint = _fingerprint(self._path)
 
