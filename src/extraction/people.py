@@ -258,9 +258,11 @@ def _organisation_of(
     start, end = _sentence(text, position.start)
     before = [number for number in organisations if start <= spans[number].start < position.start]
     behind = [number for number in organisations if position.end <= spans[number].start < end]
-    works = [number for number in before if not _is_school(text, spans, spans[number], position)]
-    if works:
-        return works[-1]
+    work = next(
+        (number for number in reversed(before) if not _is_school(text, spans, spans[number], position)), None
+    )
+    if work is not None:
+        return work
     if not before and behind:
         number = behind[0]
         between = text[position.end : spans[number].start]

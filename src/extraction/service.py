@@ -190,16 +190,16 @@ class ExtractionService:
     def _stream(self, run: "_Run", use_adapter: bool, caller: Caller) -> Iterator[Event]:
         windows = self._windows(run.view.text, use_adapter)
         total = len(windows)
-        yield Found(run.result(), 0, total)
+        yield Found(run.found(), 0, total)
         if use_adapter and self._marker:
             for done in self._mark([(run, window) for window in windows], caller):
-                yield done if isinstance(done, Queued) else Found(run.result(), done, total)
+                yield done if isinstance(done, Queued) else Found(run.found(), done, total)
         else:
             for number, window in enumerate(windows):
                 for queued in self._write(window, run, use_adapter, caller):
-                    yield queued or Found(run.result(window), number, total, run.raw)
+                    yield queued or Found(run.found(window), number, total, run.raw)
                 run.finish(window)
-                yield Found(run.result(), number + 1, total)
+                yield Found(run.found(), number + 1, total)
         yield Finished(run.result())
 
     def _checked(self, text: object) -> str:
@@ -314,17 +314,24 @@ class _Run:
     def add(self, window: Window, spans: Iterable[Span]) -> None:
         self._spans += [span.moved(window.start) for span in spans]
 
-    def result(self, current: Window | None = None) -> Extraction:
-        """Everything so far; of ``current``, the window worked on, the values that are closed."""
+    def found(self, current: Window | None = None) -> Extraction:
+        """Everything so far, but for the people; of ``current``, the window worked on, the values that are closed."""
         spans = list(self._spans)
         if current:
             written = align_output(self.raw, current.text, self._confidence).spans
             spans += [span.moved(current.start) for span in written]
-        total_s = time.perf_counter() - self._started
-        timings_ms = {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
-        spans = list(in_order(settled(self.view.text, spans)))
+        settled_spans = settled(self.view.text, spans)
+        return Extraction.of(self.view.source, map(self.view.original, settled_spans), self._timings_ms())
+
+    def result(self) -> Extraction:
+        """All of it. Who the people are is asked once, at the end."""
+        spans = in_order(settled(self.view.text, self._spans))
         people = people_of(self.view, spans)
-        return Extraction.of(self.view.source, map(self.view.original, spans), timings_ms, people=people)
+        return Extraction.of(self.view.source, map(self.view.original, spans), self._timings_ms(), people=people)
+
+    def _timings_ms(self) -> dict[str, float]:
+        total_s = time.perf_counter() - self._started
+        return {"total": round(total_s * 1000, 1), "model": round(self.model_s * 1000, 1)}
 
 
 def _is_likely(span: Span) -> bool:

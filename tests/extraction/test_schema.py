@@ -16,7 +16,7 @@ def test_json_has_every_label_and_spans_by_start() -> None:
         Span("姓名", "甲", 0, 1, 0.98765),
     ]
     found = Extraction.of(text, spans, {"total": 1.5, "model": 1.0}).to_json()
-    assert list(found) == ["text", "entities", "spans", "timings_ms"]
+    assert list(found) == ["text", "entities", "spans", "people", "timings_ms"]
     assert list(found["entities"]) == list(LABELS)
     assert found["entities"]["姓名"] == ["甲", "丙"]
     assert found["entities"]["组织名"] == ["乙", "丁"]
