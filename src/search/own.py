@@ -151,7 +151,7 @@ class OwnDocuments:
         if characters > MAX_CHARACTERS:
             raise KnowledgeError(f"文字太多：加入后共 {characters} 个字，一次会话最多 {MAX_CHARACTERS} 个")
         with self._store.exclusive():
-            texts = texts_of(self._store, name)
+            texts, originals = texts_of(self._store, name), self._originals
             if before is not None:
                 self._drop(name)
             try:
@@ -159,6 +159,7 @@ class OwnDocuments:
             except KnowledgeError:
                 if before is not None:  # such as: it only repeats what is there
                     self._put(name, before)
+                    self._originals = originals
                 raise
         self._keep(path)
         changes = None if before is None else Changes.between(texts, texts_of(self._store, name))

@@ -12,11 +12,11 @@ from typing import Any
 
 import gradio as gr
 
-from src.errors import InputError, YuanZhiError
+from src.errors import InputError
 from src.ingest.locate import Box, Span
 from src.ingest.pages import FORMAT, PagePicture
 from src.search.source_page import FOUND, SourcePage
-from src.ui.context import SEARCH, Context
+from src.ui.context import SEARCH, Context, message_of
 from src.ui.passage import place
 from src.ui.templating import render
 from src.ui.wording import Words
@@ -94,8 +94,8 @@ class PageView:
             yield _drawn(
                 words, number, about(found, bool(cited or answers), words), found, len(cited), len(answers)
             )
-        except YuanZhiError as error:
-            yield _drawn(words, number, words.error(str(error)))
+        except Exception as error:  # told where the visitor looks
+            yield _drawn(words, number, str(message_of(error, words).message))
 
 
 def source_page(

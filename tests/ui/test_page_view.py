@@ -38,7 +38,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def client(app: App) -> Client:
-    return Client(app.address, verbose=False)  # type: ignore[attr-defined]
+    return Client(app.address, verbose=False, httpx_kwargs={"timeout": 60})  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_a_hit_names_its_page_and_the_page_its_boxes(client) -> None:
 
 def test_own_pages_are_seen_by_their_own_session_only(app, client, contract) -> None:
     added = client.predict([handle_file(contract)], api_name="/add_documents")["added"]
-    read = {"characters": added[0]["characters"], "counts": {"pages": 1}}
+    read = {"characters": added[0]["characters"], "counts": {"pages": 1, "titled_by_file": 1}}
     assert added == [{"source": "合同.pdf", "chunks": 1, **read}]
     assert len("".join(MINE)) <= read["characters"] <= 2 * len("".join(MINE))
     hit = hit_of(client, "违约金是合同总价")
     assert (hit["own"], hit["page"]) == (True, 1)
     assert client.predict(hit["chunk_id"], own=True, api_name="/page")["file"] == "合同.pdf"
     assert client.predict(hit["chunk_id"], api_name="/page")["file"] == "合同.pdf"
-    other = Client(app.address, verbose=False)
+    other = Client(app.address, verbose=False, httpx_kwargs={"timeout": 60})
     for own in (True, False, None):
         said = refused(lambda own=own: other.predict(hit["chunk_id"], own=own, api_name="/page"))
         assert "不在索引里" in said or "没有加入过文档" in said
@@ -94,7 +94,7 @@ def test_two_visitors_at_once_each_see_their_own(app, tmp_path) -> None:
         path = tmp_path / str(number) / "合同.pdf"
         path.parent.mkdir()
         path.write_bytes(samples.pdf([[f"第{number}位访客的合同，金额是{number}00万元。"]]))
-        client = Client(app.address, verbose=False)
+        client = Client(app.address, verbose=False, httpx_kwargs={"timeout": 60})
         client.predict([handle_file(path)], api_name="/add_documents")
         hit = hit_of(client, "访客的合同金额")
         page = client.predict(hit["chunk_id"], 1, 2, True, api_name="/page")
