@@ -3,7 +3,7 @@
 python -m benchmarks.real_files FOLDER QUESTIONS.jsonl [--threads 1] [--show] [--cache FILE]
 
 A line asks ``{"file": [names], "query", "contains": [texts]}``: a chunk of one of the files is right when its title and
-text hold every text, white space aside; ``|`` separates alternatives. Also ``title`` (in the title), ``not`` (not in
+text hold every text, white space and case aside; ``|`` separates alternatives. Also ``title`` (in the title), ``not`` (not in
 it), ``unbroken`` (in the text without a line break), ``nowhere`` (in no chunk of the files). The files are not ours to
 keep: ``benchmarks/data/real_files.jsonl`` names the public repository and path of each.
 """
@@ -101,7 +101,7 @@ def broken(question: Question, documents: dict[str, list[Document]]) -> str:
 
 
 def squeezed(text: str) -> str:
-    return "".join(text.split())
+    return "".join(text.split()).casefold()
 
 
 def report(question: Question, rank: int, hits: Sequence[Chunk], documents: dict[str, list[Document]]) -> None:

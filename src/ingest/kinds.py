@@ -21,6 +21,7 @@ CURES = {
     **dict.fromkeys((".gif", ".heic", ".svg", ".avif"), _AS_PNG),
     **dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"), _UNPACK),
     **dict.fromkeys((".mobi", ".azw3", ".ofd", ".caj", ".xps"), "请另存为 pdf"),
+    ".msg": "请用邮件软件另存为 eml",
     ".mhtml": "请另存为 html",
 }
 

@@ -19,6 +19,7 @@ MAX_PIECES = 1_000
 MIN_OPEN_ROWS = 3
 MAX_CELL_CHARS = 16
 MIN_OPEN_FILLED = 0.6
+MAX_OPEN_COLUMNS = 60
 # Rows that are further apart, in heights of a line, are not of one table.
 MAX_ROW_GAP = 3.0
 MAX_WRAPPED_GAP = 1.0
@@ -79,6 +80,8 @@ def _is_wrapped(above: Sequence[Sequence[Piece]], piece: Piece) -> bool:
 def _open_table(lines: Sequence[Sequence[Piece]], continues: int) -> OpenTable | None:
     """The table of some lines, less those before and behind it that have too few cells."""
     count = max(map(len, lines))
+    if count > MAX_OPEN_COLUMNS:
+        return None  # characters that stand apart
     while count > 1:
         full = [number for number, line in enumerate(lines) if len(line) == count]
         if 2 * len(full) > sum(len(line) > 1 for line in lines) or len(full) >= MIN_OPEN_ROWS:

@@ -11,7 +11,7 @@ from src.ingest.readers import markdown
 from src.ingest.readers.flow import columns, ends_sentence, is_item, joined
 from src.ingest.readers.header import layout_of
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
-from src.ingest.readers.tables import table_documents
+from src.ingest.readers.tables import HEAD_ROWS, table_documents
 from src.ingest.types import Document
 
 # Nobody wraps lines by hand beyond this; in columns, of which a CJK character takes two.
@@ -22,13 +22,14 @@ FULL = 0.7
 MAX_TITLE_COLUMNS = 60
 MAX_QUESTION_CHARS = 100
 _LINES_JUDGED = 2_000
-_ASKED = re.compile(r"\s*(?:\d+\s*[.、．)）]\s*)?(?:Q|q|问|问题|提问)\s*\d{0,4}\s*[:：.．、]")
-_ANSWERED = re.compile(r"\s*(?:A|a|答|答案|回答|回复)\s*\d{0,4}\s*[:：.．、]")
+_ASKED = re.compile(r"\s*(?:\d+\s{0,9}[.、．)）]\s{0,9})?(?:Q|q|问|问题|提问)\s{0,9}\d{0,4}\s{0,9}[:：.．、]")
+_ANSWERED = re.compile(r"\s*(?:A|a|答|答案|回答|回复)\s{0,9}\d{0,4}\s{0,9}[:：.．、]")
 _FIELD = re.compile(r"\s*[^：:\s。，]{1,12}\s?[：:]\s*\S")
 
 
 # White space that is wider than between words, or bars: what divides the cells of a table.
-_CELLS = re.compile(r"\s*[|│]\s*|\t+|[ \u3000]{2,}")
+_BARS = re.compile("[|│]")
+_GAPS = re.compile("\t+|[ \u3000]{2,}")
 _RULE = re.compile(r"[-—=+:_\s]*")
 _CHAPTER = re.compile(
     r"第[0-9一二三四五六七八九十百零]{1,5}[章编篇部回]\s*\S|第[0-9一二三四五六七八九十百零]{1,5}节\s+\S"
@@ -81,16 +82,17 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
 
 def _parts(lines: Sequence[_Line]) -> Iterator[tuple[str, Sequence[_Line]]]:
     """Chapters' headings, tables and what is between them, in order."""
-    cells = [_CELLS.split(line.text.strip("|").strip()) for line in lines]
+    cells = [_cells(line.text) for line in lines]
     chapters = {number for number, line in enumerate(lines) if _is_chapter(line.text)}
     if len(chapters) < 2 or any(number + 1 in chapters for number in chapters):  # of a contents page
         chapters = set()
-    start = at = 0
+    start = at = judged = 0
     while at < len(lines):
         end = at + 1
-        while end < len(lines) and len(cells[end]) == len(cells[at]) > 1:
+        while at >= judged and end < len(lines) and len(cells[end]) == len(cells[at]) > 1:
             end += 1
         is_table = end - at >= MIN_TABLE_ROWS and _is_table(cells[at:end])
+        judged = max(judged, end)
         if is_table or at in chapters:
             if start < at:
                 yield "text", lines[start:at]
@@ -102,8 +104,14 @@ def _parts(lines: Sequence[_Line]) -> Iterator[tuple[str, Sequence[_Line]]]:
         yield "text", lines[start:]
 
 
+def _cells(text: str) -> list[str]:
+    if _BARS.search(text):
+        return [cell.strip() for cell in _BARS.split(text.strip("|│ "))]
+    return _GAPS.split(text)
+
+
 def _is_table(rows: Sequence[Sequence[str]]) -> bool:
-    layout = layout_of([list(row) for row in rows if not _RULE.fullmatch("".join(row))])
+    layout = layout_of([list(row) for row in rows[:HEAD_ROWS] if not _RULE.fullmatch("".join(row))])
     return layout.kind == "named" and all(len(cell) <= MAX_CELL_CHARS for row in rows for cell in row)
 
 
@@ -117,7 +125,7 @@ def _is_caption(text: str) -> bool:
 
 def _table(lines: Sequence[_Line], name: str, title: str) -> Iterator[Document]:
     """Rows that were set with blanks or bars; each carries its column names."""
-    rows = [_CELLS.split(line.text.strip("|").strip()) for line in lines]
+    rows = [_cells(line.text) for line in lines]
     rows = [row for row in rows if not _RULE.fullmatch("".join(row))]
     yield from table_documents(rows, name, name, f"{lines[0].number}.", title)
 

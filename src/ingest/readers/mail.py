@@ -55,9 +55,9 @@ def attachment(file: str, content: bytes, number: int, name: str, limits: Limits
     suffix = PurePosixPath(file).suffix.lower()
     try:
         if suffix not in READERS or suffix in _LETTERS or not content or number > MAX_ATTACHMENTS:
-            raise KnowledgeError("不读")
+            raise ValueError(suffix)
         if len(content) > limits.max_file_bytes:
-            raise KnowledgeError("太大")
+            raise ValueError(len(content))
         check_kind(content, suffix, file)
         for document in function_at(READERS[suffix])(content, file, limits):
             title = TITLE_SEPARATOR.join(filter(None, (PurePosixPath(file).stem, document.title)))
@@ -67,8 +67,7 @@ def attachment(file: str, content: bytes, number: int, name: str, limits: Limits
             )  # fmt: skip
         note("attachments")
     except Exception as error:  # whatever a foreign parser says of a damaged attachment: the letter itself is read
-        reason = str(error) if isinstance(error, KnowledgeError) else "已损坏"
-        logger.info("附件没有读：%s", reason)
+        logger.info("附件没有读：%s", error)
         note("pictures_unread", f"{name} 的附件没有读（{file or '没有名字'}）；请把附件另存后单独加入")
 
 

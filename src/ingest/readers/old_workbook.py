@@ -23,7 +23,7 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     except xlrd.XLRDError as error:
         if "encrypted" in str(error).lower():
             raise KnowledgeError(f"{name} 加了密码；请去掉密码后重新保存") from error
-        raise KnowledgeError(f"{name} 不是完整的 Excel 97-2003 工作簿；请另存为 xlsx") from error
+        raise
     if book.nsheets > limits.max_pages:
         raise KnowledgeError(f"{name} 的工作表超过 {limits.max_pages} 个；请拆成几个文件")
     count = CellCount(name, limits)

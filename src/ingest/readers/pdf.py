@@ -57,6 +57,8 @@ PAGE_NUMBER = "<0>"
 NUMBERED_SHARE = 0.3
 # A heading is set so much larger than the text.
 HEADING_SCALE = 1.15
+# Its second line is about as large as its first: smaller are the authors.
+SAME_SIZE = 0.85
 MAX_HEADING_COLUMNS = 150
 MAX_SIZED_CHARS = 1_500
 # The part of a file's time that may go into finding its tables.
@@ -422,7 +424,11 @@ def _heading(
     begin = next(place for place, (text, size) in enumerate(head) if size == largest and columns(text) > 2)
     heading = ""
     for text, size in lines[begin : begin + 3]:
-        if size < HEADING_SCALE * usual or _masked(text, first + 1) in running or (heading and is_item(text)):
+        if (
+            size < max(HEADING_SCALE * usual, SAME_SIZE * largest)
+            or _masked(text, first + 1) in running
+            or (heading and is_item(text))
+        ):
             break
         heading = joined(heading, text) if heading else text
     heading = " ".join(clean(unspaced(heading)).split())
