@@ -25,7 +25,19 @@ COLOURS = {
     CHINESE("教育背景"): "#12a594", CHINESE("专业"): "#0090ff", CHINESE("组织名"): "#8e4ec6", CHINESE("地名"): "#d6409f",
 }  # fmt: skip
 # What a card lists below the name, in this order, and how many cards are drawn.
-_CARD_FACTS = ("姓名", "电话", "邮箱", "教育背景", "专业", "职位", "组织名", "国籍", "种族", "地名")
+_CARD_FACTS = (
+    "姓名",
+    CHINESE("电话"),
+    CHINESE("邮箱"),
+    "教育背景",
+    "专业",
+    "职位",
+    "组织名",
+    "国籍",
+    "种族",
+    "地名",
+)
+_SEXES = (CHINESE("男"), CHINESE("女"))
 _MAX_CARDS = 50
 # Written by hand, shown until there is a result: which kinds of things are looked for, in which colours.
 SAMPLE = (
@@ -179,7 +191,10 @@ def _card(person: Person, extraction: Extraction, words: Words) -> dict[str, Any
                 facts.setdefault(label, []).append({"text": span.text, "doubtful": is_doubtful(span)})
     return {
         "name": person.name or words("没有姓名"),
-        "about": [*map(words, person.texts("性别")[:1]), *person.texts("出生日期")[:1]],
+        "about": [
+            *(words(sex) for sex in person.texts("性别")[:1] if sex in _SEXES),
+            *person.texts("出生日期")[:1],
+        ],
         "facts": facts,
         "posts": [post.texts(extraction.spans) for post in person.posts],
     }
