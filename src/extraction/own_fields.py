@@ -22,6 +22,7 @@ _LONGEST_UNSURE = 40
 WINDOW_CHARS = 300
 # Behind a name without a value: its value stands on the next line, unless that is blank or another name.
 _GOES_ON = re.compile(r"[ \t\u3000]*\n(?![ \t\u3000]*\n)(?![^\n:：]{1,12}[:：])[^\n]*[^\W_]")
+_COMMA = re.compile(r"，|,(?!\d)")
 _ANY_NAME = r"[\u4e00-\u9fff]{2,10}|[A-Za-z][A-Za-z .]{1,20}"
 # What may stand before a field's name in a form: 患者姓名 for 姓名, but not 要求甲方 for 甲方.
 _QUALIFIERS = "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
@@ -75,7 +76,11 @@ class FieldReader:
             ModelError: the model cannot read.
         """
         named = {field: span for field in fields if (span := named_value(text, field))}
-        asked = [field for field in fields if field not in named and not is_left_blank(text, field)]
+        # Where it ends in running text (甲方：东山公司，2023年签订), the reader says.
+        open_ended = {field for field, span in named.items() if _COMMA.search(span.text)}
+        asked = [
+            field for field in fields if field in open_ended or not (field in named or is_left_blank(text, field))
+        ]
         windows = (
             [window for window in split_windows(text, WINDOW_CHARS) if has_words(window.text)] if asked else []
         )
@@ -101,7 +106,15 @@ class FieldReader:
                         if span and (field not in best or (span.confidence or 0) > (best[field].confidence or 0)):
                             best[field] = span.moved(windows[index].start)
                 done += len(found)
-                yield done, len(windows), [*named.values(), *best.values()]
+                read = {f: span for f, span in best.items() if f not in named or _is_first_part(span, named[f])}
+                yield done, len(windows), list({**named, **read}.values())
+
+
+def _is_first_part(span: Span, whole: Span) -> bool:
+    """Whether the reader is sure of a value that begins as ``whole`` does and ends at one of its commas."""
+    if span.start != whole.start or span.end >= whole.end or (span.confidence or 0.0) < SURE:
+        return False
+    return _COMMA.match(whole.text, span.end - whole.start) is not None
 
 
 def question_of(field: str) -> str:

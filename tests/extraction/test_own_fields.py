@@ -93,6 +93,15 @@ def test_the_rest_is_read_and_what_is_not_there_stays_empty() -> None:
     assert all(CONTRACT[span["start"] : span["end"]] == span["text"] for span in found["spans"])
 
 
+def test_in_running_text_a_labelled_value_ends_where_the_reader_says() -> None:
+    text = "甲方：东山公司，2023年6月1日签订，金额3万元。"
+    sure = service({"甲方": ("东山公司", 0.9)}).extract(text, fields=["甲方"])
+    assert sure.entities == {"甲方": ["东山公司"]}
+    for answer in (("东山公司", 0.1), ("2023年6月1日", 0.9), ("东山", 0.9)):
+        whole = service({"甲方": answer}).extract(text, fields=["甲方"])
+        assert whole.entities == {"甲方": ["东山公司，2023年6月1日签订，金额3万元"]}
+
+
 def test_of_a_long_text_the_surest_place_counts() -> None:
     text = "这里没有要找的东西。" * 60 + "本合同于2023年6月1日签订。" + "其余条款从略，另行约定。" * 60
     asked = service({"签订日期": ("2023年6月1日", 0.9)})

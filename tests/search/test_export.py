@@ -58,5 +58,16 @@ def test_nothing_to_write() -> None:
 
 def test_a_passage_as_a_row() -> None:
     row = chunk_row(StoredChunk(Chunk("d#0", "d", "a.txt:1", "", "一段。", 0, 3), "a.txt", "首句"))
-    assert list(row) == ["file", "chunk_id", "doc_id", "source", "title", "start", "end", "characters", "text"]
+    assert list(row) == [
+        "file",
+        "chunk_id",
+        "doc_id",
+        "source",
+        "title",
+        "start",
+        "end",
+        "page",
+        "characters",
+        "text",
+    ]
     assert (row["file"], row["characters"], row["text"]) == ("a.txt", 3, "一段。")
