@@ -1,5 +1,6 @@
 """The adapter under examples/adapters on the real model, as the page and the command line use it."""
 
+import os
 import random
 from pathlib import Path
 
@@ -49,10 +50,11 @@ def test_an_invented_resume(runtime: Runtime) -> None:
 
 
 def test_random_strings_give_valid_verbatim_results(runtime: Runtime) -> None:
-    generator = random.Random(5)
-    texts = [text for text in (random_text(generator) for _ in range(600)) if text.strip()][:500]
+    """YUAN_TEST_STRINGS=500 for more; without AVX-512 one takes about a second."""
+    generator, count = random.Random(5), int(os.environ.get("YUAN_TEST_STRINGS", "150"))
+    texts = [text for text in (random_text(generator) for _ in range(2 * count)) if text.strip()][:count]
     results = list(runtime.extraction.extract_many(texts))
-    assert len(results) == 500
+    assert len(results) == count
     for result in results:
         assert isinstance(result, Extraction)
         assert is_valid(result)
