@@ -40,7 +40,7 @@ FOLDERS = ("chat", "extraction", "ingest", "search", "models", "ui")
 # Met only by who starts the program, trains or works on the command line.
 OWNERS = {
     "extraction/batch.py", "extraction/labelled.py", "models/adapters.py", "models/gguf.py", "models/fake.py",
-    "models/embedders/bge.py", "models/embedders/use.py", "models/reading.py", "search/cross_encoder.py", "ui/mcp.py", "ui/page.py",
+    "models/checkpoint.py", "models/embedders/bge.py", "models/embedders/use.py", "models/reading.py", "search/cross_encoder.py", "ui/mcp.py", "ui/page.py",
 }  # fmt: skip
 # All of whose texts are problems that are shown, in errors or by themselves.
 WHOLE = {"search/checks.py", "extraction/jsonl.py", "ingest/kinds.py"}

@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
 from src.errors import ModelError
-from src.models.inventory import Footprint, footprint_of
+from src.models.checkpoint import LazyCheckpoint, by_length
+from src.models.inventory import Footprint
 
 QUERY_PREFIX = "为这个句子生成表示以用于检索相关文章："
 MAX_TOKENS = 512
@@ -41,10 +39,7 @@ class BgeEmbedder:
         self._path = Path(path)
         self.device = device
         self._batch_texts = BATCH_TEXTS if device == "cpu" else BATCH_TEXTS_ON_CUDA
-        self._threads = threads
-        self._lock = threading.Lock()
-        self._model: Any = None
-        self._tokenizer: Any = None
+        self._checkpoint = LazyCheckpoint("向量模型", AutoModel, self._path, device, threads)
         self.name = self._path.name.rpartition("--")[2]  # a folder of the cache has the author before it
         self.dimension, self._max_tokens = _read_config(self._path)
         self.fingerprint = _fingerprint(self._path)
@@ -52,11 +47,8 @@ class BgeEmbedder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Passages -> float32 (len(texts), dimension), L2-normalised; 512 tokens of each count."""
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        # Neighbours of one length share a batch: little of it is padding.
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), self._batch_texts):
-            rows = order[start : start + self._batch_texts]
-            with self._lock:
+        for rows in by_length(texts, self._batch_texts):
+            with self._checkpoint.lock:
                 vectors[rows] = self._forward([_encodable(texts[i]) for i in rows])
         return vectors
 
@@ -65,32 +57,18 @@ class BgeEmbedder:
         return self.encode([QUERY_PREFIX + text for text in texts])
 
     def _forward(self, texts: list[str]) -> np.ndarray:
-        self._load()
-        inputs = self._tokenizer(
+        self._checkpoint.load()
+        inputs = self._checkpoint.tokenizer(
             texts, padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt"
         ).to(self.device)
         with torch.inference_mode():
-            states = self._model(**inputs).last_hidden_state  # (B, T, H)
+            states = self._checkpoint.model(**inputs).last_hidden_state  # (B, T, H)
             cls = torch.nn.functional.normalize(states[:, 0].float(), dim=-1)  # (B, H)
         return np.asarray(cls.cpu().numpy(), dtype=np.float32)
 
     def footprint(self) -> Footprint:
         """Of the model, which is loaded afterwards."""
-        with self._lock:
-            self._load()
-        return footprint_of(self._model)
-
-    def _load(self) -> None:
-        if self._model is not None:
-            return
-        if self.device == "cpu":
-            torch.set_num_threads(self._threads)
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(self._path, local_files_only=True)
-            model = AutoModel.from_pretrained(self._path, local_files_only=True, dtype=torch.float32)
-            self._model = model.to(self.device).eval()
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"向量模型 {self._path} 读不进来：{error}；请重新下载该目录") from error
+        return self._checkpoint.footprint()
 
 
 def _encodable(text: str) -> str:
