@@ -229,23 +229,26 @@ class Dialogue:
     def undo(self, keep: bool, event: gr.UndoData, request: gr.Request) -> tuple[Any, ...]:
         """Take back a question and what came after it; its text goes back into the box."""
         session = self._session(request)
-        session.stop(WORK)
         number = self._turn_at(session, event.index)
         question = session.conversation[number].question
+        # First this, then the end of a running answer: a slow page may draw that end after what is returned here.
         del session.conversation[number:]
+        session.stop(WORK)
         browser = self.keep_conversation(keep, request)
         return self._drawn(session, browser=browser, value={"text": question, "files": []})
 
     def clear(self, keep: bool, request: gr.Request) -> tuple[Any, ...]:
         """Empty the conversation; the visitor's documents stay."""
         session = self._session(request)
+        session.conversation.clear()  # before the running answer draws its end, as in ``undo``
         session.stop(WORK)
-        session.conversation.clear()
         return self._drawn(session, browser=self.keep_conversation(keep, request))
 
     def forget(self, request: gr.Request) -> tuple[Any, ...]:
         """Delete the conversation, the documents, the batch and what the browser keeps."""
-        self._session(request).stop(WORK)
+        session = self._session(request)
+        session.conversation.clear()
+        session.stop(WORK)
         self._context.sessions.forget(request)
         session = self._session(request)
         gr.Info(self._context.words("对话、我的文档和批量抽取的结果都已删除"), title=self._context.words("提示"))
@@ -382,7 +385,7 @@ class Dialogue:
 
     def _drawn(self, session: Session, *, browser: Any = gr.skip(), **box: Any) -> tuple[Any, ...]:  # noqa: B008
         """Everything, as the session has it now; ``box`` as ``_box``."""
-        words, turns = self._context.words, session.conversation
+        words, turns = self._context.words, list(session.conversation)  # ``clear`` may empty it meanwhile
         files = session.documents.files()
         return (
             view.messages(turns, words),
@@ -396,7 +399,7 @@ class Dialogue:
 
     def _streaming(self, session: Session, *, sources: bool) -> tuple[Any, ...]:
         """The conversation, and the passages when they have just come."""
-        words, turns = self._context.words, session.conversation
+        words, turns = self._context.words, list(session.conversation)
         panel = self._panel(turns) if sources else gr.skip()
         return view.messages(turns, words), panel, *(gr.skip(),) * (len(self._outputs) - 2)
 
@@ -408,8 +411,7 @@ class Dialogue:
 
     def _box(self, session: Session, **value: Any) -> gr.MultimodalTextbox:
         """The box for a question, or to stop an answer; it keeps what is in it unless there is a ``value``."""
-        turns = session.conversation
-        running = bool(turns) and turns[-1].state == "running"
+        running = any(turn.state == "running" for turn in session.conversation)
         placeholder = self._context.words("问一个问题，或拖入文件…")
         return gr.MultimodalTextbox(
             interactive=True, placeholder=placeholder, submit_btn=not running, stop_btn=running, **value
