@@ -1,6 +1,7 @@
 """Fields of one's own on texts that we wrote and judged: F1, and how often an absent field is left empty.
 
-    python -m benchmarks.fields [--data FILE] [--split dev] [--errors] [--sweep] [--writer N] [--reader DIR] [--threads 2]
+    python -m benchmarks.fields [--data FILE] [--split dev] [--kind 合同] [--errors] [--record FILE] [--sweep] [--writer N]
+                                [--reader DIR] [--threads 2]
 
 ``tests/data/own_fields.jsonl``: rules, the question's form and the threshold are chosen on the split ``dev``; ``test`` is
 measured. ``--sweep`` tries other forms of the question and thresholds. ``--writer N`` lets the chat model write the values of
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.fields_writer import written
+from benchmarks.recorded import extraction_service
 from src.evaluation.extraction_fields import FieldCounts, FieldText, fields_table, mistakes_of, read_fields, scored
 from src.extraction import own_fields
 from src.extraction.schema import Extraction
@@ -29,24 +31,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--split", help="only the texts of this half")
+    parser.add_argument("--kind", help="only the texts of this kind")
     parser.add_argument("--errors", action="store_true", help="list what is wrong")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="what the model says: kept there, not asked again"
+    )
     parser.add_argument("--sweep", action="store_true", help="forms of the question and thresholds")
     parser.add_argument("--writer", type=int, default=0, metavar="N")
     parser.add_argument("--reader", help="an adapter's folder; without it the shipped one")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    rows = [row for row in read_fields(given.data) if given.split in (None, row.split)]
-    settings = load_settings(
-        profile="embedded", threads=given.threads, **({"reader": given.reader} if given.reader else {})
-    )
-    runtime = Runtime(settings)
-    service = runtime.extraction
+    rows = [
+        row
+        for row in read_fields(given.data)
+        if given.split in (None, row.split) and given.kind in (None, row.kind)
+    ]
+    settings = {"threads": given.threads} | ({"reader": given.reader} if given.reader else {})
+    service = extraction_service(given.record, **settings)
     if given.sweep:
         sweep(service, rows)
         return
     if given.writer:
         rows = rows[:: max(1, len(rows) // given.writer)][: given.writer]
-        show("the chat model, by grammar", rows, lambda row: written(runtime.model, row), given.errors)
+        model = Runtime(load_settings(profile="embedded", **settings)).model
+        show("the chat model, by grammar", rows, lambda row: written(model, row), given.errors)
     show("the reader", rows, lambda row: service.extract(row.text, fields=list(row.fields)), given.errors)
 
 
