@@ -36,7 +36,6 @@ _AMOUNT = re.compile(
     re.IGNORECASE,
 )
 _PRICED = re.compile(rf"{_CURRENCY}|[元圆角块]", re.IGNORECASE)
-_LATIN_NAME = re.compile(r"(?:(?:Dr|Mr|Ms|Mrs|Prof)\.? )?[A-Z][A-Za-z'-]+(?: [A-Z][A-Za-z'-]+){1,3}")
 # What stands before a place or a thing and is none of it.
 _BEFORE = re.compile(r"位于|坐落于|地处|[在于到](?=[\u4e00-\u9fff]{2})")
 _ONE_MOMENT = re.compile(rf"{_MOMENT}(?:[之以]?[前后内])?", re.IGNORECASE)
@@ -151,8 +150,6 @@ def fitted(text: str, field: str, start: int, end: int) -> tuple[int, int] | Non
         start = because.end()
     kind = next(iter(kinds_of(field)), None)
     if kind is not None:
-        if kind is _PERSON and len(names := list(_LATIN_NAME.finditer(text, start, end))) == 1:
-            start, end = names[0].span()
         if kind is _MOMENT_KIND:
             place = _time(text, field, start, end)
         else:

@@ -125,6 +125,8 @@ def _same_name(one: str, other: str) -> bool:
 def _starts(text: str, spans: Sequence[Span]) -> list[tuple[int, str]]:
     """(place, name) of where somebody's part begins, in order."""
     fields = [field for field in fields_of(text) if _names_somebody(text, field)]
+    # 英文名： behind 姓名： is of the same person.
+    fields = [field for field in fields if field.called.casefold() == fields[0].called.casefold()]
     names = [span for span in spans if span.label == "姓名"]
     found = dict(_form_starts(text, fields, names))
     known = {name for _, name in found.items()}

@@ -28,7 +28,6 @@ from src.extraction.field_kinds import beside_name, fitted, kinds_of
         ("保密期限为合同终止后三年", "保密期限", "保密期限为合同终止后三年", "合同终止后三年"),
         ("在实训楼305上课", "上课地点", "实训楼", "实训楼305"),
         ("位于科技园旁", "位置", "位于科技园旁", "科技园旁"),
-        ("Dr. Helena Voss, office B", "Instructor", "Dr. Helena Voss, office B", "Dr. Helena Voss"),
         ("产品三号", "联系人", "三号", "三号"),
         ("降温8℃至10℃，", "降温幅度", "8℃", "8℃至10℃"),
         ("甲乙丙", "甲方", "甲乙丙", "甲乙丙"),

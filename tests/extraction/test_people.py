@@ -88,6 +88,10 @@ def test_others_who_are_named_are_nobody_of_their_own(text: str) -> None:
     assert names(text) == ["张启明"]
 
 
+def test_another_name_behind_ones_name_is_nobody_else() -> None:
+    assert names("姓名：张启明（英文名：Michael Okafor）\n学历：本科") == ["张启明"]
+
+
 def test_nobody_and_nothing() -> None:
     assert people("今天天气很好。")[0] == []
     (person,) = people("现任东岭公司董事长，本科学历。")[0]
