@@ -96,7 +96,7 @@ def weights_of(items: Sequence[Item]) -> dict[str, float]:
         return value
 
     optimiser.step(loss)
-    return {name: round(float(one), 3) for name, one in zip((*FEATURES, "constant"), weights, strict=True)}
+    return {name: round(float(one), 3) for name, one in zip((*FEATURES, "constant"), weights.detach(), strict=True)}
 
 
 if __name__ == "__main__":

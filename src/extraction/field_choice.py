@@ -22,7 +22,7 @@ FEATURES = (
 )  # fmt: skip
 _WEIGHTS = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))["weights"]
 # A place is taken for a value from these log-odds on: the best F1 needs no more than even chances (benchmarks/fit_fields.py).
-LEAST = -0.8
+LEAST = -1.0
 # What it costs in log-odds that two fields share a place.
 _SHARED = 8.0
 # Choices that are kept while field after field gets its place, and places that each may get.

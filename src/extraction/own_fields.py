@@ -117,7 +117,7 @@ def _is_first_part(one: Candidate, whole: Span) -> bool:
 
 
 def question_of(field: str) -> str:
-    """How the reader is asked for a field; 是什么 behind it finds less (benchmarks/fields.py)."""
+    """How the reader is asked for a field; 是什么 behind it finds less."""
     return f"{field}？"
 
 
