@@ -23,7 +23,7 @@ FEATURES = (
 _WEIGHTS = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))["weights"]
 # A place is taken for a value from these log-odds on: the best F1 needs no more than even chances (benchmarks/fit_fields.py).
 LEAST = -1.0
-# What it costs in log-odds that two fields share a place.
+# What it costs in log-odds that two fields share a place, unless one's name holds the other's: 金额 and 合同金额.
 _SHARED = 8.0
 # Choices that are kept while field after field gets its place, and places that each may get.
 _BEAM, _PLACES = 30, 5
@@ -121,15 +121,18 @@ def chosen(found: Mapping[str, Sequence[Candidate]], taken: Sequence[Span]) -> l
         more = list(choices)
         for gain, spans in choices:
             for one, probability in likely:
-                shared = sum(
-                    one.span.start < other.end and other.start < one.span.end for other in (*taken, *spans)
-                )
+                shared = sum(_rival(one.span, other) for other in (*taken, *spans))
                 odds = one.odds - LEAST - _SHARED * shared
                 if odds > 0:
                     span = Span(one.span.label, one.span.text, one.span.start, one.span.end, probability)
                     more.append((gain + odds, [*spans, span]))
         choices = sorted(more, key=lambda choice: -choice[0])[:_BEAM]
     return choices[0][1]
+
+
+def _rival(one: Span, other: Span) -> bool:
+    overlap = one.start < other.end and other.start < one.end
+    return overlap and one.label not in other.label and other.label not in one.label
 
 
 def _apart(places: set[tuple[int, int]]) -> int:

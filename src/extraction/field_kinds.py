@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from src.extraction.fields import EMAIL
+from src.extraction.fields import EMAIL, PHONE
 from src.extraction.schema import has_words
 
 _DIGIT = "[\\d０-９零〇一二三四五六七八九十百千万亿两半壹贰叁肆伍陆柒捌玖拾佰仟]"
@@ -49,9 +49,6 @@ _REASON = re.compile(r"(?:由于|因为|因)(?=[\u4e00-\u9fff])")
 _SIGNED_FIELD = re.compile(r"^(?:发文|落款|签发|发布)(?:单位|机关|部门|日期|时间)$")
 _SIGNED = re.compile(
     rf"(?:^|[\s　。；])(?P<unit>[\u4e00-\u9fff（）()]{{2,24}})[\s　]+(?P<date>{_ISO}|{_YEAR}?\s*{_MONTH}\s*{_DAY})\s*$"
-)
-_LONG_PHONE = re.compile(
-    r"(?<![\d-])(?:\+\d{1,3}[- ])?(?:1[3-9]\d(?:[- ]?\d){8}|0\d{2,3}-\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d-])"
 )
 # The commonest ones: a shape, no proof.
 _SURNAMES = (
@@ -182,7 +179,7 @@ def only_value(text: str, field: str) -> tuple[int, int] | None:
     if _SIGNED_FIELD.search(field):
         signed = _SIGNED.search(text)
         return signed.span("date" if field.endswith(("日期", "时间")) else "unit") if signed else None
-    pattern = {_EMAIL: EMAIL, _PHONE: _LONG_PHONE}.get(next(iter(kinds_of(field)), _PLACE))
+    pattern = {_EMAIL: EMAIL, _PHONE: PHONE}.get(next(iter(kinds_of(field)), _PLACE))
     found = {match.group(): match.span() for match in pattern.finditer(text)} if pattern else {}
     return next(iter(found.values())) if len(found) == 1 else None
 

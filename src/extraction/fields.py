@@ -47,6 +47,9 @@ _LATIN = re.compile(r"[A-Za-z]+")
 _LATIN_RUN = re.compile(r"[A-Z][\w.'&-]*(?: (?:(?:of|and|de|van|von|&) )?[A-Z][\w.'&-]*)*(?<![.&'-])", re.ASCII)
 _LATIN_VALUE = re.compile(r"[A-Za-z][A-Za-z0-9 .'&()/-]*")
 EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+PHONE = re.compile(
+    r"(?<![\d-])(?:(?:\+|00)\s?\d{1,3}[-\s]?)?(?:1\s?[3-9](?:[-\s]?\d){9}|\d{3,4}-\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d-])"
+)
 # E-mails, pages, and numbers that are telephones or identity cards.
 _ADDRESS = re.compile(
     EMAIL.pattern

@@ -44,6 +44,11 @@ def test_two_fields_share_the_places_as_is_best_for_both() -> None:
     assert [span.label for span in chosen(found, [first])] == ["原到货日期"]
 
 
+def test_fields_of_one_name_may_share_a_place() -> None:
+    found = {field: [Candidate(Span(field, "3月15日", 2, 7), 2.0)] for field in ("日期", "到货日期")}
+    assert [span.label for span in chosen(found, [])] == ["日期", "到货日期"]
+
+
 def test_the_probability_is_the_share_of_all_places_and_of_none() -> None:
     span = Span("甲", "周楠", 27, 29)
     (one,) = chosen({"甲": [Candidate(span, 0.0), Candidate(Span("甲", "3月22日", 20, 25), -5.0)]}, [])

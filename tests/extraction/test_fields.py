@@ -104,11 +104,12 @@ def test_an_address_holds_no_name() -> None:
         ("张三　男　汉族　本科", "张三　男　汉族　本科"),
         ("籍贯：宁夏　银川", "籍贯：宁夏　银川"),
         ("Li Ming 在 IBM 工作", "Li Ming 在 IBM 工作"),
+        ("电话：１３８（ＷＷ＠ｅ．ｃｏｍ）", "电话：138（WW@e.com）"),
         ("", ""),
         (" 男 ", " 男 "),
     ],
 )
-def test_spread_characters_are_read_as_words(source: str, read: str) -> None:
+def test_spread_and_wide_characters_are_read_as_words(source: str, read: str) -> None:
     assert View.of(source).text == read
 
 
