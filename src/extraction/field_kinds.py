@@ -28,7 +28,6 @@ _BRACKETED = r"(?:[（(][^（）()\n]{1,8}[）)])?"
 _SPELL = rf"(?:{_PLAIN}|{_CHINESE_NUMBER})\s*(?:个月|个?星期|周|天|年|小时|分钟)(?=[之以]?[后内前])"
 _MOMENT = rf"(?:(?:{_SPELL}|{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}|{_CLOCK}){_BRACKETED}[\s　]*)+"
 _TIME = re.compile(rf"{_MOMENT}(?:(?:[-–—~～至到]+|起至|开始至)\s*{_MOMENT})?(?:[之以]?[前后内])?", re.IGNORECASE)
-_DATED = re.compile(rf"{_ISO}|{_ENGLISH}|{_YEAR}|{_MONTH}|{_DAY}", re.IGNORECASE)
 _CURRENCY = r"(?:人民币|RMB|CNY|USD|EUR|HKD|US\$|[¥￥$€])"
 _UNIT = r"(?:万|亿|千)?(?:余|多)?(?:美元|欧元|港元|日元|元|圆|块钱?|角|分(?!之))(?:[整正])?"
 _AMOUNT = re.compile(

@@ -20,8 +20,6 @@ WINDOW_CHARS = 300
 # Behind a name without a value: its value stands on the next line, unless that is blank or another name.
 _GOES_ON = re.compile(r"[ \t\u3000]*\n(?![ \t\u3000]*\n)(?![^\n:：]{1,12}[:：])[^\n]*[^\W_]")
 _COMMA = re.compile(r"，|,(?!\d)")
-# What may stand before a field's name in a form: 患者姓名 for 姓名, but not 要求甲方 for 甲方.
-_QUALIFIERS = "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
 # Ready sets, for those who would rather choose than type.
 SETS: dict[str, tuple[str, ...]] = {
     "合同": ("甲方", "乙方", "合同编号", "合同金额", "签订日期", "履行期限", "违约金"),
@@ -142,11 +140,7 @@ def is_left_blank(text: str, field: str) -> bool:
 
 
 def _lines_of(text: str, field: str) -> list[LabelLine]:
-    """Lines with just this name or 委托方（甲方）for 甲方; else the only one with a longer name, as 患者姓名 for 姓名."""
+    """Lines and cells with just this name, or 委托方（甲方）for 甲方."""
     name = re.escape(field)
     lines = list(lines_named(text, rf"{name}|[\u4e00-\u9fff]{{1,8}}[（(]{name}[）)]"))
-    lines += [line for line in cells_named(text, name) if line.start < line.end]
-    if not lines:
-        longer = list(lines_named(text, rf"(?:{_QUALIFIERS}){name}"))
-        lines = longer if len(longer) == 1 else []
-    return lines
+    return [*lines, *(line for line in cells_named(text, name) if line.start < line.end)]
