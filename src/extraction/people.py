@@ -29,7 +29,7 @@ _BULLET = re.compile(
     rf"[\s•·◆●■▪*\-–—#>【\[]*(?:{_NUMERAL}\s*[.、．)）]|[（(]{_NUMERAL}[)）]|[①-⑳])?[\s•·◆●■▪*#>【\[]*(?:(?:候选人|求职者|应聘者|简历){_NUMERAL}?\s*[:：]?\s*)?"
 )
 _SENTENCE_BEFORE = re.compile(r"(?:[。；;！!][”’」』）)\s]*|其中[，,：:]?\s*)$")
-_OWN_NAME = re.compile(r"姓名|名字|中文名|full name|name|候选人|求职者|应聘者|应聘人|申请人", re.IGNORECASE)
+_OWN_NAME = re.compile(r"姓名|名字|full name|name|候选人|求职者|应聘者|应聘人|申请人", re.IGNORECASE)
 # A row about somebody else of the same resume, and the heading above such rows.
 _RELATED = re.compile(r"称谓|关系|证明人|紧急联系|联系人|推荐人|介绍人|监护人|配偶|父亲|母亲|导师")
 _RELATED_CELL = re.compile(r"(?:称谓|关系)[ \t\u3000]*[:：]")
@@ -122,8 +122,6 @@ def _same_name(one: str, other: str) -> bool:
 def _starts(text: str, spans: Sequence[Span]) -> list[tuple[int, str]]:
     """(place, name) of where somebody's part begins, in order."""
     fields = [field for field in fields_of(text) if _names_somebody(text, field)]
-    # 英文名： behind 姓名： is of the same person.
-    fields = [field for field in fields if field.called.casefold() == fields[0].called.casefold()]
     names = [span for span in spans if span.label == "姓名"]
     found = dict(_form_starts(text, fields, names))
     known = {name for _, name in found.items()}
