@@ -26,7 +26,7 @@ LEAST = -1.0
 # What it costs in log-odds that two fields share a place, unless one's name holds the other's: 金额 and 合同金额.
 _SHARED = 8.0
 # Choices that are kept while field after field gets its place, and places that each may get.
-_BEAM, _PLACES = 30, 5
+_BEAM, _PLACES = 12, 4
 _MARKS = ' \t\n\u3000，。；：、！？,;:!?（）()《》“”"【】[]|｜'
 _ENDS = " \t\n\u3000，。；：、,.;:"
 _CLAUSE = re.compile(r"[，。；！？\n;!?]")

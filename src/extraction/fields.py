@@ -44,7 +44,10 @@ _LISTED = re.compile(r"[、]")
 _CLOSES = {"《": "》", "（": "）", "(": ")", "“": "”"}
 _LATIN = re.compile(r"[A-Za-z]+")
 # Latin words that stand together and begin large: Key Account Manager, University of Leeds.
-_LATIN_RUN = re.compile(r"[A-Z][\w.'&-]*(?: (?:(?:of|and|de|van|von|&) )?[A-Z][\w.'&-]*)*(?<![.&'-])", re.ASCII)
+_LATIN_RUN = re.compile(
+    r"\b(?!(?:Dr|Mrs?|Ms|Prof)\b)[A-Z][\w.'&-]*(?: (?:(?:of|and|de|van|von|&) )?[A-Z][\w.'&-]*)*(?<![.&'-])",
+    re.ASCII,
+)
 _LATIN_VALUE = re.compile(r"[A-Za-z][A-Za-z0-9 .'&()/-]*")
 EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 PHONE = re.compile(

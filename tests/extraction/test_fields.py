@@ -62,6 +62,7 @@ def test_a_value_of_several_parts_is_the_taggers() -> None:
         ("毕业于 University of Leeds，", [("组织名", "Leeds")], [("组织名", "University of Leeds")]),
         ("Acme Sales Manager", [("组织名", "Acme"), ("职位", "Manager")], [("组织名", "Acme"), ("职位", "Manager")]),
         ("熟悉 Java, Spring Boot", [("职位", "Spring")], [("职位", "Spring Boot")]),
+        ("Dr. Anna Berg，", [("姓名", "Anna")], [("姓名", "Anna Berg")]),
         ("电子工程 Ph.D.", [("种族", "Ph")], []),
         ("Frank 郝", [("姓名", "Frank"), ("姓名", "郝")], [("姓名", "Frank"), ("姓名", "郝")]),
     ],
