@@ -1,9 +1,10 @@
 """Fields of one's own on texts that we wrote and judged: F1, and how often an absent field is left empty.
 
-    python -m benchmarks.fields [--data FILE] [--split dev] [--errors] [--sweep] [--writer N] [--reader DIR] [--threads 2]
+    python -m benchmarks.fields [--data FILE] [--split dev] [--kind 合同] [--errors] [--record FILE] [--writer N]
+                                [--reader DIR] [--threads 2]
 
-``tests/data/own_fields.jsonl``: rules, the question's form and the threshold are chosen on the split ``dev``; ``test`` is
-measured. ``--sweep`` tries other forms of the question and thresholds. ``--writer N`` lets the chat model write the values of
+``tests/data/own_fields.jsonl``: rules and weights (``benchmarks.fit_fields``) are made on the splits ``dev`` and ``fit``;
+``test`` is measured. ``--writer N`` lets the chat model write the values of
 the first N texts as JSON instead, every value a verbatim piece of the text by its grammar, and scores both.
 """
 
@@ -13,40 +14,39 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.fields_writer import written
-from src.evaluation.extraction_fields import FieldCounts, FieldText, fields_table, mistakes_of, read_fields, scored
-from src.extraction import own_fields
+from benchmarks.recorded import extraction_service
+from src.evaluation.extraction_fields import FieldText, fields_table, mistakes_of, read_fields, scored
 from src.extraction.schema import Extraction
-from src.extraction.service import ExtractionService
 from src.runtime import Runtime
 from src.settings import load_settings
 
 DATA = Path(__file__).parents[1] / "tests" / "data" / "own_fields.jsonl"
-FORMS = ("{}？", "{}是什么？", "{}", "文中的{}是什么？")
-THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--split", help="only the texts of this half")
+    parser.add_argument("--kind", help="only the texts of this kind")
     parser.add_argument("--errors", action="store_true", help="list what is wrong")
-    parser.add_argument("--sweep", action="store_true", help="forms of the question and thresholds")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="what the model says: kept there, not asked again"
+    )
     parser.add_argument("--writer", type=int, default=0, metavar="N")
     parser.add_argument("--reader", help="an adapter's folder; without it the shipped one")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
-    rows = [row for row in read_fields(given.data) if given.split in (None, row.split)]
-    settings = load_settings(
-        profile="embedded", threads=given.threads, **({"reader": given.reader} if given.reader else {})
-    )
-    runtime = Runtime(settings)
-    service = runtime.extraction
-    if given.sweep:
-        sweep(service, rows)
-        return
+    rows = [
+        row
+        for row in read_fields(given.data)
+        if given.split in (None, row.split) and given.kind in (None, row.kind)
+    ]
+    settings = {"threads": given.threads} | ({"reader": given.reader} if given.reader else {})
+    service = extraction_service(given.record, **settings)
     if given.writer:
         rows = rows[:: max(1, len(rows) // given.writer)][: given.writer]
-        show("the chat model, by grammar", rows, lambda row: written(runtime.model, row), given.errors)
+        model = Runtime(load_settings(profile="embedded", **settings)).model
+        show("the chat model, by grammar", rows, lambda row: written(model, row), given.errors)
     show("the reader", rows, lambda row: service.extract(row.text, fields=list(row.fields)), given.errors)
 
 
@@ -60,23 +60,6 @@ def show(name: str, rows: list[FieldText], extract: Callable[[FieldText], Extrac
             print(f"  [{row.split} {row.kind}] {line}", flush=True)
     print(f"{name}: {(time.perf_counter() - started) / max(1, len(rows)):.2f} s a text")
     print(fields_table(texts), flush=True)
-
-
-def sweep(service: ExtractionService, rows: list[FieldText]) -> None:
-    """Every form with every threshold, from one reading a form."""
-    own_fields.LEAST = 0.0
-    for form in FORMS:
-        own_fields.question_of = form.format
-        found = [service.extract(row.text, fields=list(row.fields)) for row in rows]
-        for least in THRESHOLDS:
-            counts = FieldCounts()
-            for row, one in zip(rows, found, strict=True):
-                kept = [span for span in one.spans if span.confidence is None or span.confidence >= least]
-                counts += scored(row, Extraction.of(row.text, kept, labels=list(row.fields))).counts
-            print(
-                f"{form:10} {least:.2f}  F1 {100 * counts.exact_f1:.1f}  lenient {100 * counts.lenient_f1:.1f}  "
-                f"left empty {counts.left_empty}/{counts.absent}", flush=True,
-            )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Ordinary resumes that we wrote and judged: forms, tables, lists, mixed languages, bad character recognition, several people.
 
-    python -m benchmarks.resumes [--split dev] [--errors] [--threads 2]
+    python -m benchmarks.resumes [--split dev] [--kind 混合语言] [--errors] [--record FILE] [--threads 2]
 
 ``tests/data/resumes.jsonl``: the people of each text with their values; rules are chosen on the split ``dev``, ``test`` is
 measured. Values are compared as sets, without spaces and without what may stand behind them (本科学历, 河南南阳人, 汉族).
@@ -16,9 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.recorded import extraction_service
 from src.extraction.schema import LABELS
-from src.runtime import Runtime
-from src.settings import load_settings
 
 DATA = Path(__file__).parents[1] / "tests" / "data" / "resumes.jsonl"
 DETAILS = ("电话", "邮箱", "出生日期")
@@ -34,12 +33,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--split", help="only the texts of this half")
+    parser.add_argument("--kind", help="only the texts of this kind")
     parser.add_argument("--errors", action="store_true", help="list what is wrong")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="what the model says: kept there, not asked again"
+    )
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     rows = [json.loads(line) for line in given.data.read_text("utf-8").splitlines()]
-    rows = [row for row in rows if given.split in (None, row["split"])]
-    service = Runtime(load_settings(profile="embedded", threads=given.threads)).extraction
+    rows = [row for row in rows if given.split in (None, row["split"]) and given.kind in (None, row["kind"])]
+    service = extraction_service(given.record, threads=given.threads)
     totals: dict[str, dict[str, Counter[str]]] = {}
     started = time.perf_counter()
     for row, found in zip(rows, service.extract_many([row["text"] for row in rows]), strict=True):

@@ -14,9 +14,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from src.errors import InputError
 from src.evaluation.columns import left, right
 from src.evaluation.measures import character_f1
+from src.extraction.labelled import parse_rows
 from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
 
@@ -89,28 +89,23 @@ def read_fields(path: Path) -> list[FieldText]:
     Raises:
         InputError: the file cannot be read, or a line is not that.
     """
+    rows: list[FieldText] = parse_rows(
+        path, _parse, '{"text": "…", "fields": {"字段": "原文里的值"}}，没有的字段写 ""'
+    )
+    return rows
+
+
+def _parse(row: Any) -> FieldText:
+    """Raises ValueError with the end of a sentence that begins with the row's number."""
     try:
-        rows = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise InputError(f"读不了 {path}：{error.strerror}") from error
-    found = []
-    for number, row in enumerate(rows, 1):
-        if not row.strip():
-            continue
-        try:
-            record = json.loads(row)
-            fields = {name: _wordings(value) for name, value in record["fields"].items()}
-            text, kind, split = record["text"], record.get("kind", ""), record.get("split", "")
-            if not isinstance(text, str) or any(one not in text for known in fields.values() for one in known):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(
-                f'{path} 第 {number} 行应当是 {{"text": "…", "fields": {{"字段": "原文里的值"}}}}，没有的字段写 ""'
-            ) from error
-        found.append(FieldText(text, fields, str(kind), str(split)))
-    if not found:
-        raise InputError(f"{path} 里没有一行")
-    return found
+        fields = {name: _wordings(value) for name, value in row["fields"].items()}
+        if not isinstance(row["text"], str) or any(
+            one not in row["text"] for known in fields.values() for one in known
+        ):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError("不是这样的，或有的值不在原文里") from error
+    return FieldText(row["text"], fields, str(row.get("kind", "")), str(row.get("split", "")))
 
 
 @dataclass(frozen=True)

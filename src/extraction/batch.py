@@ -8,7 +8,17 @@ from pathlib import Path
 
 from src.caller import ANYONE, Caller
 from src.errors import InputError
-from src.extraction.jsonl import Line, Record, append, key_of, open_output, read_lines, record_of, unwritable
+from src.extraction.jsonl import (
+    Line,
+    Record,
+    append,
+    key_of,
+    open_output,
+    read_lines,
+    read_output,
+    record_of,
+    unwritable,
+)
 from src.extraction.schema import LABELS, Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
 from src.extraction.tables import KINDS, Table, table_bytes, table_of
@@ -42,43 +52,37 @@ def extract_file(
     progress: Progress | None = None,
     fields: Sequence[str] = (),
 ) -> BatchCounts:
-    """``.csv`` to ``.csv``, ``.xlsx`` to ``.xlsx``; files of other names are JSON lines, see ``extract_jsonl``.
+    """``.csv`` to ``.csv``, ``.xlsx`` to ``.xlsx``; other files are lines ``{"id"?, "text"}`` to lines
+    ``{"id", "text", "entities", "spans", "people"}``, in UTF-8, same order.
 
-    Raises:
-        InputError, ModelError: as ``extract_jsonl``; or the two files are of different kinds.
-        KnowledgeError: the table cannot be read.
-    """
-    source, target = Path(input_path), Path(output_path)
-    kinds = source.suffix.lower(), target.suffix.lower()
-    if not set(kinds) & set(KINDS):
-        return extract_jsonl(service, source, target, use_adapter, progress, fields)
-    if kinds[0] != kinds[1]:
-        raise InputError(f"输入和输出要用同一种格式，收到的是 {source.name} 和 {target.name}")
-    return _extract_table(service, source, target, use_adapter, progress, fields)
-
-
-def extract_jsonl(
-    service: ExtractionService,
-    input_path: str | Path,
-    output_path: str | Path,
-    use_adapter: bool = True,
-    progress: Progress | None = None,
-    fields: Sequence[str] = (),
-) -> BatchCounts:
-    """Lines ``{"id"?, "text"}`` to lines ``{"id", "text", "entities", "spans"}``, in UTF-8, same order.
-
-    A line without ``id`` gets its line number (from 1). ``progress(done, total)`` is called at the start and
+    A line without ``id`` gets its line number (from 1). Results of a table go to ``working_file`` as they come; the
+    table is written whole at the end, and that file removed. ``progress(done, total)`` is called at the start and
     after each line.
 
     Raises:
-        InputError: a file cannot be read or written, input and output are the same, or lines of the input
-            (all are looked at before any work starts) or of the output are not what they should be.
+        InputError: a file cannot be read or written, input and output are the same or of different kinds, or lines
+            of the input (all are looked at before any work starts) or of the output are not what they should be.
+        KnowledgeError: the table cannot be read.
         ModelError: the model cannot answer; what is done stays done.
     """
     source, target = Path(input_path), Path(output_path)
-    if _same_file(source, target):
+    if source.resolve() == target.resolve() or (source.exists() and target.exists() and source.samefile(target)):
         raise InputError(f"输出文件不能就是输入文件：{source}")
-    return _extract_lines(service, read_lines(source), target, use_adapter, progress, fields)
+    kinds = source.suffix.lower(), target.suffix.lower()
+    if not set(kinds) & set(KINDS):
+        return _extract_lines(service, read_lines(source), target, use_adapter, progress, fields)
+    if kinds[0] != kinds[1]:
+        raise InputError(f"输入和输出要用同一种格式，收到的是 {source.name} 和 {target.name}")
+    if target.exists():
+        raise InputError(f"输出文件 {target} 已经有了；请换一个名字，或先移走它")
+    table = table_of(read_table(source), source.name)
+    working = working_file(target)
+    if working.exists():
+        _check_same(table, working)
+    counts = _extract_lines(service, table.lines(), working, use_adapter, progress, fields)
+    _write_table(table, read_output(working), target, fields or LABELS)
+    working.unlink()
+    return counts
 
 
 def in_chunks(
@@ -122,46 +126,11 @@ def _extract_lines(
     return BatchCounts(len(lines), skipped, len(todo) - failed, failed)
 
 
-def _extract_table(
-    service: ExtractionService,
-    source: Path,
-    target: Path,
-    use_adapter: bool,
-    progress: Progress | None,
-    fields: Sequence[str],
-) -> BatchCounts:
-    """Results go to ``working_file`` as they come; the table is written whole at the end, and that file removed."""
-    if target.exists():
-        raise InputError(f"输出文件 {target} 已经有了；请换一个名字，或先移走它")
-    table = table_of(read_table(source), source.name)
-    working = working_file(target)
-    if working.exists():
-        _check_same(table, working)
-    counts = _extract_lines(service, table.lines(), working, use_adapter, progress, fields)
-    _write_table(table, _records(working), target, fields or LABELS)
-    working.unlink()
-    return counts
-
-
 def _check_same(table: Table, working: Path) -> None:
     """Rows that were put in or changed since would get the results of others."""
     texts = {key_of(line.id): replace_surrogates(line.text) for line in table.lines()}
-    if any(texts.get(json.dumps(record.get("id"))) != record.get("text") for record in _records(working)):
+    if any(texts.get(json.dumps(record.get("id"))) != record.get("text") for record in read_output(working)):
         raise InputError(f"{working} 是另一份输入做到一半的结果；请换一个输出文件，或先移走它")
-
-
-def _records(working: Path) -> list[Record]:
-    """The whole lines."""
-    records: list[Record] = []
-    for row in working.read_bytes().split(b"\n")[:-1]:
-        try:
-            record = json.loads(row)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            raise InputError(f"{working} 不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
-        records.append(record)
-    return records
 
 
 def _write_table(table: Table, records: Sequence[Record], target: Path, labels: Sequence[str]) -> None:
@@ -173,9 +142,3 @@ def _write_table(table: Table, records: Sequence[Record], target: Path, labels: 
         raise unwritable(target, error) from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _same_file(source: Path, target: Path) -> bool:
-    if source.exists() and target.exists():
-        return source.samefile(target)
-    return source.resolve() == target.resolve()

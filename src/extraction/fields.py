@@ -12,8 +12,8 @@ from src.extraction.schema import Span, has_words
 _NAMES = {
     "姓名": "姓名|名字|中文名|英文名|曾用名|候选人|求职者|应聘者|应聘人|申请人|name|full name",
     "国籍": "国籍|nationality|citizenship",
-    "种族": "民族|种族|族别|ethnicity",
-    "职位": "现任职[务位]|现任岗位|担任职务|应聘[职岗]位|求职(?:意向|目标)|意向[职岗]位|目标[职岗]位|期望[职岗]位|职[位务称]|岗位|position|job title|title",
+    "种族": "民族|种族|族别|ethnicity|ethnic group",
+    "职位": "现任职[务位]|现任岗位|担任职务|应聘[职岗]位|求职(?:意向|目标)|意向[职岗]位|目标[职岗]位|期望[职岗]位|职[位务称]|岗位|objective|position|job title|title",
     "教育背景": "最高学历|文化程度|教育程度|教育背景|学历学位|学历|学位|degree|education",
     "专业": "所学专业|主修专业|专业名称|专业|major",
     "组织名": "毕业(?:院校|学校)|院校名称|所在(?:院校|学校|单位|公司)|现?工作单位|现单位|任职(?:单位|公司)|就职(?:单位|公司)|公司名称|单位名称|毕业于|院校|学校|单位|公司|university|school|company|employer",
@@ -43,7 +43,16 @@ _DEGREE = re.compile(
 _LISTED = re.compile(r"[、]")
 _CLOSES = {"《": "》", "（": "）", "(": ")", "“": "”"}
 _LATIN = re.compile(r"[A-Za-z]+")
+# Latin words that stand together and begin large: Key Account Manager, University of Leeds.
+_LATIN_RUN = re.compile(
+    r"\b(?!(?:Dr|Mrs?|Ms|Prof)\b)[A-Z][\w.'&-]*(?: (?:(?:of|and|de|van|von|&) )?[A-Z][\w.'&-]*)*(?<![.&'-])",
+    re.ASCII,
+)
+_LATIN_VALUE = re.compile(r"[A-Za-z][A-Za-z0-9 .'&()/-]*")
 EMAIL = re.compile(r"[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+PHONE = re.compile(
+    r"(?<![\d-])(?:(?:\+|00)\s?\d{1,3}[-\s]?)?(?:1\s?[3-9](?:[-\s]?\d){9}|\d{3,4}-\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d-])"
+)
 # E-mails, pages, and numbers that are telephones or identity cards.
 _ADDRESS = re.compile(
     EMAIL.pattern
@@ -96,13 +105,10 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
         value = text[field.start : field.end]
         values = list(_whole(field, value))
         if values or field.label is None or NOTHING.fullmatch(value):
-            taken.append((field.start, field.end))
+            taken.append((field.start, values[-1].end if values else field.end))
             added += values
-    kept = [
-        whole
-        for span in spans
-        if (whole := _whole_words(text, span)) and not _overlaps(whole, taken) and not _is_mistaken(whole)
-    ]
+    whole = filter(None, (_whole_words(text, span) for span in spans))
+    kept = [span for span in _joined(text, list(whole)) if not _overlaps(span, taken) and not _is_mistaken(span)]
     kept += added
     known = [(span.start, span.end) for span in kept]
     for match in _PEOPLE.finditer(text):
@@ -118,11 +124,14 @@ def _whole(field: Field, value: str) -> Iterator[Span]:
         return
     start = field.start
     pieces = []
+    first = value.split(",")[0].rstrip()
+    if first != value and _LATIN_VALUE.fullmatch(first) and field.label in (*_ONE_VALUE, "职位"):
+        value = first  # Master of Science, Zhejiang University: the tagger tells the rest
     for piece in _LISTED.split(value):
         bare = piece.strip()
         joined = _CHINESE_GAP.sub("", bare) if field.label in _ONE_VALUE else bare
-        latin = field.label == "姓名" and re.fullmatch(r"[A-Za-z][A-Za-z .'-]*", bare)
-        if not bare or len(bare) > _MOST[field.label] + 20 * bool(latin) or (_PIECES.search(joined) and not latin):
+        is_latin = _LATIN_VALUE.fullmatch(bare) is not None
+        if not bare or len(bare) > _MOST[field.label] + 20 * is_latin or (_PIECES.search(joined) and not is_latin):
             return
         at = start + piece.index(bare)
         pieces.append(Span(field.label, bare, at, at + len(bare)))
@@ -134,7 +143,27 @@ def _is_mistaken(span: Span) -> bool:
     """个 as a name, MySQL as a degree."""
     if span.label == "姓名":
         return span.text.casefold() in _NO_NAMES
-    return span.label == "教育背景" and span.text.isascii() and not _DEGREE.search(span.text)
+    is_degree = _DEGREE.search(span.text) is not None
+    return span.text.isascii() and (
+        (span.label == "教育背景" and not is_degree) or (span.label == "种族" and is_degree)
+    )
+
+
+def _joined(text: str, spans: Sequence[Span]) -> list[Span]:
+    """Latin spans grown to the whole run of words that they stand in, where no other label has some of it."""
+    found: dict[tuple[str, int, int], Span] = {}
+    runs = [match.span() for match in _LATIN_RUN.finditer(text)]
+    for span in spans:
+        start, end = next(
+            (run for run in runs if run[0] <= span.start and span.end <= run[1]), (span.start, span.end)
+        )
+        if any(start < other.end and other.start < end and other.label != span.label for other in spans):
+            start, end = span.start, span.end
+        whole = replace(span, text=text[start:end], start=start, end=end)
+        known = found.setdefault((span.label, start, end), whole)
+        if (known.confidence or 0) < (whole.confidence or 0):
+            found[span.label, start, end] = whole
+    return list(found.values())
 
 
 def _whole_words(text: str, span: Span) -> Span | None:

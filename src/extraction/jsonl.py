@@ -133,29 +133,43 @@ def _parse_line(row: bytes, number: int) -> Line:
     return Line(line_id, text)
 
 
+def read_output(path: Path) -> list[Record]:
+    """The whole lines of an output of ours; a last one without line break, left by a kill, is none.
+
+    Raises:
+        InputError: some line is not a result.
+    """
+    records = []
+    for number, row in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(row)
+            complete = "entities" in record and key_of(record["id"]) is not None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            complete = False
+        if not complete:
+            raise _unlike_ours(path, f" 第 {number} 行")
+        records.append(record)
+    return records
+
+
 def _resume(path: Path) -> set[str]:
-    """The ids that are in the output; a last line without line break, left by a kill, is cut off.
+    """The ids that are in the output; what a kill left behind its last whole line is cut off.
 
     Raises:
         InputError: the file is not an output of ours; it is left as it is.
     """
     if not path.exists():
         return set()
+    done = {key_of(record["id"]) for record in read_output(path)}
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
-    done = set()
-    for number, row in enumerate(content[:whole].split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(row)
-            done.add(key_of(record["id"]))
-            complete = "entities" in record
-        except (ValueError, TypeError, KeyError, RecursionError):
-            complete = False
-        if not complete:
-            raise InputError(f"{path} 第 {number} 行不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
     tail = content[whole:]
     if not done and not tail.startswith(_LINE_START[: len(tail)]):
-        raise InputError(f"{path} 不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
-    if whole < len(content):
+        raise _unlike_ours(path)
+    if tail:
         os.truncate(path, whole)
     return done
+
+
+def _unlike_ours(path: Path, where: str = "") -> InputError:
+    return InputError(f"{path}{where}不是抽取的结果，无法接着写；请换一个输出文件或先移走它")

@@ -14,11 +14,14 @@ NOTHING = re.compile(
 _NUMBER = r"(?:[（(]?[一二三四五六七八九十\d]{1,3}\s*[、.．)）]\s*)?"
 _NOTE = r"(?: ?[（(][^（）()\n]{0,12}[）)])?"
 _BLANK = r"[ \t\u3000]*"
+# The name once more in English behind it: 姓名/Name.
+_ENGLISH = rf"(?:{_BLANK}[/／ ]{_BLANK}[A-Za-z][A-Za-z ]{{0,20}})?"
 # The full stop of an English sentence, but not of Dr. or Ltd.
 _STOP = r"(?<=[A-Za-z0-9)])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\bProf)(?<!\bInc)(?<!\bLtd)(?<!\bCo)(?<!\bNo)\.(?=\s+[A-Z]|\s*$)"
 _ENDS = re.compile(
-    rf"{_STOP}|[\n；;|｜。]|[ \t\u3000]{{2,}}|[，,/ \t\u3000](?=[\u4e00-\u9fffA-Za-z（）()]{{1,12}}{_BLANK}[:：])"
+    rf"{_STOP}|[\n；;|｜。]|[ \t\u3000]{{2,}}|[，,/（( \t\u3000](?=[\u4e00-\u9fffA-Za-z]{{1,12}}{_NOTE}{_BLANK}[:：])"
 )
+_BRACKETS = {"（": "）", "(": ")"}
 _CELL_BORDER = re.compile(r"[|｜\t]")
 
 
@@ -35,6 +38,9 @@ def lines_named(text: str, names: str) -> Iterator[LabelLine]:
     """Values behind a name and a colon, empty ones too. ``names``: a pattern of names without groups."""
     for match in _named(names).finditer(text):
         end = found.start() if (found := _ENDS.search(text, match.end())) else len(text)
+        closes = _BRACKETS.get(text[match.start() - 1 : match.start()])
+        if closes and (close := text.find(closes, match.end(), end)) >= 0:
+            end = close
         yield _line(text, match["name"], match.start("name"), match.end(), end)
 
 
@@ -78,7 +84,7 @@ def spaced_lines(text: str, names: str) -> list[LabelLine]:
 @lru_cache(maxsize=256)
 def _named(names: str) -> re.Pattern[str]:
     return re.compile(
-        rf"(?:^|(?<=[\s；;，,|｜/。（(])){_NUMBER}(?P<name>{names}){_NOTE}{_BLANK}[:：]{_BLANK}",
+        rf"(?:^|(?<=[\s；;，,|｜/。（(])){_NUMBER}(?P<name>{names})(?:{_BLANK}[/／]?{_BLANK}(?:{names}))?{_ENGLISH}{_NOTE}{_BLANK}[:：]{_BLANK}",
         re.IGNORECASE | re.MULTILINE,
     )
 

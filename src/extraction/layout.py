@@ -1,4 +1,5 @@
-"""Resumes as people lay them out: words whose characters are set apart by spaces, read as the words they are."""
+"""Texts as people lay them out: words whose characters are set apart by spaces, and letters of full width, read as the words
+that they are."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,6 +11,10 @@ _GAP = re.compile(r"[ \t\u3000\xa0]+")
 # A gap between a lone character and a longer word is one within a word (钱　多多) only as long as it is no wider.
 _NARROW = 2
 _GAP_BEFORE = re.compile(_GAP.pattern + "$")
+# Letters and digits of full width, and the marks of e-mails and numbers, as those of ASCII.
+_NARROWED = {
+    code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if chr(code).isalnum() or chr(code) in "＠＿．－＋"
+}
 _MARKS = "，。；：、！？）】》”"
 # Beside these and white space a character is alone: not in 3.15元/吨　应缴.
 _AROUND = f"{_MARKS},;:!?)|｜（【《“(["
@@ -17,7 +22,8 @@ _AROUND = f"{_MARKS},;:!?)|｜（【《“(["
 
 @dataclass(frozen=True)
 class View:
-    """A text without the spaces that only spread its characters: ``source[places[i]] == text[i]``."""
+    """A text without the spaces that only spread its characters: ``text[i]`` is ``source[places[i]]``, of full width or
+    not."""
 
     source: str
     text: str
@@ -30,7 +36,7 @@ class View:
         gaps = [gap.span() for gap in _GAP.finditer(source) if _spreads(source, *gap.span())]
         inside = {place for start, end in gaps for place in range(start, end)}
         places = tuple(place for place in range(len(source)) if place not in inside)
-        return cls(source, "".join(source[place] for place in places), places)
+        return cls(source, "".join(source[place] for place in places).translate(_NARROWED), places)
 
     def original(self, span: Span) -> Span:
         """A span of ``text`` as one of ``source``, with the spaces that stand in it."""

@@ -7,6 +7,7 @@ from typing import cast
 
 from src.caller import Caller
 from src.errors import InputError
+from src.extraction.field_choice import Candidate, candidates, chosen
 from src.extraction.field_kinds import beside_name, fitted, only_value
 from src.extraction.label_lines import NOTHING, LabelLine, cells_named, lines_named
 from src.extraction.schema import Span, has_words
@@ -14,18 +15,11 @@ from src.extraction.windows import split_windows
 from src.models.base import Queued, Reading, ReadingModel
 
 MAX_FIELDS, MAX_FIELD_CHARS = 30, 30
-# What is found with less is left out: the best on the dev half of our own texts (benchmarks/fields.py). Below ``SURE`` a
-# span must also look like a value by itself.
-LEAST, SURE = 0.01, 0.3
-_LONGEST_UNSURE = 40
 # About what the reader was trained on.
 WINDOW_CHARS = 300
 # Behind a name without a value: its value stands on the next line, unless that is blank or another name.
 _GOES_ON = re.compile(r"[ \t\u3000]*\n(?![ \t\u3000]*\n)(?![^\n:：]{1,12}[:：])[^\n]*[^\W_]")
 _COMMA = re.compile(r"，|,(?!\d)")
-_ANY_NAME = r"[\u4e00-\u9fff]{2,10}|[A-Za-z][A-Za-z .]{1,20}"
-# What may stand before a field's name in a form: 患者姓名 for 姓名, but not 要求甲方 for 甲方.
-_QUALIFIERS = "患者|病人|客户|会员|学员|学生|考生|员工|申请人|联系|手机|合同|协议|发票|订单|项目|产品|商品|课程|会议|活动|报名|报告|开票|入院|出院|送检|租赁|房屋"
 # Ready sets, for those who would rather choose than type.
 SETS: dict[str, tuple[str, ...]] = {
     "合同": ("甲方", "乙方", "合同编号", "合同金额", "签订日期", "履行期限", "违约金"),
@@ -84,7 +78,8 @@ class FieldReader:
         windows = (
             [window for window in split_windows(text, WINDOW_CHARS) if has_words(window.text)] if asked else []
         )
-        best: dict[str, Span] = {}
+        found: dict[str, list[Candidate]] = {field: [] for field in asked}
+        certain = [span for field, span in named.items() if field not in open_ended]
         done = 0
         yield done, len(windows), list(named.values())
         if not windows:
@@ -96,29 +91,31 @@ class FieldReader:
             caller,
         )
         with closing(cast("Generator[dict[int, list[Reading]] | Queued, None, None]", passes)):
-            for found in passes:
-                if isinstance(found, Queued):
-                    yield found
+            for some in passes:
+                if isinstance(some, Queued):
+                    yield some
                     continue
-                for index, readings in found.items():
+                for index, readings in some.items():
+                    window = windows[index]
                     for field, reading in zip(asked, readings, strict=True):
-                        span = _span(field, windows[index].text, reading)
-                        if span and (field not in best or (span.confidence or 0) > (best[field].confidence or 0)):
-                            best[field] = span.moved(windows[index].start)
-                done += len(found)
-                read = {f: span for f, span in best.items() if f not in named or _is_first_part(span, named[f])}
+                        several = [one.moved(window.start) for one in candidates(window.text, field, reading)]
+                        if field in open_ended:
+                            several = [one for one in several if _is_first_part(one, named[field])]
+                        found[field] += several
+                done += len(some)
+                read = {span.label: span for span in chosen(found, certain)}
                 yield done, len(windows), list({**named, **read}.values())
 
 
-def _is_first_part(span: Span, whole: Span) -> bool:
-    """Whether the reader is sure of a value that begins as ``whole`` does and ends at one of its commas."""
-    if span.start != whole.start or span.end >= whole.end or (span.confidence or 0.0) < SURE:
+def _is_first_part(one: Candidate, whole: Span) -> bool:
+    """Whether it is rather a value than not, begins as ``whole`` does and ends at one of its commas."""
+    if one.odds < 0 or one.span.start != whole.start or one.span.end >= whole.end:
         return False
-    return _COMMA.match(whole.text, span.end - whole.start) is not None
+    return _COMMA.match(whole.text, one.span.end - whole.start) is not None
 
 
 def question_of(field: str) -> str:
-    """How the reader is asked for a field; 是什么 behind it finds less (benchmarks/fields.py)."""
+    """How the reader is asked for a field; 是什么 behind it finds less."""
     return f"{field}？"
 
 
@@ -143,38 +140,7 @@ def is_left_blank(text: str, field: str) -> bool:
 
 
 def _lines_of(text: str, field: str) -> list[LabelLine]:
-    """Lines with just this name or 委托方（甲方）for 甲方; else the only one with a longer name, as 患者姓名 for 姓名."""
+    """Lines and cells with just this name, or 委托方（甲方）for 甲方."""
     name = re.escape(field)
     lines = list(lines_named(text, rf"{name}|[\u4e00-\u9fff]{{1,8}}[（(]{name}[）)]"))
-    lines += [line for line in cells_named(text, name) if line.start < line.end]
-    if not lines:
-        longer = list(lines_named(text, rf"(?:{_QUALIFIERS}){name}"))
-        lines = longer if len(longer) == 1 else []
-    return lines
-
-
-def _span(field: str, text: str, reading: Reading) -> Span | None:
-    """The value that a reading points at; None where it is not sure, or nothing that such a field may hold."""
-    if reading.probability < LEAST:
-        return None
-    place = fitted(text, field, reading.start, reading.end)
-    if place is None:
-        return None
-    piece = text[slice(*place)]
-    bare = piece.strip(" \t\n\u3000，。；：、,.;:")
-    if not has_words(bare) or bare == field:
-        return None
-    start = place[0] + piece.index(bare)
-    span = Span(field, bare, start, start + len(bare), reading.probability)
-    return span if reading.probability >= SURE or _looks_like_value(text, span) else None
-
-
-def _looks_like_value(text: str, span: Span) -> bool:
-    """Neither a letter nor a long sentence, and no part of a line that gives something else."""
-    if not 1 < len(span.text) <= _LONGEST_UNSURE:
-        return False
-    return not any(
-        line.at < span.end and span.start < line.end
-        for line in lines_named(text, _ANY_NAME)
-        if line.end - line.start <= _LONGEST_UNSURE  # 通知：… may be all of a text
-    )
+    return [*lines, *(line for line in cells_named(text, name) if line.start < line.end)]

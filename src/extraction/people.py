@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from src.extraction.fields import EMAIL, Field, fields_of
+from src.extraction.fields import EMAIL, PHONE, Field, fields_of
 from src.extraction.layout import View
 from src.extraction.schema import Person, Post, Span, merged
 
@@ -29,7 +29,7 @@ _BULLET = re.compile(
     rf"[\s•·◆●■▪*\-–—#>【\[]*(?:{_NUMERAL}\s*[.、．)）]|[（(]{_NUMERAL}[)）]|[①-⑳])?[\s•·◆●■▪*#>【\[]*(?:(?:候选人|求职者|应聘者|简历){_NUMERAL}?\s*[:：]?\s*)?"
 )
 _SENTENCE_BEFORE = re.compile(r"(?:[。；;！!][”’」』）)\s]*|其中[，,：:]?\s*)$")
-_OWN_NAME = re.compile(r"姓名|名字|中文名|full name|name|候选人|求职者|应聘者|应聘人|申请人", re.IGNORECASE)
+_OWN_NAME = re.compile(r"姓名|名字|full name|name|候选人|求职者|应聘者|应聘人|申请人", re.IGNORECASE)
 # A row about somebody else of the same resume, and the heading above such rows.
 _RELATED = re.compile(r"称谓|关系|证明人|紧急联系|联系人|推荐人|介绍人|监护人|配偶|父亲|母亲|导师")
 _RELATED_CELL = re.compile(r"(?:称谓|关系)[ \t\u3000]*[:：]")
@@ -54,9 +54,6 @@ _BORN = re.compile(
 _BIRTH = re.compile(_DATE)
 _SEX = re.compile(
     r"性\s*别\s*[:：|｜]?\s*(?P<a>[男女])|(?:(?<=[，,、\s|｜/（(])|^)(?P<b>[男女])(?=[，,、；;。\s|｜/）)]|$)"
-)
-_PHONE = re.compile(
-    r"(?<![\d-])(?:(?:\+|00)\s?\d{1,3}[-\s]?)?(?:1[3-9]\d(?:[-\s]?\d){8}|[1１]\s?[3-9３-９](?:\s?\d){9}|0\d{2,3}-\d{7,8}|\d{3,4}-\d{7,8})(?![\d])"
 )
 _NOT_OWN = re.compile(r"(?:紧急联系|联系人|证明人|推荐人|单位电话|家庭成员)")
 
@@ -338,7 +335,7 @@ def _details(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     for field in fields_of(text):
         if field.called.startswith("出生") and (born := _BIRTH.match(text, field.start, field.end)):
             found.append(Span("出生日期", born.group(), *born.span()))
-    for label, pattern in (("电话", _PHONE), ("邮箱", EMAIL)):
+    for label, pattern in (("电话", PHONE), ("邮箱", EMAIL)):
         for match in pattern.finditer(text):
             if not _NOT_OWN.search(text, _line_start(text, match.start()), match.start()):
                 found.append(Span(label, match.group(), *match.span()))

@@ -40,14 +40,14 @@ class Table:
 
     Attributes:
         kind: ``.csv`` or ``.xlsx``.
-        text_column: index of the column that holds the resumes.
+        text_column: index of the column that holds the resumes; None: nobody has chosen it yet.
         id_column: index of the column that names them; None: there is none.
     """
 
     kind: str
     header: Row
     rows: list[Row]
-    text_column: int
+    text_column: int | None
     id_column: int | None
 
     @cached_property
@@ -58,50 +58,37 @@ class Table:
     @property
     def text_name(self) -> str:
         """What the table calls the column of the resumes."""
-        return shown(self.header[self.text_column]).strip()
+        return "" if self.text_column is None else shown(self.header[self.text_column]).strip()
 
     def lines(self) -> list[Line]:
         """The texts in order, known by their place from 1: the names of a table may repeat."""
-        return [Line(number, shown(row[self.text_column])) for number, row in enumerate(self.rows, 1)]
+        return [Line(number, shown(row[self.text_column or 0])) for number, row in enumerate(self.rows, 1)]
 
     def names(self) -> list[str]:
         """What the table itself calls its rows; empty texts where it does not."""
         return ["" if self.id_column is None else shown(row[self.id_column]) for row in self.rows]
 
 
-def table_of(rows: Sequence[Row], name: str) -> Table:
+def table_of(rows: Sequence[Row], name: str, may_choose: bool = False) -> Table:
     """The header is the first row that has a column with a known name; where none has, the first row that may be one, and
     the texts are in the column of the longest.
+
+    Args:
+        may_choose: take a table with names above columns of short texts too, its column of texts left open.
 
     Raises:
         InputError: there is no column of texts, no row, too many columns or cells, or rows of a CSV have more
             cells than the header.
     """
-    return _table(rows, name, _known_header(rows) or _likely_header(rows))
-
-
-def table_to_choose_from(rows: Sequence[Row], name: str) -> tuple[Table, bool]:
-    """(table, whether it is known which column holds the texts) where somebody can choose the column: one that has only
-    short texts is taken too.
-
-    Raises:
-        InputError: as ``table_of``, but for the column.
-    """
     found = _known_header(rows) or _likely_header(rows)
-    top = _top(rows)
-    has_names = bool(rows) and not any(len(shown(cell)) >= _LONG_CHARS for cell in rows[top])
-    return _table(rows, name, found or ((top, 0) if has_names else None)), found is not None
-
-
-def _table(rows: Sequence[Row], name: str, found: tuple[int, int] | None) -> Table:
-    """``found``: row of the header and column of the texts."""
-    top, text_column = found or (0, 0)
-    rows = rows[top:]
+    top, text_column = found or (_top(rows), None)
+    may_choose &= bool(rows) and not any(len(shown(cell)) >= _LONG_CHARS for cell in rows[top])
+    rows = rows[top if found or may_choose else 0 :]
     header = list(rows[0])
     while header and not shown(header[-1]).strip():
         header.pop()
     columns = [shown(cell).strip().lower() for cell in header]
-    if found is None:
+    if not (found or may_choose):
         listed = "、".join(column[:_SHOWN_CHARS] or "（空）" for column in columns[:_SHOWN_COLUMNS])
         raise InputError(
             f"{name} 没有放简历文字的列：第一行应当是列名，其中一列叫 {'、'.join(TEXT_COLUMNS)}；收到的列有 {listed}"

@@ -17,7 +17,7 @@ from src.extraction.document import read_resume
 from src.extraction.jsonl import Line, Record, dump, read_lines, record_of
 from src.extraction.schema import LABELS, Extraction, replace_surrogates
 from src.extraction.service import ExtractionService
-from src.extraction.tables import KINDS, Table, table_bytes, table_to_choose_from
+from src.extraction.tables import KINDS, Table, table_bytes, table_of
 from src.ingest.limits import UPLOAD_LIMITS
 from src.ingest.types import Row
 from src.ingest.worker import ParserPool
@@ -51,7 +51,6 @@ class Batch:
         results: of ``lines[: len(results)]``; a row that cannot be used has the reason.
         use_adapter, fields: what the results were made with; None where nothing was begun.
         unread: why a file that is a row could not be read, by index.
-        is_chosen: whether it is known which column of the table holds the texts.
     """
 
     file_name: str
@@ -62,7 +61,11 @@ class Batch:
     use_adapter: bool | None = None
     fields: tuple[str, ...] = ()
     unread: dict[int, str] = field(default_factory=dict)
-    is_chosen: bool = True
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether it is known which column of the table holds the texts."""
+        return self.table is None or self.table.text_column is not None
 
     @property
     def total(self) -> int:
@@ -99,10 +102,10 @@ class Batch:
     def choose(self, column: int) -> None:
         """Take the texts from another column of the table; what was done is done again."""
         assert self.table is not None
-        if self.is_chosen and column == self.table.text_column:
+        if column == self.table.text_column:
             return
         self.table = replace(self.table, text_column=column)
-        self.lines, self.is_chosen = self.table.lines(), True
+        self.lines = self.table.lines()
         self.results.clear()
         self.use_adapter = None
 
@@ -268,14 +271,13 @@ def read_batch(parser: ParserPool, path: Path) -> Batch:
         KnowledgeError: the table cannot be read.
     """
     suffix = path.suffix.lower()
-    is_chosen = True
     if suffix == JSONL:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise InputError(f"{path.name} 有 {path.stat().st_size / 1e6:.1f} MB，太大了；请拆成几个文件")
         table, lines = None, read_lines(path, path.name, _MAX_LINE_BYTES)
         names = [replace_surrogates(str(line.id)) for line in lines]
     elif suffix in KINDS:
-        table, is_chosen = table_to_choose_from(parser.read_table(path), path.name)
+        table = table_of(parser.read_table(path), path.name, may_choose=True)
         lines, names = table.lines(), [replace_surrogates(name) for name in table.names()]
     else:
         raise InputError(f"{path.name} 不是表格；请把它作为简历文件上传")
@@ -285,7 +287,7 @@ def read_batch(parser: ParserPool, path: Path) -> Batch:
         raise InputError(
             f"{path.name} 有 {len(lines)} 行，网页上一次最多 {MAX_ROWS} 行；请拆成几个文件，或用命令行"
         )
-    batch = Batch(path.name, lines, names, table, is_chosen=is_chosen)
+    batch = Batch(path.name, lines, names, table)
     characters = batch.characters
     if characters > MAX_CHARACTERS:
         raise InputError(f"{path.name} 有 {characters} 个字，网页上一次最多 {MAX_CHARACTERS} 个；请拆成几个文件")

@@ -118,11 +118,16 @@ class MarkingModel(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """Where a passage answers a question best, ``passage[start:end]``, and the probability that it answers at all."""
+    """Where a passage answers a question best, ``passage[start:end]``, and the probability that it answers at all.
+
+    Attributes:
+        spans: (start, end, score) of the best places, best first; the scores are logits.
+    """
 
     start: int
     end: int
     probability: float
+    spans: tuple[tuple[int, int, float], ...] = ()
 
 
 @runtime_checkable

@@ -29,6 +29,8 @@ HEAD_FILE = "reader_head.safetensors"
 BEFORE, BETWEEN, BEHIND = "资料：", "\n问题：", "\n答案："
 HEAD_SIZE, PAIR_SIZE = 128, 64
 MAX_SPAN_TOKENS = 80
+# Places that a reading tells, for those who choose among them.
+TOLD_SPANS = 30
 # Longer ones are cut: a chunk has 300 characters, and a title or a question is no place for a novel.
 MAX_PASSAGE_CHARS, MAX_QUESTION_CHARS, MAX_TITLE_CHARS = 1200, 200, 60
 
@@ -181,17 +183,19 @@ class Read:
         start, end: the best span of the passage, whether it answers or not.
         features: what its probability is made of: the question's score, and how far the best begin and end stand
             above "nowhere" (0), as log-sum-exp over the passage.
+        spans: the best ones with their scores.
     """
 
     start: int
     end: int
     features: tuple[float, float]
+    spans: tuple[tuple[int, int, float], ...] = ()
 
     def calibrated(self, calibration: tuple[float, float, float]) -> Reading:
         """With its probability: a logistic function of the features."""
         constant, *weights = calibration
         odds = constant + sum(weight * feature for weight, feature in zip(weights, self.features, strict=True))
-        return Reading(self.start, self.end, 1 / (1 + math.exp(-max(-60.0, min(60.0, odds)))))
+        return Reading(self.start, self.end, 1 / (1 + math.exp(-max(-60.0, min(60.0, odds)))), self.spans)
 
 
 def hidden_states(model: Any, rows: Sequence[Packed], depth: int) -> Tensor:
@@ -234,16 +238,19 @@ def read(model: Any, head: PointerHead, rows: Sequence[Packed], depth: int) -> l
         if not row.tokens.ids:
             found.append([Read(0, 0, (-100.0, -100.0))] * len(questions))
             continue
-        spans = head.spans(begin, end, passage).flatten(1).argmax(1).tolist()
+        told = []
+        spans = head.spans(begin, end, passage).flatten(1)
+        best = spans.topk(min(TOLD_SPANS, spans.shape[1]))
         scores = (begin.logsumexp(1) + end.logsumexp(1)).tolist()
-        found.append(
-            [
-                Read(
-                    row.tokens.starts[span // len(passage)],
-                    row.tokens.ends[span % len(passage)],
-                    (float(one), score),
+        for question in range(len(questions)):
+            places = tuple(
+                (row.tokens.starts[place // len(passage)], row.tokens.ends[place % len(passage)], value)
+                for place, value in zip(
+                    best.indices[question].tolist(), best.values[question].tolist(), strict=True
                 )
-                for span, score, one in zip(spans, scores, answerable, strict=True)
-            ]
-        )
+                if value > -math.inf
+            )
+            start, last, _ = places[0]
+            told.append(Read(start, last, (float(answerable[question]), scores[question]), places))
+        found.append(told)
     return found

@@ -80,7 +80,7 @@ def test_our_own_texts_are_many_and_a_third_of_their_fields_absent() -> None:
     assert len({row.kind for row in rows}) >= 6
     assert len(fields) >= 300
     assert 0.3 < sum(not wordings for wordings in fields) / len(fields) < 0.4
-    assert {row.split for row in rows} == {"dev", "test"}
+    assert {row.split for row in rows} == {"dev", "fit", "test"}
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

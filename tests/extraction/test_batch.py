@@ -9,7 +9,7 @@ import pytest
 
 from src.caller import ANYONE
 from src.errors import InputError, ModelError
-from src.extraction.batch import BatchCounts, extract_file, extract_jsonl, in_chunks, working_file
+from src.extraction.batch import BatchCounts, extract_file, in_chunks, working_file
 from src.extraction.schema import LABELS
 from src.extraction.service import ExtractionService
 from src.files import csv_text
@@ -38,7 +38,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def test_lines_come_out_in_order_with_ids(source: Path, target: Path) -> None:
     write(source, {"id": "a", "text": RESUME}, {"text": "\u2028😀" + RESUME}, {"id": 7, "text": "😀"})
     calls: list[tuple[int, int]] = []
-    counts = extract_jsonl(
+    counts = extract_file(
         ExtractionService(ScriptedModel()), source, target, progress=lambda *call: calls.append(call)
     )
     assert counts == BatchCounts(total=3, skipped=0, extracted=3, failed=0)
@@ -53,14 +53,14 @@ def test_lines_come_out_in_order_with_ids(source: Path, target: Path) -> None:
 def test_resumes_after_a_kill(source: Path, target: Path) -> None:
     write(source, *({"id": f"r{n}", "text": RESUME} for n in range(5)))
     service = ExtractionService(ScriptedModel())
-    extract_jsonl(service, source, target)
+    extract_file(service, source, target)
     whole = target.read_bytes()
     second = whole.index(b"\n", whole.index(b"\n") + 1) + 1
     for end in (0, 3, second - 1, second, second + 1, second + 30, len(whole) - 1, len(whole)):
         target.write_bytes(whole[:end])
         kept = whole[:end].count(b"\n")
         model = ScriptedModel()
-        counts = extract_jsonl(ExtractionService(model), source, target)
+        counts = extract_file(ExtractionService(model), source, target)
         assert (counts.skipped, counts.extracted, len(model.prompts)) == (kept, 5 - kept, 5 - kept)
         assert target.read_bytes() == whole
 
@@ -74,13 +74,13 @@ def test_each_line_is_on_disk_before_the_next(source: Path, target: Path) -> Non
         return "{}"
 
     with pytest.raises(ModelError):
-        extract_jsonl(ExtractionService(ScriptedModel(answer)), source, target)
+        extract_file(ExtractionService(ScriptedModel(answer)), source, target)
     assert [line["id"] for line in read(target)] == [1]
 
 
 def test_unusable_texts_get_an_error_line(source: Path, target: Path) -> None:
     write(source, {"text": " "}, {"text": "中" * 50}, {"text": "王小明\ud83d"})
-    counts = extract_jsonl(ExtractionService(ScriptedModel(), max_chars=40), source, target)
+    counts = extract_file(ExtractionService(ScriptedModel(), max_chars=40), source, target)
     assert counts == BatchCounts(total=3, skipped=0, extracted=1, failed=2)
     empty, long, fine = read(target)
     assert "空" in empty["error"]
@@ -106,7 +106,7 @@ def test_bad_lines_are_reported_before_any_work(source: Path, target: Path, row:
     source.write_bytes(b'\xef\xbb\xbf{"text": "abc"}\r\n\n' + row + b"\n")
     model = ScriptedModel()
     with pytest.raises(InputError, match=problem):
-        extract_jsonl(ExtractionService(model), source, target)
+        extract_file(ExtractionService(model), source, target)
     assert model.prompts == []
     assert not target.exists()
 
@@ -118,7 +118,7 @@ def test_output_must_not_be_the_input(source: Path) -> None:
     link.symlink_to(source)
     for target in (source, source.parent / "." / source.name, link):
         with pytest.raises(InputError, match="输入文件"):
-            extract_jsonl(ExtractionService(ScriptedModel()), source, target)
+            extract_file(ExtractionService(ScriptedModel()), source, target)
     assert source.read_bytes() == before
 
 
@@ -127,23 +127,23 @@ def test_a_foreign_output_file_is_left_alone(source: Path, target: Path, content
     write(source, {"text": RESUME})
     target.write_bytes(content)
     with pytest.raises(InputError, match="不是抽取的结果"):
-        extract_jsonl(ExtractionService(ScriptedModel()), source, target)
+        extract_file(ExtractionService(ScriptedModel()), source, target)
     assert target.read_bytes() == content
 
 
 def test_files_that_cannot_be_opened(source: Path, tmp_path: Path) -> None:
     service = ExtractionService(ScriptedModel())
     with pytest.raises(InputError, match="读不了"):
-        extract_jsonl(service, source, tmp_path / "out")
+        extract_file(service, source, tmp_path / "out")
     write(source, {"text": RESUME})
     with pytest.raises(InputError, match="写不了"):
-        extract_jsonl(service, source, tmp_path / "no" / "out")
+        extract_file(service, source, tmp_path / "no" / "out")
 
 
 def test_an_id_with_a_lone_surrogate_survives_a_resume(source: Path, target: Path) -> None:
     write(source, {"id": "\ud800", "text": RESUME})
-    extract_jsonl(ExtractionService(ScriptedModel()), source, target)
-    assert extract_jsonl(ExtractionService(ScriptedModel()), source, target).skipped == 1
+    extract_file(ExtractionService(ScriptedModel()), source, target)
+    assert extract_file(ExtractionService(ScriptedModel()), source, target).skipped == 1
 
 
 def rows_of(path: Path) -> list[list[Any]]:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from src.extraction.field_kinds import beside_name, fitted
+from src.extraction.field_kinds import beside_name, fitted, kinds_of
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,7 @@ from src.extraction.field_kinds import beside_name, fitted
         ("保密期限为合同终止后三年", "保密期限", "保密期限为合同终止后三年", "合同终止后三年"),
         ("在实训楼305上课", "上课地点", "实训楼", "实训楼305"),
         ("位于科技园旁", "位置", "位于科技园旁", "科技园旁"),
-        ("Dr. Helena Voss, office B", "Instructor", "Dr. Helena Voss, office B", "Dr. Helena Voss"),
         ("产品三号", "联系人", "三号", "三号"),
-        ("第14号", "联系人", "14号", None),
         ("降温8℃至10℃，", "降温幅度", "8℃", "8℃至10℃"),
         ("甲乙丙", "甲方", "甲乙丙", "甲乙丙"),
     ],
@@ -55,6 +53,24 @@ def test_a_span_becomes_a_value_of_its_kind(text: str, field: str, pointed: str,
 def test_a_value_right_behind_its_name(text: str, field: str, expected: str | None) -> None:
     place = beside_name(text, field)
     assert (place and text[slice(*place)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "other"),
+    [
+        ("签订日期", "2023年6月1日", "东山公司"),
+        ("合同金额", "三万元", "东山公司"),
+        ("面积", "86㎡", "花溪路"),
+        ("上课地点", "实训楼305", "每周三"),
+        ("主持人", "曾宪章", "十一人"),
+        ("甲方", "周小满", "三万元"),
+        ("甲方", "清源食品加工厂", "九十天"),
+    ],
+)
+def test_a_field_has_kinds_whose_values_have_a_shape(field: str, value: str, other: str) -> None:
+    assert any(kind.shape.fullmatch(value) for kind in kinds_of(field))
+    assert not any(kind.shape.fullmatch(other) for kind in kinds_of(field))
+    assert kinds_of("主题") == ()
 
 
 def test_whatever_comes_a_place_is_in_the_text() -> None:

@@ -30,6 +30,10 @@ def found(text: str, *guessed: tuple[str, str]) -> list[tuple[str, str]]:
         ("姓　名：钱　多多\n籍　贯：云南大理", [("姓名", "钱　多多"), ("地名", "云南大理")]),
         ("应聘岗位: 会计、出纳", [("职位", "会计"), ("职位", "出纳")]),
         ("Name: Anna Berg\nNationality: Swedish", [("姓名", "Anna Berg"), ("国籍", "Swedish")]),
+        ("专业/Major：Industrial Design\n学历 / Degree：本科", [("专业", "Industrial Design"), ("教育背景", "本科")]),
+        ("Name 姓名: 骆文博 (Wenbo Luo)\n专 业: Welding Technology", [("专业", "Welding Technology")]),
+        ("Education: Bachelor of Arts, Leeds College\nPosition: Key Account Manager", [("教育背景", "Bachelor of Arts"), ("职位", "Key Account Manager")]),
+        ("姓名：Anna Berg（中文名：白安娜）", [("姓名", "Anna Berg"), ("姓名", "白安娜")]),
         ("曾用名：无\n国籍：-\n政治面貌：群众\n单位：万元", []),
         ("他的专业：是园艺，还有林学。", []),
     ],
@@ -48,6 +52,25 @@ def test_a_value_of_several_parts_is_the_taggers() -> None:
     text = "工作单位：东山电子有限公司，任总工程师"
     guessed = [("组织名", "东山电子有限公司"), ("职位", "总工程师")]
     assert found(text, *guessed) == guessed
+
+
+@pytest.mark.parametrize(
+    ("text", "guessed", "expected"),
+    [
+        ("Kevin Chen 陈凯文", [("姓名", "Kevin"), ("姓名", "Chen")], [("姓名", "Kevin Chen")]),
+        ("Senior Software Engineer @ 蓝鲸数据", [("职位", "Software")], [("职位", "Senior Software Engineer")]),
+        ("毕业于 University of Leeds，", [("组织名", "Leeds")], [("组织名", "University of Leeds")]),
+        ("Acme Sales Manager", [("组织名", "Acme"), ("职位", "Manager")], [("组织名", "Acme"), ("职位", "Manager")]),
+        ("熟悉 Java, Spring Boot", [("职位", "Spring")], [("职位", "Spring Boot")]),
+        ("Dr. Anna Berg，", [("姓名", "Anna")], [("姓名", "Anna Berg")]),
+        ("电子工程 Ph.D.", [("种族", "Ph")], []),
+        ("Frank 郝", [("姓名", "Frank"), ("姓名", "郝")], [("姓名", "Frank"), ("姓名", "郝")]),
+    ],
+)  # fmt: skip
+def test_latin_words_that_stand_together_are_one_value(
+    text: str, guessed: list[tuple[str, str]], expected: list[tuple[str, str]]
+) -> None:
+    assert found(text, *guessed) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,11 +105,12 @@ def test_an_address_holds_no_name() -> None:
         ("张三　男　汉族　本科", "张三　男　汉族　本科"),
         ("籍贯：宁夏　银川", "籍贯：宁夏　银川"),
         ("Li Ming 在 IBM 工作", "Li Ming 在 IBM 工作"),
+        ("电话：１３８（ＷＷ＠ｅ．ｃｏｍ）", "电话：138（WW@e.com）"),
         ("", ""),
         (" 男 ", " 男 "),
     ],
 )
-def test_spread_characters_are_read_as_words(source: str, read: str) -> None:
+def test_spread_and_wide_characters_are_read_as_words(source: str, read: str) -> None:
     assert View.of(source).text == read
 
 

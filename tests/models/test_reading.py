@@ -83,6 +83,9 @@ def test_every_span_is_a_substring_of_its_passage(model: Engine) -> None:
             assert 0 <= one.start < one.end <= min(len(text), MAX_PASSAGE_CHARS)
             assert one.end - one.start <= MAX_SPAN_TOKENS  # a token has at most one character here
             assert 0 < one.probability < 1
+            assert one.spans[0][:2] == (one.start, one.end)
+            assert [score for *_, score in one.spans] == sorted((score for *_, score in one.spans), reverse=True)
+            assert all(0 <= start < end <= len(text) for start, end, _ in one.spans)
 
 
 def test_every_passage_as_if_it_were_alone(model: Engine) -> None:

@@ -250,8 +250,7 @@ def column_choice(batch: Batch | None, words: Words) -> Any:
     choices = [
         (name or words("第 {number} 列").format(number=number + 1), number) for number, name in enumerate(names)
     ]
-    value = batch.table.text_column if batch.is_chosen else None
-    return gr.update(visible=True, choices=choices, value=value, interactive=True)
+    return gr.update(visible=True, choices=choices, value=batch.table.text_column, interactive=True)
 
 
 def preview(batch: Batch | None, words: Words) -> Any:
