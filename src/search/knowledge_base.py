@@ -66,14 +66,14 @@ class KnowledgeBase:
     holds_added = False
 
     def __init__(self, embedder: Embedder, directory: Path | None = None, added: Path | None = None) -> None:
-        """Open the store; ``added``: folder of the files that come through the page.
+        """Open the store; ``added``: folder of the files that come through the page, else one beside the store.
 
         Raises:
             KnowledgeError: it is damaged, of another version or made with another embedder.
         """
         self.embedder = embedder
         self.store = Store(directory / STORE if directory else None, embedder)
-        self._added = added
+        self._added = added or (directory and directory / ADDED)
         self._main = "", Index.build([], embedder.dimension, 0)
         self._now = Snapshot(-1, *self._main)
         self._unsaved = False
