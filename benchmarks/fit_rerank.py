@@ -2,9 +2,10 @@
 
 python -m benchmarks.fit_rerank [--write] [--threads 2]
 
-Collections, all from the two files of questions: each file whole, samples of 40 and 120 passages, and each passage's
-first sentence alone. Every question is asked four times: as it is; without its own passage and near copies of it (so
-that no passage answers); "crowded", with its passage 15 times more; and "wordless", with every word feature zero, as a question in another language has them.
+Collections: of the two files of questions each whole, samples of 40 and 120 passages, and each passage's first sentence
+alone; and the rows of tables that are made up (``benchmarks/fit_tables.py``). Every question is asked four times: as it is; without its own passage and near copies of it (so
+that no passage answers); "crowded", with its passage 15 times more; and "wordless", with every word feature zero, as a
+question in another language has them (not of tables: their rows mean the same).
 As many questions of the other file are asked too ("foreign"): nothing answers them either, and they are off the topic.
 
 Two steps. (1) Order: a conditional logit over each pool (the right passage against all others). (2) Probability: a
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.fit_tables import tables
 from src.evaluation.retrieval import DENSE_WEIGHT
 from src.ingest.split import sentence_spans
 from src.ingest.types import Document
@@ -45,6 +47,7 @@ LISTED = 30
 JUDGED = 10
 NEAR_COPY = 0.5
 COPIES = 15
+TABLES = "tables"
 # Half of the questions have an answer.
 KIND_WEIGHTS = {"answer": 1.0, "none": 0.5, "foreign": 0.5, "wordless": 0.3, "crowded": 0.3}
 
@@ -132,6 +135,15 @@ def collections(path: Path) -> list[tuple[str, list[Document], list[Question]]]:
     return made
 
 
+def table_questions() -> tuple[list[Document], list[Question]]:
+    documents: list[Document] = []
+    questions: list[Question] = []
+    for number, (_, found, asked) in enumerate(tables()):
+        documents += found
+        questions += [Question(text, doc_id, number, start) for text, doc_id, start in asked]
+    return documents, questions
+
+
 def ask_all(
     name: str, documents: list[Document], questions: list[Question], foreign: list[Question], embedder: Embedder
 ) -> list[Asked]:
@@ -159,9 +171,10 @@ def ask_all(
             asked.append(Asked(f"{name} | none", fold, evidence[away], nothing, nothing))
         crowd = np.concatenate([np.arange(len(right)), np.repeat(np.flatnonzero(right), COPIES)])
         asked.append(Asked(f"{name} | crowded", fold, evidence[crowd], right[crowd], answers[crowd]))
-        wordless = evidence.copy()
-        wordless[:, [0, *range(2, evidence.shape[1])]] = 0
-        asked.append(Asked(f"{name} | wordless", fold, wordless, right, answers))
+        if name != TABLES:
+            wordless = evidence.copy()
+            wordless[:, [0, *range(2, evidence.shape[1])]] = 0
+            asked.append(Asked(f"{name} | wordless", fold, wordless, right, answers))
     for question in foreign[:: max(1, len(foreign) // len(questions))][: len(questions)]:
         retriever.search(question.text, top_k=1)
         assert recorder.pool is not None
@@ -305,6 +318,8 @@ def run(embedder: Embedder, write: bool) -> None:
         foreign = read(other)[1]
         for name, documents, questions in collections(path):
             asked += ask_all(name, documents, questions, foreign, embedder)
+    documents, questions = table_questions()
+    asked += ask_all(TABLES, documents, questions, foreign, embedder)
     show(evaluate(asked))
     weights = {name: round(float(value), 4) for name, value in fit(asked).items()}
     print(json.dumps(weights))

@@ -5,7 +5,8 @@ python -m benchmarks.real_files FOLDER QUESTIONS.jsonl [--threads 1] [--show] [-
 A line asks ``{"file": [names], "query", "contains": [texts]}``: a chunk of one of the files is right when its title and
 text hold every text, white space and case aside; ``|`` separates alternatives. Also ``title`` (in the title), ``not`` (not in
 it), ``unbroken`` (in the text without a line break), ``nowhere`` (in no chunk of the files). The files are not ours to
-keep: ``benchmarks/data/real_files.jsonl`` names the public repository and path of each.
+keep: ``benchmarks/data/real_files.jsonl`` names the public repository and path of each, and so does
+``more_real_files.jsonl``, whose questions were written before anything was mended by them.
 """
 
 import argparse

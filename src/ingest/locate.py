@@ -5,12 +5,13 @@ page's. Nothing but the text is compared, without white space and as NFKC: whate
 page stands on it.
 """
 
-import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
+
+from src.ingest.split import ROW
 
 Span = tuple[int, int]
 # Left, top, right, bottom, in parts of the page's width and height.
@@ -27,7 +28,6 @@ BAND_LINES = 1.2
 # Boxes with a gap below so many heights are one.
 MAX_GAP = 1.5
 MAX_GAP_INSIDE = 0.25
-_ROW = re.compile(r"[^：；\n]{1,80}：.*；[^：；\n]{1,80}：.*")
 
 
 class Glyph(NamedTuple):
@@ -209,7 +209,7 @@ class _Line:
                 texts.append(character)
                 self.offsets.append(offset)
         self.text = "".join(texts)
-        self.fields = list(self._fields(whole, first, last)) if _ROW.fullmatch(whole, first, last) else []
+        self.fields = list(self._fields(whole, first, last)) if ROW.match(whole[first:last]) else []
 
     def _fields(self, whole: str, first: int, last: int) -> Iterator[tuple[str, Span]]:
         start = first

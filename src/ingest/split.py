@@ -14,7 +14,7 @@ _SENTENCE = re.compile(
     rf"(?:[。！？!?；;…]+[{_CLOSERS}]*|\.+[{_CLOSERS}]*(?=\s)|\n)\s*|\Z",
 )
 # A row of a table as the readers write it: ``姓名：张三；部门：研发``.
-_ROW = re.compile(r"^[^：；\n]{1,80}：[^\n]*?；[^：；\n]{1,80}：[^\n]*(?:\n\s*|\Z)", re.MULTILINE)
+ROW = re.compile(r"^[^：；\n]{1,80}：[^\n]*?；[^：；\n]{1,80}：[^\n]*(?:\n\s*|\Z)", re.MULTILINE)
 _SOFT_BREAK = re.compile(r"[，,、：:\s]")
 
 Span = tuple[int, int]
@@ -76,7 +76,7 @@ def split_document(document: Document, max_chars: int = MAX_CHARS) -> list[Chunk
 def _units(text: str, max_chars: int) -> Iterable[Span]:
     """Rows that fit in a window, and the sentences between them."""
     end = 0
-    for row in _ROW.finditer(text):
+    for row in ROW.finditer(text):
         if len(row[0].rstrip()) <= max_chars:
             yield from _shifted(sentence_spans(text[end : row.start()]), end)
             end = row.end()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from src.ingest.types import Document
 from src.models.embedders.base import Embedder
 from src.search.index import Progress
-from src.search.store import FileEntry, StoredChunk, keys_of
+from src.search.rows import FileEntry, StoredChunk, keys_of
 from src.search.types import Collection
 
 # ``stats`` names the files with most chunks, at most so many.
@@ -20,7 +20,7 @@ class Base(Collection, Protocol):
     """A collection that files are added to and removed from.
 
     Attributes:
-        directory: where files added through the page are kept; None where they cannot be.
+        added: folder of the files that come through the page; None where they cannot be kept.
         holds_added: the chunks of added files last without a copy of the file.
         size: chunks at the last search or change; nothing is read for it.
     """
@@ -29,7 +29,7 @@ class Base(Collection, Protocol):
     holds_added: bool
 
     @property
-    def directory(self) -> Path | None: ...
+    def added(self) -> Path | None: ...
 
     @property
     def size(self) -> int: ...

@@ -42,7 +42,7 @@ class Dated:
     def __init__(self, text: str) -> None:
         pieces, position, length = [], 0, 0
         self._edits: list[tuple[int, int, int, int]] = []  # start and end here, start and end there
-        for start, end, instead in rewritten(text):
+        for start, end, instead in _rewritten(text):
             length += start - position
             pieces += [text[position:start], instead]
             self._edits.append((length, length + len(instead), start, end))
@@ -64,7 +64,7 @@ class Dated:
         return at + shift
 
 
-def rewritten(text: str) -> Iterator[tuple[int, int, str]]:
+def _rewritten(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, what stands there instead), in order, for each part of a date that is written in another way."""
     if not _ANY.search(text):
         return

@@ -49,7 +49,7 @@ class Explanation:
     Attributes:
         query: as it was searched for: terms, vector, mode, pool.
         variants: other words for the same that were searched for too.
-        terms: of the question as asked, with their weights (inverse document frequency).
+        terms: of the question as asked, with their weights (inverse document frequency, doubled for words).
     """
 
     query: Query
@@ -70,27 +70,17 @@ def explanation(
     query: Query, variants: Sequence[str], terms: Mapping[str, float], candidates: Sequence[Candidate]
 ) -> Explanation:
     """Rank ``candidates`` in every stage; the last stage that scored them decides."""
-    mode = query.mode
-    ranked = STAGES if mode == "hybrid" else (mode,)
-    ranks = {
-        stage: _ranks(candidates, stage, query.pool if stage in _RECALL else len(candidates))
-        if stage in ranked
-        else {}
-        for stage in STAGES
-    }
-    last = "rerank" if mode == "hybrid" else mode
+    last = "rerank" if query.mode == "hybrid" else query.mode
+    asked = STAGES if query.mode == "hybrid" else (query.mode,)
+    ranks = {stage: _ranks(candidates, stage, query.pool) if stage in asked else {} for stage in STAGES}
     ordered = sorted(candidates, key=lambda c: (-_score(c, last), c.order))
     explained = tuple(
         Explained(
-            candidate.chunk,
-            rank,
-            _score(candidate, last),
-            candidate.stages,
-            {stage: ranks[stage].get(candidate.order) for stage in STAGES},
-            candidate.order[0] == 1,
+            one.chunk, rank, _score(one, last), one.stages,
+            {stage: ranks[stage].get(one.order) for stage in STAGES}, one.order[0] == 1,
         )
-        for rank, candidate in enumerate(ordered, 1)
-    )
+        for rank, one in enumerate(ordered, 1)
+    )  # fmt: skip
     return Explanation(query, tuple(variants), terms, explained)
 
 
@@ -98,10 +88,9 @@ def _score(candidate: Candidate, stage: str) -> float:
     return float(getattr(candidate.stages, stage) or 0.0)
 
 
-def _ranks(candidates: Sequence[Candidate], stage: str, limit: int) -> dict[tuple[int, ...], int]:
+def _ranks(candidates: Sequence[Candidate], stage: str, pool: int) -> dict[tuple[int, ...], int]:
     """By ``order``, which tells a session's passage from the base's of the same id."""
-    scored = [c for c in candidates if getattr(c.stages, stage) is not None]
-    if stage in _RECALL:
-        scored = [c for c in scored if _score(c, stage) > 0]
-    ordered = sorted(scored, key=lambda c: (-_score(c, stage), c.order))[:limit]
+    recalled = stage in _RECALL
+    scored = [c for c in candidates if (_score(c, stage) > 0 if recalled else getattr(c.stages, stage) is not None)]
+    ordered = sorted(scored, key=lambda c: (-_score(c, stage), c.order))[: pool if recalled else None]
     return {candidate.order: rank for rank, candidate in enumerate(ordered, 1)}

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from src.files import BYTE_ORDER_MARK, defused
-from src.search.store import StoredChunk
+from src.search.rows import StoredChunk
 
 Kind = Literal["csv", "jsonl"]
 MAX_ROWS = 50_000

@@ -6,8 +6,9 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from src.ingest.split import ROW
 from src.search.dates import dated
-from src.search.terms import fold, is_content
+from src.search.terms import fold, forms, is_content
 
 # A passage usually names its subject within its first characters.
 HEAD_CHARS = 10
@@ -17,15 +18,17 @@ _CODES = 0x110000
 _SENTENCE_END = np.array([ord(c) for c in "。!?;\n"], dtype=np.uint32)  # as they are after folding
 
 
-# Of a chunk the counts and the features are asked one after the other.
-_dated = lru_cache(maxsize=1024)(dated)
+@lru_cache(maxsize=1024)  # of a chunk the counts and the features are asked one after the other
+def _read(text: str) -> str:
+    """Dates in one writing, and a row of a table as one sentence."""
+    return ROW.sub(lambda row: row[0].replace("；", "，"), dated(text))
 
 
 def term_counts(terms: Sequence[str], texts: Sequence[tuple[str, ...]]) -> np.ndarray:
     """How often the parts of each text have each term, float64 (texts, terms)."""
     counts = np.zeros((len(texts), len(terms)))
     if texts and terms:
-        codes, starts = _codes(["\n".join(map(_dated, parts)) for parts in texts])
+        codes, starts = _codes(["\n".join(map(_read, parts)) for parts in texts])
         positions, found = _occurrences(codes, terms)
         np.add.at(counts, (np.searchsorted(starts, positions, side="right") - 1, found), 1)
     return counts
@@ -42,7 +45,7 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
     - head: what the title, or else the first ten characters, have.
     - content: as chunk, of words and pairs without function words (of all terms where there are none).
     """
-    passages = [(_dated(title), _dated(text)) for title, text in passages]
+    passages = [(_read(title), _read(text)) for title, text in passages]
     texts = [f"{title}\n{text}" if title else text for title, text in passages]
     codes, starts = _codes(texts)
     # A question of nothing but emoji has no term; one that nothing has stands in.
@@ -51,6 +54,7 @@ def word_features(wordings: Sequence[Mapping[str, float]], passages: Sequence[tu
     positions, found = _occurrences(codes, terms)
 
     ends = np.isin(codes, _SENTENCE_END)
+    ends[:-1] |= (codes[:-1] == ord(".")) & (codes[1:] == ord(" "))
     sentence: np.ndarray = np.cumsum(ends) - ends  # the sentence of each character
     first: np.ndarray = sentence[starts]  # each passage's first sentence
     has = np.zeros((int(sentence[-1]) + 1, len(terms)), dtype=bool)  # (S, T)
@@ -123,7 +127,7 @@ def _occurrences(codes: np.ndarray, terms: Sequence[str]) -> tuple[np.ndarray, n
     if spaced:
         text = codes.tobytes().decode("utf-32-le", "surrogatepass")
         for i in spaced:
-            matches = re.finditer(rf"(?<![a-z0-9]){re.escape(terms[i])}(?![a-z0-9])", text)
+            matches = re.finditer(rf"(?<![a-z0-9]){forms(terms[i])}(?![a-z0-9])", text)
             at = np.array([match.start() for match in matches], dtype=np.int64)
             positions.append(at)
             found.append(np.full(len(at), i, dtype=np.int32))

@@ -16,9 +16,11 @@ import numpy as np
 from src.ingest.split import sentence_spans, window_spans
 from src.ingest.types import Chunk, Document
 from src.models.embedders.base import Embedder
-from src.search.store import Indexable, damaged
+from src.search.database import damaged
+from src.search.rows import Indexable, NewChunk, StoredChunk
+from src.search.terms import text_terms
 from src.search.types import Background
-from src.search.vectors import VectorStore, build_vectors, load_vectors
+from src.search.vectors import FaissFlat, build_vectors, load_vectors
 
 # Called with (texts embedded so far, texts in all).
 Progress = Callable[[int, int], None]
@@ -56,7 +58,7 @@ class Index:
     ids: np.ndarray
     last_id: int
     windows: np.ndarray
-    vectors: VectorStore
+    vectors: FaissFlat
     vocabulary: np.ndarray
     lexical: bm25s.BM25
     tokens: int
@@ -268,6 +270,13 @@ def embed(chunks: Sequence[Chunk], embedder: Embedder, progress: Progress | None
         if progress is not None:
             progress(min(start + EMBED_BATCH, len(flat)), len(flat))
     return np.split(vectors, np.cumsum([len(group) for group in texts])[:-1]) if texts else []
+
+
+def prepared(chunks: Sequence[StoredChunk], embedder: Embedder, progress: Progress | None = None) -> list[NewChunk]:
+    """Chunks with their index terms and the vectors of their windows."""
+    vectors = embed([stored.chunk for stored in chunks], embedder, progress)
+    terms = (text_terms(stored.index_text) for stored in chunks)
+    return list(map(NewChunk, chunks, terms, vectors))
 
 
 def measured(texts: Sequence[str], vectors: Sequence[np.ndarray], embedder: Embedder) -> Background | None:

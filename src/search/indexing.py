@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from src.models.embedders.base import Embedder
 from src.search.base import Base, Changes, texts_of
 from src.search.index import lead_of
 from src.search.knowledge_base import ADDED, STORE, KnowledgeBase, lock_path
-from src.search.store import FORMAT_VERSION, FileEntry, StoredChunk, keys_of
+from src.search.rows import FileEntry, StoredChunk, keys_of
+from src.search.store import FORMAT_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -72,25 +74,26 @@ def open_base(
     """
     files = find_files(paths)
     directory = cache_dir / f"index-{cache_key(paths, embedder)}"
+    added = cache_dir / f"{ADDED}-{_hashed(*_places(paths))}"
+    _carry_over(paths, embedder, cache_dir, added)
     try:
-        base = KnowledgeBase(embedder, directory)
+        base = KnowledgeBase(embedder, directory, added)
         base.verify() if rebuild else base.snapshot()
     except KnowledgeError as error:
         logger.warning("%s（现在自动重建）", error)
         for path in directory.glob(f"{STORE}*"):
             path.unlink()
-        base = KnowledgeBase(embedder, directory)
+        base = KnowledgeBase(embedder, directory, added)
     sync(base, files, workers=workers, progress=progress, rebuild=rebuild, changed=changed)
     if base.directory is not None:
         _tidy(directory)
     return base
 
 
-def cache_key(paths: Sequence[Path | str], embedder: Embedder) -> str:
+def cache_key(paths: Sequence[Path | str], embedder: Embedder, version: int | None = None) -> str:
     """16 hexadecimal digits that change with the paths, the embedder, the splitter or the format."""
-    where = sorted({str(Path(path).resolve()) for path in paths})
-    parts = [*where, embedder.fingerprint, SPLITTER_VERSION, str(FORMAT_VERSION)]
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    version = FORMAT_VERSION if version is None else version
+    return _hashed(*_places(paths), embedder.fingerprint, SPLITTER_VERSION, str(version))
 
 
 def find_files(paths: Sequence[Path | str]) -> list[KnowledgeFile]:
@@ -182,7 +185,7 @@ def add_file(base: Base, path: Path, name: str, documents: Sequence[Document]) -
         before = base.files().get(name)
         if before is not None and not before.added:
             raise KnowledgeError(f"{name} 来自 --knowledge 指定的文件；请在那里换掉它，再运行 python -m src index")
-        if not base.holds_added and base.directory is None:
+        if not base.holds_added and base.added is None:
             raise KnowledgeError("索引这次只在内存里，加入的文件留不下来；请检查 --cache-dir 的空间和权限")
         entry = _describe(KnowledgeFile(path, name, added=True))
         if before is not None and before.sha256 and before.sha256 == entry.sha256:
@@ -191,19 +194,19 @@ def add_file(base: Base, path: Path, name: str, documents: Sequence[Document]) -
         if base.holds_added:
             entry = _put(base, replace(entry, path=""), documents)
         else:
-            assert base.directory is not None
-            entry = _put_with_copy(base, path, entry, documents, base.directory)
+            assert base.added is not None
+            entry = _put_with_copy(base, path, entry, documents, base.added)
         return entry, None if texts is None else Changes.between(texts, texts_of(base, name))
 
 
 def _put_with_copy(
-    base: Base, path: Path, entry: FileEntry, documents: Sequence[Document], directory: Path
+    base: Base, path: Path, entry: FileEntry, documents: Sequence[Document], folder: Path
 ) -> FileEntry:
     """``_put``, and the file itself into the folder of added files, once its chunks are there."""
-    copy = directory / ADDED / Path(entry.name).name
-    coming = directory / f"{ADDED}.tmp"
+    copy = folder / Path(entry.name).name
+    coming = folder.with_name(f"{folder.name}.tmp")
     try:
-        copy.parent.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
         shutil.copyfile(path, coming)
         described = _describe(KnowledgeFile(coming, entry.name, added=True))
         made = _put(base, replace(described, path=str(copy.resolve())), documents)
@@ -229,8 +232,8 @@ def remove_file(base: Base, name: str) -> None:
             raise KnowledgeError(f"知识库里没有 {name[:100]}")
         if not entry.added:
             raise KnowledgeError(f"{name} 来自 --knowledge 指定的文件；请从那里删掉它，再运行 python -m src index")
-        if base.directory is not None:
-            (base.directory / ADDED / Path(name).name).unlink(missing_ok=True)
+        if base.added is not None:
+            (base.added / Path(name).name).unlink(missing_ok=True)
         again = _left_short(base, name)
         base.mark_stale([file.name for file in again])
         base.commit({name: None})
@@ -334,7 +337,7 @@ class _Writer:
             entry = batch.entries[stored.file]
             batch.entries[stored.file] = replace(entry, chunks=entry.chunks + 1)
         self._base.commit(batch.entries, kept, batch.refused, self._within(batch.bytes))
-        if self._base.directory is not None:
+        if self._base.added is not None:
             # So that a search in another process does not go through many tails.
             self._base.compact(more=True, wait=self._wait)
         self._done += batch.bytes
@@ -374,15 +377,13 @@ class _Writer:
 
     def _check_ids(self, name: str, documents: Sequence[Document]) -> None:
         ids = [document.doc_id for document in documents]
-        if len(set(ids)) < len(ids):
-            seen: set[str] = set()
-            repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-            raise KnowledgeError(f"{name} 里文档 id {repeated!r} 重复；请改成不重复的 id")
+        for doc_id, count in Counter(ids).items():
+            if count > 1:
+                raise KnowledgeError(f"{name} 里文档 id {doc_id!r} 重复；请改成不重复的 id")
         holders = self._base.holders("doc_id", ids) | {i: self._batch.ids[i] for i in ids if i in self._batch.ids}
-        for doc_id, holder in holders.items():
-            if holder == name:  # of the version that is replaced
-                continue
-            raise KnowledgeError(f"文档 id {doc_id!r} 在 {holder} 和 {name} 里都有；请改成不重复的 id")
+        for known, holder in holders.items():
+            if holder != name:  # not of the version that is replaced
+                raise KnowledgeError(f"文档 id {known!r} 在 {holder} 和 {name} 里都有；请改成不重复的 id")
 
     def _within(self, size: float) -> Callable[[int, int], None]:
         return lambda done, total: self._report(self._done + size * done / total)
@@ -411,9 +412,22 @@ class _Batch:
 
 
 def _added_files(base: Base) -> list[KnowledgeFile]:
-    if base.directory is None or not (folder := base.directory / ADDED).is_dir():
+    if base.added is None or not base.added.is_dir():
         return []
-    return [KnowledgeFile(path, path.name, added=True) for path in sorted(folder.iterdir()) if path.is_file()]
+    return [KnowledgeFile(path, path.name, added=True) for path in sorted(base.added.iterdir()) if path.is_file()]
+
+
+def _carry_over(paths: Sequence[Path | str], embedder: Embedder, cache_dir: Path, added: Path) -> None:
+    """Move files that were added before they had a folder of their own: it was in that of the index, which a new
+    format leaves behind."""
+    for version in range(FORMAT_VERSION, 0, -1):
+        old = cache_dir / f"index-{cache_key(paths, embedder, version)}" / ADDED
+        try:
+            for path in old.iterdir() if old.is_dir() else ():
+                added.mkdir(exist_ok=True)
+                path.rename(added / path.name) if not (added / path.name).exists() else path.unlink()
+        except OSError as error:
+            logger.warning("以前加入的文件没有都从 %s 移到 %s（%s）", old, added, error)
 
 
 def _copies(entries: Mapping[str, FileEntry], lost: set[str]) -> set[str]:
@@ -425,15 +439,15 @@ def _copies(entries: Mapping[str, FileEntry], lost: set[str]) -> set[str]:
 
 
 def _is_done(entry: FileEntry | None, now: FileEntry, required: bool) -> bool:
-    if entry is None or not entry.complete or (required and entry.problem):
-        return False
-    return bool(now.sha256) and entry.sha256 == now.sha256
+    return entry is not None and entry.complete and _is_same(entry, now) and not (required and entry.problem)
 
 
 def _is_resumed(entry: FileEntry | None, now: FileEntry | None) -> bool:
     """Whether an interruption left the same file half done."""
-    if entry is None or now is None or entry.complete:
-        return False
+    return entry is not None and now is not None and not entry.complete and _is_same(entry, now)
+
+
+def _is_same(entry: FileEntry, now: FileEntry) -> bool:
     return bool(now.sha256) and entry.sha256 == now.sha256
 
 
@@ -453,6 +467,14 @@ def _describe(file: KnowledgeFile, before: FileEntry | None = None) -> FileEntry
         return FileEntry(file.name, path, status.st_size, status.st_mtime_ns, digest, added=file.added)
     except OSError:
         return FileEntry(file.name, path, added=file.added)
+
+
+def _places(paths: Sequence[Path | str]) -> list[str]:
+    return sorted({str(Path(path).resolve()) for path in paths})
+
+
+def _hashed(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _tidy(current: Path) -> None:

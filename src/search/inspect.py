@@ -8,7 +8,8 @@ import numpy as np
 from src.errors import InputError
 from src.ingest.types import Chunk
 from src.search.knowledge_base import KnowledgeBase
-from src.search.store import Shown, StoredChunk
+from src.search.rows import StoredChunk
+from src.search.store import Shown
 
 # Reading this many takes half a second; a look at a larger base goes on where the last one ended.
 SCAN_CHUNKS = 50_000

@@ -17,9 +17,9 @@ from src.errors import KnowledgeError
 from src.ingest.types import Document
 from src.models.embedders.base import Embedder
 from src.search.base import figures
-from src.search.index import BACKGROUND_CHUNKS, Index, Progress, embed, measured
-from src.search.store import FileEntry, Indexable, NewChunk, Store, StoredChunk
-from src.search.terms import text_terms
+from src.search.index import BACKGROUND_CHUNKS, Index, Progress, measured, prepared
+from src.search.rows import FileEntry, Indexable, StoredChunk
+from src.search.store import Store
 from src.search.types import Background, Candidate, Proposals, Query, Stages
 
 logger = logging.getLogger(__name__)
@@ -65,14 +65,15 @@ class KnowledgeBase:
 
     holds_added = False
 
-    def __init__(self, embedder: Embedder, directory: Path | None = None) -> None:
-        """Open the store.
+    def __init__(self, embedder: Embedder, directory: Path | None = None, added: Path | None = None) -> None:
+        """Open the store; ``added``: folder of the files that come through the page, else one beside the store.
 
         Raises:
             KnowledgeError: it is damaged, of another version or made with another embedder.
         """
         self.embedder = embedder
         self.store = Store(directory / STORE if directory else None, embedder)
+        self._added = added or (directory and directory / ADDED)
         self._main = "", Index.build([], embedder.dimension, 0)
         self._now = Snapshot(-1, *self._main)
         self._unsaved = False
@@ -85,6 +86,11 @@ class KnowledgeBase:
     def directory(self) -> Path | None:
         """Where the store is; None in memory."""
         return self.store.path.parent if self.store.path else None
+
+    @property
+    def added(self) -> Path | None:
+        """Where added files are kept, apart from the index: they outlive its format; None in memory."""
+        return self._added if self.store.path else None
 
     # Searching
 
@@ -198,7 +204,7 @@ class KnowledgeBase:
 
         Call it inside ``exclusive``.
         """
-        self.store.commit(entries, self._made(chunks, progress), dropped)
+        self.store.commit(entries, prepared(chunks, self.embedder, progress), dropped)
 
     def compact(self, *, more: bool = False, wait: bool = True) -> None:
         """Build and publish a new main index where the tails or what is gone have grown; call it inside ``exclusive``.
@@ -244,7 +250,7 @@ class KnowledgeBase:
             if len(text) > MAX_EDITED_CHARS:
                 raise KnowledgeError(f"一段最多 {MAX_EDITED_CHARS} 字，这里有 {len(text)} 字；请删减")
             changed = replace(stored, chunk=replace(stored.chunk, text=text.strip()))
-            self.store.edit(chunk_id, self._made([changed])[0])
+            self.store.edit(chunk_id, prepared([changed], self.embedder)[0])
 
     def verify(self) -> None:
         """Read every byte on disk and compare checksums.
@@ -280,13 +286,6 @@ class KnowledgeBase:
             yield
         finally:
             lock.release()
-
-    def _made(self, chunks: Sequence[StoredChunk], progress: Progress | None = None) -> list[NewChunk]:
-        vectors = embed([stored.chunk for stored in chunks], self.embedder, progress)
-        return [
-            NewChunk(stored, text_terms(stored.index_text), windows)
-            for stored, windows in zip(chunks, vectors, strict=True)
-        ]
 
     def _read(self) -> Snapshot:
         """The published index without what is gone, and tails of what is newer, the full ones kept."""

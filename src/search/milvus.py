@@ -28,13 +28,13 @@ from src.ingest.split import SPLITTER_VERSION
 from src.ingest.types import Chunk, Document
 from src.models.embedders.base import Embedder
 from src.search.base import figures
-from src.search.index import BACKGROUND_CHUNKS, K1, B, Progress, embed, measured
+from src.search.index import BACKGROUND_CHUNKS, K1, B, Progress, measured, prepared
 from src.search.indexing import Changed, find_files, sync
 from src.search.indexing import Progress as FileProgress
 from src.search.milvus_server import MAX_TEXT_BYTES, SEARCH_S, WRITE_S, Address, Server
+from src.search.rows import FileEntry, StoredChunk, keys_of, signed
 from src.search.score import idf
-from src.search.store import FORMAT_VERSION, FileEntry, StoredChunk, keys_of, signed
-from src.search.terms import text_terms
+from src.search.store import FORMAT_VERSION
 from src.search.types import Background, Candidate, Proposals, Query, Stages
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class MilvusBase:
     """Implements ``Base``. Ids are made of file and place in it: two machines that index the same files at the same
     time write the same entities."""
 
-    directory: Path | None = None
+    added: Path | None = None
     holds_added = True
 
     def __init__(self, server: Server, embedder: Embedder, *, replace_other: bool = False) -> None:
@@ -253,7 +253,9 @@ class MilvusBase:
             for name in sorted(gone):
                 self._server.delete(self._server.collection, FileRow(FileEntry(name)).where)
             self._server.put(self._server.collection, (entity for _, entities in made for entity in entities))
-            terms = Counter({name: row.terms for name, row in kept.items()}) + _sums(made)
+            terms = Counter({name: row.terms for name, row in kept.items()})
+            for stored, _ in made:
+                terms[stored.file] += stored.terms
             order = max((row.order for row in before.values()), default=0)
             changed: list[FileRow] = []
             for name, entry in entries.items():
@@ -322,13 +324,14 @@ class MilvusBase:
         self, chunks: Sequence[StoredChunk], kept: Mapping[str, FileRow], progress: Progress | None
     ) -> list[tuple[StoredChunk, list[dict[str, Any]]]]:
         """Chunks with their number of terms, and their entities."""
-        vectors = embed([stored.chunk for stored in chunks], self.embedder, progress)
-        terms = [text_terms(stored.index_text) for stored in chunks]
+        new = prepared(chunks, self.embedder, progress)
         size = sum(row.entry.chunks for row in kept.values()) + len(chunks)
-        average = max(1.0, (sum(row.terms for row in kept.values()) + sum(map(len, terms))) / max(1, size))
+        average = max(
+            1.0, (sum(row.terms for row in kept.values()) + sum(len(one.terms) for one in new)) / max(1, size)
+        )
         places = Counter({name: row.entry.chunks for name, row in kept.items()})
         made = []
-        for stored, said, windows in zip(chunks, terms, vectors, strict=True):
+        for stored, said, windows in new:
             stored = replace(stored, terms=len(said))
             key = f"{FileRow(FileEntry(stored.file)).key}{places[stored.file]:08x}"
             places[stored.file] += 1
@@ -449,14 +452,6 @@ def _entities(
 def _stored(body: str) -> StoredChunk:
     chunk, file, lead, terms = json.loads(body)
     return StoredChunk(Chunk(**chunk), file, lead, terms=terms)
-
-
-def _sums(made: Iterable[tuple[StoredChunk, Any]]) -> Counter[str]:
-    """Index terms of each file."""
-    sums = Counter[str]()
-    for stored, _ in made:
-        sums[stored.file] += stored.terms
-    return sums
 
 
 def _json(value: Any) -> str:

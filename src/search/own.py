@@ -15,7 +15,7 @@ from src.models.embedders.base import Embedder
 from src.search.base import Changes, texts_of
 from src.search.indexing import add_documents
 from src.search.knowledge_base import KnowledgeBase
-from src.search.store import FileEntry
+from src.search.rows import FileEntry
 
 MAX_FILES = 20
 # Embedding this much takes some 15 s on two cores.

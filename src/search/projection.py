@@ -7,7 +7,7 @@ import numpy as np
 
 from src.search.inspect import mean_vectors
 from src.search.knowledge_base import KnowledgeBase
-from src.search.store import StoredChunk
+from src.search.rows import StoredChunk
 
 MAX_POINTS = 4_000
 

@@ -20,7 +20,7 @@ from src.search.features import NAMES as WORD_FEATURES
 from src.search.features import term_counts, word_features
 from src.search.index import K1, B
 from src.search.synonyms import MISREAD, Lexicon
-from src.search.terms import fold
+from src.search.terms import fold, is_unspaced
 from src.search.types import Background, Candidate, Proposals, Query, Stages
 
 WEIGHTS = Path(__file__).with_name("rerank.json")
@@ -28,6 +28,8 @@ WEIGHTS = Path(__file__).with_name("rerank.json")
 DECIMALS = 6
 # Of a chunk's probability that is left where it lacks a code that the question names: it is about another model.
 OTHER_CODE = 0.4
+# A word or a number is one term, as much Chinese is several: each character and each pair of neighbours.
+WORD = 2.0
 _CODE = re.compile(r"(?<![a-z0-9])(?=[a-z0-9-]*\d)(?=[a-z0-9-]*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -139,7 +141,10 @@ def idf(frequency: int, size: int) -> float:
 def term_weights(query: Query, proposals: Sequence[Proposals]) -> list[dict[str, float]]:
     """The idf of each wording's terms, counted as if the collections were one."""
     size = sum(one.texts for one in proposals)
-    known = {term: idf(sum(one.frequencies.get(term, 0) for one in proposals), size) for term in query.terms}
+    known = {
+        term: idf(sum(one.frequencies.get(term, 0) for one in proposals), size) * (1 if is_unspaced(term) else WORD)
+        for term in query.terms
+    }
     return [{term: known[term] for term in wording.terms} for wording in query.wordings]
 
 

@@ -12,7 +12,7 @@ from src.ingest.types import Chunk
 from src.ingest.worker import ParserPool
 from src.search.knowledge_base import KnowledgeBase
 from src.search.own import OwnDocuments
-from src.search.store import FileEntry, StoredChunk
+from src.search.rows import FileEntry, StoredChunk
 
 # Below this share of the characters only a part was found.
 FOUND = 0.8

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from src.search.dates import DAY, dated, rewritten
+from src.search.dates import DAY, Dated, dated
 from src.search.script import simplified
 
 # Scripts written without spaces: each character is a term, and each pair of neighbours.
@@ -35,6 +35,13 @@ _QUOTED = re.compile('《[^》]*》|〈[^〉]*〉|“[^”]*”|「[^」]*」|�
 # Alone, these say nothing about a passage; highlighting them would light up every line.
 FUNCTION = frozenset("的了是在和与與及或有为為以其之而于於就也都被把让讓对對从從到个個等这這那不一中上下")
 
+_MODEL = re.compile(r"(?<![a-z0-9-])[a-z][a-z0-9]*(?:-[a-z0-9]+)*?-\d[a-z0-9]*(?![a-z0-9])")
+_BORDER = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
+
+# Shorter ones are mostly names (GAS, iOS); is, us and ss end words that are no plural.
+MIN_STEMMED = 4
+_NO_PLURAL = ("ss", "us", "is", "oes", "ees", "aes")
+
 # Of these, the ones that are hardly ever part of a longer word, as 都 is of 首都.
 _PARTICLES = frozenset("的了是在之于与及也被把")
 
@@ -59,6 +66,11 @@ def without_question(query: str) -> str:
     return _without_question(fold(query))
 
 
+def is_unspaced(term: str) -> bool:
+    """Whether it is of a script written without spaces."""
+    return bool(_IS_UNSPACED.match(term))
+
+
 def is_content(term: str) -> bool:
     """A word, or a pair of characters of which neither is a particle: what a question is about."""
     return len(term) > 1 and _PARTICLES.isdisjoint(term)
@@ -71,13 +83,16 @@ def matched_terms(query: str, text: str) -> list[str]:
     where no pair covers it and it is not a function word.
     """
     wanted = set(query_terms(query))
-    folded, begins, ends = _dated_with_origins(text)
+    parts = [fold(character) for character in text]
+    origins = [place for place, part in enumerate(parts) for _ in part]
+    read = Dated("".join(parts))
     covered: list[tuple[int, int]] = []
     singles: list[tuple[int, int]] = []
-    for term, start, end in _terms(folded):
+    for term, start, end in _terms(read.text):
         if term not in wanted or all(c in FUNCTION for c in term):
             continue
-        span = (begins[start], ends[end - 1])
+        start, end = read.there(start, end)
+        span = (origins[start], origins[end - 1] + 1)
         (singles if len(term) == 1 and _IS_UNSPACED.match(term) else covered).append(span)
     paired = {text[start:end] for start, end in covered}
     singles = [s for s in singles if not any(text[s[0]] in pair for pair in paired)]
@@ -90,41 +105,34 @@ def fold(text: str) -> str:
     return simplified(unicodedata.normalize("NFKC", text).lower())
 
 
-def _dated_with_origins(text: str) -> tuple[str, list[int], list[int]]:
-    """The folded text with its dates in one writing, and where in ``text`` each of its characters begins and ends."""
-    folded: list[str] = []
-    origins: list[int] = []
-    for i, character in enumerate(text):
-        part = fold(character)
-        folded.append(part)
-        origins += [i] * len(part)
-    whole = "".join(folded)
-    pieces: list[str] = []
-    begins: list[int] = []
-    ends: list[int] = []
-    position = 0
-    for start, end, instead in rewritten(whole):
-        pieces += [whole[position:start], instead]
-        begins += origins[position:start] + [origins[start]] * len(instead)
-        ends += [origin + 1 for origin in origins[position:start]] + [origins[end - 1] + 1] * len(instead)
-        position = end
-    rest = origins[position:]
-    return "".join([*pieces, whole[position:]]), begins + rest, ends + [origin + 1 for origin in rest]
-
-
 def _terms(folded: str) -> Iterator[tuple[str, int, int]]:
-    """(term, start, end) over folded text with its dates in one writing; a day is a term too: 6月9日 is not 9月6日."""
-    for day in DAY.finditer(folded):
-        yield day.group(), day.start(), day.end()
+    """(term, start, end) over folded text with its dates in one writing; a day is a term too: 6月9日 is not 9月6日, and
+    a model's number without its hyphens: RT-70 is RT70."""
+    for whole in (*DAY.finditer(folded), *_MODEL.finditer(folded)):
+        yield whole.group().replace("-", ""), whole.start(), whole.end()
     for match in _TOKEN.finditer(folded):
         run, start = match.group(), match.start()
         if not _IS_UNSPACED.match(run):
-            yield run, start, match.end()
+            yield singular(run), start, match.end()
             continue
         for i, character in enumerate(run):
             yield character, start + i, start + i + 1
             if i + 1 < len(run):
                 yield run[i : i + 2], start + i, start + i + 2
+
+
+def singular(word: str) -> str:
+    """A Latin word without the s of the plural (Harman's S stemmer), by which passenger finds passengers."""
+    if len(word) < MIN_STEMMED or not (word.isascii() and word.isalpha()) or word.endswith(_NO_PLURAL):
+        return word
+    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
+
+
+def forms(term: str) -> str:
+    """The pattern of the words whose term it is."""
+    if len(term) < MIN_STEMMED - 1 or not (term.isascii() and term.isalpha()):
+        return _BORDER.sub("-?", term) if term.isascii() and term.isalnum() else re.escape(term)
+    return f"{term[:-1]}(?:y|ies)" if term.endswith("y") else f"{term}s?"
 
 
 def _without_question(folded: str) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import faiss
 import numpy as np
 
 from src.search.projection import Projection
@@ -13,7 +14,7 @@ from src.search.vocabulary import cut
 MAX_CLUSTERS = 6
 # Fewer chunks than this are one cloud.
 MIN_CHUNKS = 12
-ROUNDS = 30
+ROUNDS, STARTS = 30, 5
 NAME_WORDS = 3
 # Cutting texts into words takes 5 to 10 microseconds a character.
 _READ_CHUNKS, _READ_CHARS = 400, 200
@@ -34,8 +35,7 @@ class Theme:
 
 def themes(projected: Projection) -> list[Theme]:
     """The clusters of a map, the largest first; the same map always has the same ones."""
-    points = projected.points.astype(np.float64)
-    labels = clusters(points)
+    labels = clusters(projected.points)
     groups = sorted((np.flatnonzero(labels == label) for label in np.unique(labels)), key=len, reverse=True)
     names = typical_words([[projected.chunks[i].chunk.text for i in _spread(group)] for group in groups])
     return [Theme(words, group) for words, group in zip(names, groups, strict=True)]
@@ -89,26 +89,10 @@ def _spread(group: np.ndarray) -> list[int]:
 
 
 def _kmeans(points: np.ndarray, count: int) -> np.ndarray:
-    """Lloyd's algorithm from the points that lie farthest from each other: nothing random in it."""
-    centres = [points[np.argmax(((points - points.mean(axis=0)) ** 2).sum(axis=1))]]
-    while len(centres) < count:
-        nearest = np.min([((points - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
-        centres.append(points[np.argmax(nearest)])
-    middles = np.stack(centres)
-    labels = _nearest(points, middles)
-    for _ in range(ROUNDS):
-        # A cluster that has lost all its points stays where it was.
-        middles = np.stack(
-            [points[labels == i].mean(axis=0) if (labels == i).any() else middles[i] for i in range(count)]
-        )
-        before, labels = labels, _nearest(points, middles)
-        if (before == labels).all():
-            break
-    return labels
-
-
-def _nearest(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    return np.asarray(((points[:, None, :] - centres[None]) ** 2).sum(axis=2).argmin(axis=1))
+    """FAISS's, from seeded starts, the best of a few."""
+    found = faiss.Kmeans(2, count, niter=ROUNDS, nredo=STARTS, seed=0, min_points_per_centroid=1)
+    found.train(points)
+    return np.asarray(found.assign(points)[1], dtype=np.int64)
 
 
 def _separation(points: np.ndarray, labels: np.ndarray) -> float:

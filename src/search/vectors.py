@@ -1,7 +1,7 @@
 """Where vectors are kept and searched: FAISS, exact when they are few, else from 4-bit codes and then exact."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import faiss
 import numpy as np
@@ -17,41 +17,7 @@ TRAINING_ROWS = 20_000
 _ROWS_AT_A_TIME = 50_000
 
 
-class VectorStore(Protocol):
-    """Rows of normalised vectors, searched by inner product. Immutable, for any number of threads."""
-
-    name: str
-    dimension: int
-
-    def __len__(self) -> int: ...
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the vectors, and of what helps to find them, in bytes."""
-        ...
-
-    def search(self, vector: np.ndarray, count: int, keep: np.ndarray | None = None) -> np.ndarray:
-        """Query (dimension,) -> the nearest rows, int64, best first: ``count``, or all if there are fewer.
-
-        Args:
-            keep: bool (len(self),); only these rows are found.
-        """
-        ...
-
-    def scores(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Query (dimension,), rows (n,) -> inner products with the stored vectors, float32 (n,)."""
-        ...
-
-    def vectors(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (n,) -> the stored vectors, float32 (n, dimension)."""
-        ...
-
-    def save(self, path: Path) -> None:
-        """Write one file, which ``load_vectors`` maps."""
-        ...
-
-
-def build_vectors(vectors: np.ndarray) -> VectorStore:
+def build_vectors(vectors: np.ndarray) -> "FaissFlat":
     """Float vectors (n, dimension), which may be a memmap -> store; rows keep their order."""
     _on_one_thread()
     exact = faiss.IndexScalarQuantizer(vectors.shape[1], *_EXACT)
@@ -68,7 +34,7 @@ def build_vectors(vectors: np.ndarray) -> VectorStore:
     return FaissCodes(faiss.IndexRefine(codes, exact))
 
 
-def load_vectors(path: Path) -> VectorStore:
+def load_vectors(path: Path) -> "FaissFlat":
     """Map what ``save`` wrote: the vectors are read from disk as they are needed.
 
     Raises:
@@ -85,7 +51,10 @@ def load_vectors(path: Path) -> VectorStore:
 
 
 class FaissFlat:
-    """Every vector is compared, at half precision (cosines within 0.0005, for real embeddings 0.00005)."""
+    """Rows of normalised vectors, searched by inner product; immutable, for any number of threads.
+
+    Every vector is compared, at half precision (cosines within 0.0005, for real embeddings 0.00005).
+    """
 
     name = "faiss-flat"
 
@@ -99,9 +68,15 @@ class FaissFlat:
 
     @property
     def nbytes(self) -> int:
+        """Size of the vectors, and of what helps to find them, in bytes."""
         return len(self) * int(self._exact.code_size)
 
     def search(self, vector: np.ndarray, count: int, keep: np.ndarray | None = None) -> np.ndarray:
+        """Query (dimension,) -> the nearest rows, int64, best first: ``count``, or all if there are fewer.
+
+        Args:
+            keep: bool (len(self),); only these rows are found.
+        """
         if keep is None:
             return _found(self._exact, vector, min(count, len(self)))
         # FAISS's Python layer adds these arguments; its type stubs do not know them.
@@ -111,16 +86,19 @@ class FaissFlat:
         return _found(self._exact, vector, min(count, len(self)), chosen)
 
     def scores(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Query (dimension,), rows (n,) -> inner products with the stored vectors, float32 (n,)."""
         # Not BLAS: its threads would wait for each other, and its sums depend on how many rows there are.
         return np.asarray(np.einsum("ij,j->i", self.vectors(rows), vector), dtype=np.float32)
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (n,) -> the stored vectors, float32 (n, dimension)."""
         if len(rows) == 0:
             return np.zeros((0, self.dimension), dtype=np.float32)
         _on_one_thread()
         return np.asarray(self._exact.reconstruct_batch(rows))
 
     def save(self, path: Path) -> None:
+        """Write one file, which ``load_vectors`` maps."""
         faiss.write_index(self._exact, str(path))
 
 

@@ -1,5 +1,6 @@
 """Kinds of files that real ones showed to be read badly: one small file each, and what a passage must say."""
 
+import datetime
 import email.message
 import io
 import json
@@ -13,7 +14,7 @@ import pytest
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from openpyxl.comments import Comment
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from pptx.oxml.xmlchemy import OxmlElement as slide_element
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -315,7 +316,7 @@ def test_letters_bring_their_attachments(tmp_path: Path) -> None:
     letter.add_attachment(b"MZ\0\0", maintype="application", subtype="octet-stream", filename="x.exe")
     letter.add_attachment(b"not one", maintype="application", subtype="pdf", filename="坏.pdf")
     documents = read(tmp_path, "a.eml", letter.as_bytes())
-    assert [(d.doc_id, d.title) for d in documents] == [("a.eml:1", "年会"), ("a.eml:a1:2", "座位")]
+    assert [(d.doc_id, d.title) for d in documents] == [("a.eml:1", "年会"), ("a.eml:a1:2", "年会 › 座位")]
     assert "桌号：12；部门：研发部" in documents[1].text
     assert documents.report.counts["attachments"] == 1
     assert [name in "".join(documents.report.warnings) for name in ("x.exe", "坏.pdf", "座位")] == [
@@ -392,3 +393,77 @@ def test_tracked_changes_are_as_accepted(tmp_path: Path) -> None:
             paragraph._p.append(change)
 
     assert [d.text for d in read(tmp_path, "a.docx", samples.word(fill))] == ["访客证有效期为七天"]
+
+
+def test_cells_are_written_as_they_are_shown(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in [["收件人", "邮编", "时长"], ["褚红", 532, datetime.timedelta(hours=26, minutes=5)]]:
+        sheet.append(row)
+    sheet["B2"].number_format, sheet["C2"].number_format = "000000", "[h]:mm"
+    assert "邮编：000532；时长：26:05" in whole(read(tmp_path, "a.xlsx", samples.saved(book)))
+
+
+def test_a_header_of_two_rows_is_set_off_from_its_table(tmp_path: Path) -> None:
+    def part(year: str, value: int) -> list[list[object]]:
+        return [
+            ["万元", None, None, year],
+            [None, "收入", "利润", "折旧"],
+            [],
+            ["北区", value, 8, -3],
+            ["南区", value + 1, 9, -4],
+        ]
+
+    text = whole(
+        read(tmp_path, "a.xlsx", samples.workbook({"分部": [*part("2023年", 95), [], *part("2022年", 71)]}))
+    )
+    assert "万元：北区；收入：95；利润：8；2023年 折旧：-3" in text
+    assert "万元：南区；收入：72；利润：9；2022年 折旧：-4" in text
+
+
+def test_a_page_that_was_photographed_aslant_has_rows(tmp_path: Path) -> None:
+    rows = [
+        ("班次", "车型", "发车"),
+        ("K101", "大巴", "07:20"),
+        ("K103", "中巴", "09:45"),
+        ("K107", "大巴", "14:10"),
+    ]
+    texts = [(80 + 300 * c, 60 + 100 * r, text) for r, row in enumerate(rows) for c, text in enumerate(row)]
+    edges = [(50, 40 + 100 * r, 950, 40 + 100 * r) for r in range(5)] + [
+        (50 + 300 * c, 40, 50 + 300 * c, 440) for c in range(4)
+    ]
+    image = Image.open(io.BytesIO(drawn((1000, 500), texts, edges)))
+    data = samples.encoded(image.rotate(2.5, fillcolor="white", expand=True), "PNG")
+    assert "班次：K103；车型：中巴；发车：09:45" in whole(read(tmp_path, "a.png", data))
+
+
+def test_lines_that_end_within_a_sentence_go_on(tmp_path: Path) -> None:
+    text = "消防公约\n\n第一条 灭火器每半年检查一次，\n由楼长签字。\n第二条 每年十一月演练。\n"
+    assert "第一条 灭火器每半年检查一次，由楼长签字。" in [
+        one.text for one in read(tmp_path, "a.txt", text.encode())
+    ]
+
+
+def test_a_table_within_rules_of_signs(tmp_path: Path) -> None:
+    rule = "+------+------+--------+\n"
+    text = f"机房巡检\n{rule}| 机柜 | 温度 | 负责人 |\n{rule}| A07  | 23.5 | 慕容   |\n| B12  | 27.1 | 闻人   |\n{rule}"
+    found = read(tmp_path, "a.txt", text.encode())
+    assert [(one.title, one.text) for one in found] == [
+        ("机房巡检", "机柜：A07；温度：23.5；负责人：慕容\n机柜：B12；温度：27.1；负责人：闻人")
+    ]
+
+
+def test_the_parts_of_a_json_object_bear_its_name(tmp_path: Path) -> None:
+    text = (
+        '{"店名": "拾味馆", "菜": [{"名": "鲈鱼", "价": 68}, {"标题": "汤", "价": 88}], "营业": {"周一": "休息"}}'
+    )
+    found = read(tmp_path, "a.json", text.encode())
+    assert [(one.title, one.text) for one in found] == [
+        ("", "店名：拾味馆"), ("拾味馆", "名：鲈鱼；价：68"), ("汤", "价：88"), ("拾味馆", "营业.周一：休息"),
+    ]  # fmt: skip
+
+
+def test_long_names_of_columns_are_names(tmp_path: Path) -> None:
+    name = "Percentage of drivers involved in fatal collisions who had not been involved in any before"
+    text = f"State,Premium,{name}\nUtah,809.38,95\nOhio,697.73,83\n"
+    assert f"State：Ohio；Premium：697.73；{name}：83" in whole(read(tmp_path, "a.csv", text.encode()))

@@ -4,7 +4,7 @@ import json
 
 from src.ingest.types import Chunk
 from src.search.export import chunk_row, rows_file
-from src.search.store import StoredChunk
+from src.search.rows import StoredChunk
 
 ROWS = [
     {"id": 1, "score": -0.5, "text": '=HYPERLINK("http://x";"y")'},

@@ -73,3 +73,27 @@ def test_odd_texts(text):
     assert got.shape == (2, 2, len(NAMES))
     assert np.isfinite(got).all()
     assert ((got >= 0) & (got <= 1)).all()
+
+
+def test_a_row_of_a_table_is_one_sentence():
+    text = "乡镇：青石；面积：52；产量：18\n乡镇：白鹭；面积：77；产量：93"
+    weights = dict.fromkeys(text_terms("青石产量"), 1.0)
+    assert (
+        columns(weights, [("", text)])["sentence"]
+        > columns(weights, [("", text.replace("青石", "石青"))])["sentence"]
+    )
+    assert columns(dict.fromkeys(text_terms("青石93"), 1.0), [("", text)])["sentence"] < 1
+    assert columns(dict.fromkeys(text_terms("青石18"), 1.0), [("", text)])["sentence"] == pytest.approx([1])
+
+
+def test_an_english_sentence_ends_with_a_full_stop():
+    weights = dict.fromkeys(text_terms("pump valve"), 1.0)
+    passages = [("", "The pump is new. A valve leaks."), ("", "Version 1.5 has a pump and a valve")]
+    assert columns(weights, passages)["sentence"] == pytest.approx([0.5, 1])
+
+
+def test_plurals_are_found_by_their_singular():
+    weights = dict.fromkeys(text_terms("cities passenger"), 1.0)
+    assert columns(weights, [("", "A city of passengers"), ("", "citys, passengerss")])["chunk"] == pytest.approx(
+        [1, 0]
+    )

@@ -17,9 +17,9 @@ from src.search import knowledge_base
 from src.search.index import K1, B, Index, _best
 from src.search.indexing import add_documents, base_of
 from src.search.knowledge_base import KnowledgeBase
+from src.search.rows import Indexable
 from src.search.score import idf
 from src.search.search import Retriever
-from src.search.store import Indexable
 
 ROOT = Path(__file__).resolve().parents[2]
 

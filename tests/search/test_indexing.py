@@ -20,6 +20,7 @@ from src.search.base import Changes
 from src.search.indexing import add_documents, add_file, base_of, cache_key, open_base, remove_file
 from src.search.knowledge_base import STORE, KnowledgeBase
 from src.search.search import Retriever
+from src.search.store import FORMAT_VERSION
 from tests.ingest import samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -495,7 +496,27 @@ def test_an_added_file_is_replaced(folder, tmp_path):
     again = opened(folder, embedder)
     assert embedder.calls == 0
     assert "换了的话。" in texts(again)
-    assert list(base.directory.glob("added.tmp")) == []
+    assert list(base.added.parent.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("was_in_the_index", [False, True])
+def test_added_files_outlive_the_format_and_the_embedder(folder, tmp_path, monkeypatch, was_in_the_index):
+    base = opened(folder)
+    extra = tmp_path / "笔记.txt"
+    extra.write_text("加进来的话。\n", "utf-8")
+    add_file(base, extra, "笔记.txt", [Document("笔记.txt:1", "笔记.txt", "", "加进来的话。")])
+    if was_in_the_index:  # as they were kept before
+        base.added.rename(base.directory / "added")
+    monkeypatch.setattr("src.search.indexing.FORMAT_VERSION", FORMAT_VERSION + 1)
+    base = opened(folder)
+    assert "加进来的话。" in texts(base)
+    entry = base.files()["笔记.txt"]
+    assert entry.added
+    assert Path(entry.path) == (base.added / "笔记.txt").resolve()
+    other = opened(folder, HashingEmbedder(dimension=32))
+    assert "加进来的话。" in texts(other)
+    remove_file(other, "笔记.txt")
+    assert "加进来的话。" not in texts(opened(folder))
 
 
 def test_a_new_version_that_cannot_be_used_leaves_the_old_one(folder, tmp_path):

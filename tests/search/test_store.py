@@ -10,7 +10,8 @@ from src.errors import KnowledgeError
 from src.ingest.types import Chunk
 from src.models.embedders.fake import HashingEmbedder
 from src.search.index import embed
-from src.search.store import FileEntry, NewChunk, Store, StoredChunk, keys_of
+from src.search.rows import FileEntry, NewChunk, StoredChunk, keys_of
+from src.search.store import Store
 from src.search.terms import text_terms
 
 EMBEDDER = HashingEmbedder()

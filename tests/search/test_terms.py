@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from src.search.terms import matched_terms, query_terms, text_terms
+from src.search.terms import forms, matched_terms, query_terms, singular, text_terms
 
 
 def test_characters_pairs_and_whole_words():
@@ -41,3 +43,24 @@ def test_matched_terms_are_substrings_as_written():
     assert matched_terms("", "") == []
     for term in matched_terms("㈱广州ﬁ", "㈱ 广州ﬁne ﬁ"):
         assert term in "㈱ 广州ﬁne ﬁ"
+
+
+@pytest.mark.parametrize(
+    ("word", "term"),
+    [
+        ("passengers", "passenger"), ("cities", "city"), ("class", "class"), ("status", "status"), ("ios", "ios"),
+        ("analysis", "analysis"), ("goes", "goes"), ("mp3s", "mp3s"), ("news", "new"),
+    ],
+)  # fmt: skip
+def test_plurals_are_one_term_with_their_singular(word, term):
+    assert singular(word) == term
+    assert text_terms(word) == [term]
+    assert re.fullmatch(forms(term), word)
+    assert matched_terms(term, word) == [word]
+
+
+def test_a_model_has_one_term_however_it_is_written():
+    assert set(text_terms("RT-70B的")) == {"rt", "70b", "rt70b", "的"}
+    assert matched_terms("rt70b", "泵RT-70B的") == ["RT-70B"]
+    assert all(re.fullmatch(forms("rt70b"), text) for text in ("rt70b", "rt-70b", "rt-70-b"))
+    assert "10year" not in text_terms("10-year plan")

@@ -20,7 +20,7 @@ from src.search.indexing import add_documents, base_of
 from src.search.inspect import PAGE_ROWS, Look, look
 from src.search.knowledge_base import KnowledgeBase
 from src.search.projection import projection
-from src.search.store import StoredChunk
+from src.search.rows import StoredChunk
 from src.search.types import Candidate, Hit, Query, Stages, Wording
 from src.settings import load_settings
 from src.ui.calls import Calls

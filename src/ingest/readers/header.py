@@ -99,7 +99,7 @@ _INTEGER = re.compile(r"\d+")
 def layout_of(rows: Sequence[Row]) -> Layout:
     """How the rows, the first of a table and none of them blank, are to be read."""
     captions = 0
-    while captions < len(rows) and _is_caption(rows[captions]):
+    while captions < len(rows) and _is_caption(rows[captions], rows[captions + 1 : captions + 2]):
         captions += 1
     body = rows[captions:]
     if not body:
@@ -143,6 +143,12 @@ def filled(cells: Sequence[str]) -> int:
     return len(own(cells))
 
 
+def has_values(cells: Sequence[str]) -> bool:
+    """Whether half of the texts of a row are numbers, dates or codes."""
+    texts = own(cells)
+    return 2 * sum(_kind(text) not in ("text", "year") for text in texts) >= max(1, len(texts))
+
+
 def own(cells: Sequence[str]) -> Row:
     """The texts of a row, that of a merged cell once."""
     return [cell for cell in cells if cell and not isinstance(cell, Across)]
@@ -153,10 +159,11 @@ def _columns(row: Row) -> tuple[int, int]:
     return (places[0], places[-1]) if places else (0, 0)
 
 
-def _is_caption(row: Row) -> bool:
-    """A title, a line of units, or text that is too long to name a column."""
+def _is_caption(row: Row, below: Sequence[Row]) -> bool:
+    """A title, a line of units, or text that is too long to name a column, unless a value is below each."""
     texts = own(row)
-    if len(texts) == 1 or max(map(len, texts)) > MAX_NAME_CHARS:
+    has_names = any(filled(cells) == len(texts) and has_values(cells) for cells in below)
+    if len(texts) == 1 or (max(map(len, texts)) > MAX_NAME_CHARS and not has_names):
         return True
     return all(_NAMED.match(text) and _kind(text) == "text" for text in texts)
 
@@ -271,7 +278,8 @@ def _names(header: Sequence[Row]) -> tuple[str, ...]:
             cell = row[column] if column < len(row) else ""
             lower = header[number + 1] if number + 1 < len(header) else []
             if cell:
-                group = cell
+                # What stands over nothing in the first column names that one alone.
+                group = cell if column or not lower or lower[0] else ""
             elif group and column < len(lower) and lower[column]:
                 cell = group  # it stands over this column too, without being merged
             text = cell.strip().rstrip("：:")

@@ -41,29 +41,31 @@ class Piece(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
 
-class OpenTable(NamedTuple):
-    """A table without ruled lines: its place and its rows."""
+class Table(NamedTuple):
+    """Its place (left, top, right, bottom, from the top) and its rows."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    box: tuple[float, float, float, float]
     rows: list[list[str]]
 
 
-def open_tables(pieces: Sequence[Piece], continues: int = 0) -> list[OpenTable]:
+def open_tables(
+    pieces: Sequence[Piece], continues: int = 0, bands: Sequence[tuple[float, float]] = ()
+) -> list[Table]:
     """Tables without ruled lines, from the top: rows whose pieces stand in columns below names.
 
-    ``continues``: the columns of a table on the page before, which may go on at the top without its names.
+    ``continues``: the columns of a table on the page before, which may go on at the top without its names; ``bands``:
+    tops and bottoms of what has lines above and below it, and so is a table, whatever is in it.
     """
     lines = [sorted(line) for line in _visual_lines(pieces)]
-    found: list[OpenTable] = []
+    found: list[Table] = []
     run: list[list[Piece]] = []
     for line in [*lines, []]:
         goes_on = bool(run and line) and (len(line) > 1 or _is_wrapped(run, line[0]))
         if run and (not goes_on or _is_apart(run[-1], line)):
             at_top = not found and run[0] in lines[:2]
-            found += filter(None, [_open_table(run, continues if at_top else 0)])
+            middles = run[0][0].middle[1], run[-1][0].middle[1]
+            certain = any(top < middles[0] and middles[1] < bottom for top, bottom in bands)
+            found += filter(None, [_open_table(run, continues if at_top else 0, certain)])
             run = []
         if len(line) > 1 or goes_on:
             run.append(line)
@@ -77,7 +79,7 @@ def _is_wrapped(above: Sequence[Sequence[Piece]], piece: Piece) -> bool:
     return close and piece.left > row[0].right and piece.right - piece.left < row[-1].right - row[0].left
 
 
-def _open_table(lines: Sequence[Sequence[Piece]], continues: int) -> OpenTable | None:
+def _open_table(lines: Sequence[Sequence[Piece]], continues: int, certain: bool) -> Table | None:
     """The table of some lines, less those before and behind it that have too few cells."""
     count = max(map(len, lines))
     if count > MAX_OPEN_COLUMNS:
@@ -111,16 +113,17 @@ def _open_table(lines: Sequence[Sequence[Piece]], continues: int) -> OpenTable |
         return None
     layout = layout_of(rows)
     numbers = sum(any(character.isdigit() for character in cell) for row in rows[1:] for cell in row[1:])
-    certain = layout.sure or any(map(str.isdigit, "".join(rows[-1][1:])))
+    certain = certain or layout.sure or any(map(str.isdigit, "".join(rows[-1][1:])))
     follows = layout.kind != "text" and count == continues
     few = count == 2 and numbers < MOST_NUMBERS * (len(rows) - 1)
     if not follows and (layout.kind != "named" or not certain or few):
         return None
     inside = [piece for line in part for piece in line]
-    return OpenTable(
-        min(p.left for p in inside), min(p.top for p in inside), max(p.right for p in inside),
-        max(p.bottom for p in inside), rows,
+    box = (
+        min(p.left for p in inside), min(p.top for p in inside),
+        max(p.right for p in inside), max(p.bottom for p in inside),
     )  # fmt: skip
+    return Table(box, rows)
 
 
 def _goes_on(cells: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """``.txt``: a document a line, a paragraph that was wrapped by hand, or a question with its answer."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ _FIELD = re.compile(r"\s*[^：:\s。，]{1,12}\s?[：:]\s*\S")
 # White space that is wider than between words, or bars: what divides the cells of a table.
 _BARS = re.compile("[|│]")
 _GAPS = re.compile("\t+|[ \u3000]{2,}")
-_RULE = re.compile(r"[-—=+:_\s]*")
+# A line of nothing else divides texts, or the rows of a table.
+_RULE = re.compile(r"[-—=+:_|│\s]*")
 _CHAPTER = re.compile(
     r"第[0-9一二三四五六七八九十百零]{1,5}[章编篇部回]\s*\S|第[0-9一二三四五六七八九十百零]{1,5}节\s+\S"
 )
@@ -111,7 +112,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _is_table(rows: Sequence[Sequence[str]]) -> bool:
-    layout = layout_of([list(row) for row in rows[:HEAD_ROWS] if not _RULE.fullmatch("".join(row))])
+    layout = layout_of([list(row) for row in rows[:HEAD_ROWS]])
     return layout.kind == "named" and all(len(cell) <= MAX_CELL_CHARS for row in rows for cell in row)
 
 
@@ -126,7 +127,6 @@ def _is_caption(text: str) -> bool:
 def _table(lines: Sequence[_Line], name: str, title: str) -> Iterator[Document]:
     """Rows that were set with blanks or bars; each carries its column names."""
     rows = [_cells(line.text) for line in lines]
-    rows = [row for row in rows if not _RULE.fullmatch("".join(row))]
     yield from table_documents(rows, name, name, f"{lines[0].number}.", title)
 
 
@@ -136,16 +136,16 @@ def _prose(lines: Sequence[_Line], name: str, chapter: str) -> Iterator[Document
     if _is_faq(sample):
         groups = _questions(lines)
     elif _are_messages(sample):
-        groups = _messages(lines)
+        groups = _grouped(lines, lambda _, line: bool(_MESSAGE.fullmatch(line.text)))
     elif _are_records(sample):
-        groups = _blocks(lines)
+        groups = _grouped(lines, lambda _, line: line.first)
     elif _is_wrapped(sample):
         if not chapter and _is_title(lines):
             title = lines[0].text[:MAX_TITLE_CHARS]
             lines = lines[1:]
         groups = _paragraphs(lines)
     else:
-        groups = ([line] for line in lines)
+        groups = _grouped(lines, lambda before, line: line.first or not _goes_on(before.text))
     for group in groups:
         texts = [line.text for line in group]
         yield Document(f"{name}:{group[0].number}", name, title, _text(texts))
@@ -166,9 +166,9 @@ def _text(texts: Sequence[str]) -> str:
 def _lines(text: str) -> Iterator[_Line]:
     first = True
     for number, line in numbered_lines(text):
-        if body := clean(line):
+        if is_text := not _RULE.fullmatch(body := clean(line)):
             yield _Line(number, body, columns(line) - columns(line.lstrip()), first)
-        first = not body
+        first = not is_text
 
 
 def _is_faq(lines: Sequence[_Line]) -> bool:
@@ -190,17 +190,30 @@ def _is_question(text: str) -> bool:
 
 def _questions(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
     marked = any(_ASKED.match(line.text) for line in lines)
+
+    def begins(line: _Line) -> bool:
+        return bool(_ASKED.match(line.text)) if marked else _is_question(line.text)
+
+    start = next(number for number, line in enumerate(lines) if begins(line))
+    yield from ([line] for line in lines[:start])
+    yield from _grouped(lines[start:], lambda _, line: begins(line))
+
+
+def _grouped(lines: Sequence[_Line], begins: Callable[[_Line, _Line], bool]) -> Iterator[list[_Line]]:
+    """Lines that belong together; ``begins`` says of a line and its predecessor whether the second is another's first."""
     group: list[_Line] = []
-    begun = False
     for line in lines:
-        begins = bool(_ASKED.match(line.text)) if marked else _is_question(line.text)
-        if group and (begins or not begun):
+        if group and begins(group[-1], line):
             yield group
             group = []
-        begun = begun or begins
         group.append(line)
     if group:
         yield group
+
+
+def _goes_on(text: str) -> bool:
+    """Whether a line ends in the middle of a sentence, whatever its length."""
+    return text.endswith(("，", "、"))
 
 
 def _are_messages(lines: Sequence[_Line]) -> bool:
@@ -209,32 +222,10 @@ def _are_messages(lines: Sequence[_Line]) -> bool:
     return heads[0] and sum(heads) > 1 and not any(here and after for here, after in pairwise(heads))
 
 
-def _messages(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
-    group: list[_Line] = []
-    for line in lines:
-        if group and _MESSAGE.fullmatch(line.text):
-            yield group
-            group = []
-        group.append(line)
-    if group:
-        yield group
-
-
 def _are_records(lines: Sequence[_Line]) -> bool:
     """Blocks of 名：值, with blank lines between them."""
     blocks = sum(line.first for line in lines)
     return 1 < blocks < len(lines) / 1.5 and all(_FIELD.match(line.text) for line in lines)
-
-
-def _blocks(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
-    group: list[_Line] = []
-    for line in lines:
-        if group and line.first:
-            yield group
-            group = []
-        group.append(line)
-    if group:
-        yield group
 
 
 def _is_wrapped(lines: Sequence[_Line]) -> bool:
@@ -272,16 +263,10 @@ def _paragraphs(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
     indented = sum(line.indent > 1 for line in lines)
     uses_indents = 0 < indented <= len(lines) / 2
     uses_blanks = sum(line.first for line in lines) > 1
-    group: list[_Line] = []
-    for line in lines:
-        if group:
-            before = group[-1]
-            full = columns(before.text) + before.indent >= 0.9 * widest
-            ended = ends_sentence(before.text) and not ((uses_indents or uses_blanks) and full)
-            begins = line.first or is_item(line.text) or (uses_indents and line.indent > before.indent + 1)
-            if ended or begins:
-                yield group
-                group = []
-        group.append(line)
-    if group:
-        yield group
+
+    def begins(before: _Line, line: _Line) -> bool:
+        full = columns(before.text) + before.indent >= 0.9 * widest
+        ended = ends_sentence(before.text) and not ((uses_indents or uses_blanks) and full)
+        return ended or line.first or is_item(line.text) or (uses_indents and line.indent > before.indent + 1)
+
+    return _grouped(lines, begins)

@@ -1,7 +1,7 @@
 """``.eml``: one document a letter."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from email import policy
@@ -31,27 +31,37 @@ _LETTERS = (".eml", ".msg")
 def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     """Who wrote to whom and when, and the text; then the attachments that can be read."""
     message = BytesParser(policy=policy.default).parsebytes(data)
-    heads = [f"{shown}：{value[:MAX_HEADER_CHARS]}" for key, shown in _SHOWN if (value := _header(message, key))]
-    subject = _header(message, "subject")[:MAX_TITLE_CHARS]
-    body = message.get_body(("plain", "html"))
     if not message.keys():
         raise KnowledgeError(f"{name} 不是一封邮件；请从邮件软件里重新另存为 eml")
+    body = message.get_body(("plain", "html"))
     text = _text(cast(EmailMessage, body), name, limits) if body is not None else ""
-    attached = list(message.iter_attachments())
-    if attached:
-        names = "、".join(filter(None, map(_file_name, attached))) or f"{len(attached)} 个"
-        heads.append(f"附件：{names[:MAX_HEADER_CHARS]}")
-    if shown := clean("\n".join(["；".join(heads), text])):
-        yield Document(f"{name}:1", name, subject, shown)
-    for number, part in enumerate(attached, 1):
-        content = part.get_payload(decode=True)
-        yield from attachment(
-            _file_name(part), content if isinstance(content, bytes) else b"", number, name, limits
-        )
+    parts = ((_file_name(part), part.get_payload(decode=True)) for part in message.iter_attachments())
+    attached = [(file, content if isinstance(content, bytes) else b"") for file, content in parts]
+    heads = [(shown, _header(message, key)) for key, shown in _SHOWN]
+    yield from letter(_header(message, "subject"), heads, text, attached, name, limits)
 
 
-def attachment(file: str, content: bytes, number: int, name: str, limits: Limits) -> Iterator[Document]:
+def letter(
+    subject: str, heads: Sequence[tuple[str, str]], text: str, attached: Sequence[tuple[str, bytes]], name: str,
+    limits: Limits,
+) -> Iterator[Document]:  # fmt: skip
+    """A letter's head and text, titled with its subject, and what is in the files (name, content) that came with it."""
+    subject = _one_line(subject)[:MAX_TITLE_CHARS]
+    files = "、".join(file for file, _ in attached if file) or (f"{len(attached)} 个" if attached else "")
+    lines = [
+        f"{head}：{shown[:MAX_HEADER_CHARS]}"
+        for head, value in (*heads, ("附件", files))
+        if (shown := _one_line(value))
+    ]
+    if whole := clean(f"{'；'.join(lines)}\n{text}"):
+        yield Document(f"{name}:1", name, subject, whole)
+    for number, (file, content) in enumerate(attached, 1):
+        yield from _attachment(file, content, number, (name, subject), limits)
+
+
+def _attachment(file: str, content: bytes, number: int, of: tuple[str, str], limits: Limits) -> Iterator[Document]:
     """What is in a file that came with a letter, by its own reader; the user is told of one that was not read."""
+    name, subject = of
     suffix = PurePosixPath(file).suffix.lower()
     try:
         if suffix not in READERS or suffix in _LETTERS or not content or number > MAX_ATTACHMENTS:
@@ -60,7 +70,7 @@ def attachment(file: str, content: bytes, number: int, name: str, limits: Limits
             raise ValueError(len(content))
         check_kind(content, suffix, file)
         for document in function_at(READERS[suffix])(content, file, limits):
-            title = TITLE_SEPARATOR.join(filter(None, (PurePosixPath(file).stem, document.title)))
+            title = TITLE_SEPARATOR.join(filter(None, (subject, PurePosixPath(file).stem, document.title)))
             yield replace(
                 document, doc_id=f"{name}:a{number}:{document.doc_id.removeprefix(f'{file}:')}",
                 source=f"{name} 附件 {document.source}", title=title[:MAX_TITLE_CHARS],
@@ -79,12 +89,16 @@ def _file_name(part: EmailMessage) -> str:
 
 def file_name_in(text: str) -> str:
     """A file's name, without the folders that it may pretend to be in."""
-    return PurePosixPath(" ".join(clean(text).split()).replace("\\", "/")).name[-100:]
+    return PurePosixPath(_one_line(text).replace("\\", "/")).name[-100:]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(clean(text).split())
 
 
 def _header(message: EmailMessage, key: str) -> str:
     with suppress(ValueError, TypeError, IndexError, AttributeError):  # what a header may hold knows no end
-        return " ".join(clean(str(message.get(key) or "")).split())
+        return str(message.get(key) or "")
     return ""
 
 

@@ -23,6 +23,8 @@ STRIP = 1_600
 _SEAM = 400
 # A box so much higher than wide is a line that stands on its side.
 TALL = 1.3
+# Degrees by which lines lean: below the first they are read as they are, above the other they are set so.
+MIN_LEAN, MAX_LEAN = 0.7, 20.0
 # Texts by which it is told whether a picture stands on its head.
 PROBES = 5
 # Lines that are recognised less surely than this are said to be; less surely than the other, they are no text.
@@ -92,9 +94,9 @@ def _parts(pixels: np.ndarray) -> Iterator[str | list[str]]:
 def _open_parts(pieces: Sequence[Piece]) -> Iterator[str | list[str]]:
     """Paragraphs, and the lines of tables that have no ruled ones."""
     for table in open_tables(pieces):
-        yield from _paragraphs([piece for piece in pieces if piece.middle[1] < table.top])
+        yield from _paragraphs([piece for piece in pieces if piece.middle[1] < table.box[1]])
         yield [line.text for line in table_lines(table.rows)]
-        pieces = [piece for piece in pieces if piece.middle[1] > table.bottom]
+        pieces = [piece for piece in pieces if piece.middle[1] > table.box[3]]
     yield from _paragraphs(pieces)
 
 
@@ -119,6 +121,7 @@ def _pieces(pixels: np.ndarray) -> tuple[list[Piece], np.ndarray]:
         height, width = pixels.shape[:2]
         pixels = np.ascontiguousarray(np.rot90(pixels, 2))
         boxes = np.array([width, height], dtype=np.float32) - boxes
+    pixels, boxes = _straight(pixels, boxes)
     if unsure := sum(score < UNSURE for score in found.scores):
         note("unsure_lines", "图片里有些字认得不太准，引用前请对照原图", unsure)
     low, high = boxes.min(axis=1), boxes.max(axis=1)
@@ -127,6 +130,21 @@ def _pieces(pixels: np.ndarray) -> tuple[list[Piece], np.ndarray]:
         for (left, top), (right, bottom), text in zip(low, high, found.txts, strict=True)
     ]
     return pieces, pixels
+
+
+def _straight(pixels: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A picture whose lines lean, as of a page that was photographed, turned until they do not, and its boxes (n, 4, 2)."""
+    sides = np.diff(boxes[:, :3], axis=1)  # (n, 2, 2)
+    lengths = np.linalg.norm(sides, axis=2)
+    x, y = sides[np.arange(len(sides)), lengths.argmax(axis=1)].T
+    angles = (np.degrees(np.arctan2(y, x)) + 45) % 90 - 45
+    lean = float(np.median(angles[lengths.max(axis=1) >= np.median(lengths.max(axis=1))]))
+    if not MIN_LEAN <= abs(lean) <= MAX_LEAN:
+        return pixels, boxes
+    height, width = pixels.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), lean, 1.0)
+    turned = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return turned, np.asarray(boxes @ turn[:, :2].T + turn[:, 2], dtype=np.float32)
 
 
 def _is_upside_down(pixels: np.ndarray, boxes: np.ndarray) -> bool:

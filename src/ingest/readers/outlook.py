@@ -8,11 +8,9 @@ from functools import lru_cache
 
 from oxmsg import Message
 
-from src.ingest.clean import clean
 from src.ingest.limits import Limits
 from src.ingest.readers import web
-from src.ingest.readers.mail import MAX_HEADER_CHARS, attachment, file_name_in
-from src.ingest.readers.sections import MAX_TITLE_CHARS
+from src.ingest.readers.mail import file_name_in, letter
 from src.ingest.types import Document
 
 _CODE_PAGE = re.compile(r"windows[-_](\d{3,5})")
@@ -24,20 +22,9 @@ def read(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
     message = Message.load(io.BytesIO(data))
     attached = [(file_name_in(one.file_name or ""), one.file_bytes or b"") for one in message.attachments]
     recipients = "、".join(filter(None, (_person(one.name, one.email_address) for one in message.recipients)))
-    heads = [
-        ("发件人", message.sender or ""),
-        ("收件人", recipients),
-        ("日期", str(message.sent_date or "")),
-        ("附件", "、".join(file for file, _ in attached if file)),
-    ]
-    shown = "；".join(
-        f"{head}：{' '.join(clean(value).split())[:MAX_HEADER_CHARS]}" for head, value in heads if value
-    )
+    heads = [("发件人", message.sender or ""), ("收件人", recipients), ("日期", str(message.sent_date or ""))]
     body = message.body or "\n".join(web.lines_in(message.html_body or "", name, limits))
-    if text := clean(f"{shown}\n{body}"):
-        yield Document(f"{name}:1", name, " ".join(clean(message.subject or "").split())[:MAX_TITLE_CHARS], text)
-    for number, (file, content) in enumerate(attached, 1):
-        yield from attachment(file, content, number, name, limits)
+    yield from letter(message.subject or "", heads, body, attached, name, limits)
 
 
 @lru_cache(1)

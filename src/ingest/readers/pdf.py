@@ -25,8 +25,8 @@ from src.ingest.readers.flow import (
     unspaced,
 )
 from src.ingest.readers.header import header_of
-from src.ingest.readers.layout import Piece, lines_of, open_tables
-from src.ingest.readers.ruled import MIN_LINES, RuledTables, Table
+from src.ingest.readers.layout import Piece, Table, lines_of, open_tables
+from src.ingest.readers.ruled import MIN_LINES, RuledTables
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
 from src.ingest.readers.signs import with_boxes
 from src.ingest.readers.tables import table_lines
@@ -203,7 +203,9 @@ def _read_page(
     pieces, fields = pieces_of(textpage, right, top), filled_in(page, top)
     if fields:
         return _Page(_filled_parts([list(lines_of([*pieces, *fields])), remarks(page)]))
-    found = sorted([*found, *_unruled(pieces, found, continues)], key=lambda table: table.box[1])
+    bands = [(table.box[1], table.box[3]) for table in found if not table.rows]
+    found = [table for table in found if table.rows]
+    found = sorted([*found, *_unruled(pieces, found, continues, bands)], key=lambda table: table.box[1])
     if not found:
         grouped = [Column(lines) if in_column else lines for lines, in_column in in_columns(pieces)]
         return _Page(_filled_parts([*(grouped or [_filled(text)]), remarks(page)]))
@@ -241,18 +243,21 @@ def _with_open_tables(pieces: Sequence[Piece]) -> list[list[str] | Table]:
     found = open_tables(pieces)
     above = float("-inf")
     for table in found:
-        parts.append(list(lines_of([piece for piece in pieces if above < piece.middle[1] < table.top])))
-        parts.append(Table((table.left, table.top, table.right, table.bottom), table.rows))
-        above = table.bottom
+        parts.append(list(lines_of([piece for piece in pieces if above < piece.middle[1] < table.box[1]])))
+        parts.append(table)
+        above = table.box[3]
     note("tables", number=len(found))
     return [*parts, list(lines_of([piece for piece in pieces if piece.middle[1] > above]))] if found else []
 
 
-def _unruled(pieces: Sequence[Piece], ruled: Sequence[Table], continues: int) -> list[Table]:
+def _unruled(
+    pieces: Sequence[Piece], ruled: Sequence[Table], continues: int, bands: Sequence[tuple[float, float]]
+) -> list[Table]:
     """The tables without lines that are in none with lines."""
-    found = (Table((one.left, one.top, one.right, one.bottom), one.rows) for one in open_tables(pieces, continues))
     return [
-        one for one in found if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)
+        one
+        for one in open_tables(pieces, continues, bands)
+        if all(one.box[3] <= table.box[1] or table.box[3] <= one.box[1] for table in ruled)
     ]
 
 

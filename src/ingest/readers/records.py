@@ -20,6 +20,7 @@ MAX_DEPTH = 20
 # Under these names people put the text itself.
 _TEXTS = ("text", "content", "body", "passage", "context", "正文", "内容", "文本")
 _TITLES = ("title", "标题", "题目")
+_NAMES = (*_TITLES, "名", "名称", "name")
 # Says nothing that a question could be about.
 _NO_TEXT = {"id", "_id", "uuid", "embedding", "vector"}
 # Chats: who speaks, what is said.
@@ -56,11 +57,13 @@ def _records(content: Any) -> Iterator[Any]:
         return
     if rest := {key: value for key, value in content.items() if key not in groups}:
         yield rest
+    names = [value for key, value in rest.items() if isinstance(value, str) and key.lower().endswith(_NAMES)]
+    whole = {"title": names[0][:MAX_NAME_CHARS]} if names else {}  # of what the items are parts
     for key, value in groups.items():
         if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-            yield from value
+            yield from (whole | item if item.keys().isdisjoint(_TITLES) else item for item in value)
         else:
-            yield {key: value}
+            yield whole | {key: value}
 
 
 def _items(value: Any) -> Iterable[Any]:

@@ -4,14 +4,14 @@ import io
 import logging
 import unicodedata
 from collections.abc import Iterator
-from itertools import groupby, pairwise
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import pdfplumber
 
 from src.ingest.readers.flow import joined
 from src.ingest.readers.header import Across, Below
+from src.ingest.readers.layout import Table
 
 # Fewer lines than this make no table; more than the other are a drawing, and finding cells among them takes minutes.
 MIN_LINES = 3
@@ -19,21 +19,14 @@ MAX_LINES = 5_000
 MAX_CHARS = 20_000
 # The part of a table's cells that must hold something: a drawing has empty ones.
 MIN_FILLED = 0.3
-# A line across a table without lines down is at least this part of the page.
-MIN_RULE = 0.2
 MOST_NUMBERS = 0.7
 _NEAR = 2.0
+# A line across a table without lines down is at least this part of the page.
+MIN_RULE = 0.2
 # A character is taken for a radical by the table of some fonts; readers and questions use the character.
 _RADICALS = range(0x2E80, 0x2FE0)
 
 Box = tuple[float, float, float, float]
-
-
-class Table(NamedTuple):
-    """Its place (left, top, right, bottom, from the page's top) and its rows."""
-
-    box: Box
-    rows: list[list[str]]
 
 
 class RuledTables:
@@ -51,7 +44,8 @@ class RuledTables:
         return self._left <= 0
 
     def of(self, index: int) -> list[Table]:
-        """From top to bottom; what is one column, one row, or mostly empty is a frame or a drawing."""
+        """From top to bottom, those with lines across only without their rows; what is one column, one row, or mostly
+        empty is a frame or a drawing."""
         if self.is_late:
             return []
         began = monotonic()
@@ -62,7 +56,7 @@ class RuledTables:
             if len(page.rects) + len(page.lines) + len(page.curves) > MAX_LINES or len(page.chars) > MAX_CHARS:
                 return []
             tables = [Table(found.bbox, _grid(found)) for found in page.find_tables()]
-            tables = [table for table in tables if _is_table(table.rows)] or list(_open_tables(page))
+            tables = [table for table in tables if _is_table(table.rows)] or _within_rules(page)
             page.close()
             return sorted(tables, key=lambda table: table.box[1])
         except Exception:  # PDFium reads more damaged files than pdfminer: the page is then read without tables
@@ -120,47 +114,16 @@ def _lines_as_rows(cells: list[tuple[Box, str]]) -> list[tuple[Box, str]]:
     return parted
 
 
-def _open_tables(page: Any) -> Iterator[Table]:
-    """Tables with lines across only: above the header, below it, below the last row (as papers set them)."""
+def _within_rules(page: Any) -> list[Table]:
+    """Places of tables as papers set them: a line above the header, one below it, one below the last row."""
     rules: dict[tuple[int, int], list[float]] = {}
     for edge in page.edges:
-        if edge["orientation"] == "h" and edge["x1"] - edge["x0"] > MIN_RULE * page.width:
+        if edge["orientation"] == "v":
+            return []
+        if edge["x1"] - edge["x0"] > MIN_RULE * page.width:
             rules.setdefault((round(edge["x0"] / 4), round(edge["x1"] / 4)), []).append(float(edge["top"]))
-    if any(edge["orientation"] == "v" for edge in page.edges):
-        return
-    for (left, right), places in rules.items():
-        tops = _edges(sorted(places))
-        if len(tops) < 3:
-            continue
-        box = (4.0 * left - 4, tops[0], 4.0 * right + 4, tops[-1])
-        words = [
-            word
-            for word in page.extract_words(keep_blank_chars=True, x_tolerance=4)
-            if box[0] <= word["x0"]
-            and word["x1"] <= box[2]
-            and box[1] < (word["top"] + word["bottom"]) / 2 < box[3]
-        ]
-        names = [word for word in words if (word["top"] + word["bottom"]) / 2 < tops[1]]
-        body = [word for word in words if (word["top"] + word["bottom"]) / 2 >= tops[1]]
-        if len(names) < 2 or not body or max(w["top"] for w in names) - min(w["top"] for w in names) > _NEAR:
-            continue
-        names.sort(key=lambda word: float(word["x0"]))
-        # A column reaches half-way to the next name.
-        ends = [(one["x1"] + after["x0"]) / 2 for one, after in pairwise(names)]
-        rows = [[_one_line(word["text"]) for word in names]]
-        for _, line in groupby(
-            sorted(body, key=lambda w: (round(w["top"] / 4), w["x0"])), key=lambda w: round(w["top"] / 4)
-        ):
-            cells = [""] * len(names)
-            for word in line:
-                column = sum(end <= (word["x0"] + word["x1"]) / 2 for end in ends)
-                cells[column] = f"{cells[column]} {_one_line(word['text'])}".strip()
-            if not cells[0] and len(rows) > 1:  # the cells of the row above go on
-                rows[-1] = [joined(a, b) if a and b else a or b for a, b in zip(rows[-1], cells, strict=True)]
-            else:
-                rows.append(cells)
-        if _is_table(rows) and all(any(row[column] for row in rows[1:]) for column in range(len(names))):
-            yield Table(box, rows)
+    places = [(left, _edges(sorted(tops)), right) for (left, right), tops in rules.items()]
+    return [Table((4 * left, tops[0], 4 * right, tops[-1]), []) for left, tops, right in places if len(tops) > 2]
 
 
 def _edges(places: list[float]) -> list[float]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from src.errors import KnowledgeError
 from src.ingest.clean import clean, decode
 from src.ingest.limits import Limits
-from src.ingest.readers.header import Across, Below, Layout, Row, filled, is_header_like, layout_of, own
+from src.ingest.readers.header import Across, Below, Layout, Row, filled, has_values, is_header_like, layout_of, own
 from src.ingest.readers.sections import MAX_TITLE_CHARS, TITLE_SEPARATOR
 from src.ingest.report import note
 from src.ingest.split import MAX_CHARS, window_spans
@@ -21,6 +21,8 @@ MAX_KEY_CHARS = 120
 MAX_SPREAD_CHARS = 20
 MAX_CAPTIONS = 3
 MAX_CAPTION_CHARS = 60
+# Rows of a header that a blank row sets off from the table.
+MAX_SET_OFF = 2
 # Rows by which a table is judged; those behind are streamed.
 HEAD_ROWS = 50
 _DELIMITERS = ",\t;|"
@@ -56,13 +58,13 @@ def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
         if not is_filled:
             continue
         head = list(islice(block, HEAD_ROWS))
-        if waiting and filled(head[0][1]) > 1:
-            head, waiting = [*waiting, *head], []
+        if waiting and filled(head[0][1]) > 1 and (len(waiting) == 1 or has_values(head[0][1])):
+            head, waiting, before = [*waiting, *head], [], None
         elif waiting:
-            yield from _alone(waiting, table)
+            yield from _whole(waiting, table)
             waiting, table = [], table + 1
-        if len(head) == 1 and filled(head[0][1]) > 1 and before is None:
-            waiting = head  # a header that is set off from its rows, or a table of one row
+        if _is_set_off(head, before):
+            waiting = head
             continue
         parts = _beside([cells for _, cells in head])
         if len(parts) > 1:
@@ -80,7 +82,7 @@ def table_lines(rows: Iterable[Sequence[str]]) -> Iterator[Line]:
         yield from _lines(chain(head, block), layout, table)
         if layout.kind != "text":
             before, table = layout, table + 1
-    yield from _alone(waiting, table)
+    yield from _whole(waiting, table)
 
 
 def _parted(rows: Iterable[Numbered]) -> Iterator[Numbered]:
@@ -242,10 +244,18 @@ def _lines(rows: Iterable[Numbered], layout: Layout, table: int) -> Iterator[Lin
             yield Line(number, text, False, table)
 
 
-def _alone(rows: Sequence[Numbered], table: int) -> Iterator[Line]:
-    """A table of one row."""
-    for number, cells in rows:
-        yield Line(number, "；".join(own(cells)), False, table)
+def _is_set_off(head: Sequence[Numbered], before: Layout | None) -> bool:
+    """Whether these are a header with a blank row below it, or a table of one row; ``before``: the table above."""
+    rows = [cells for _, cells in head]
+    if before is not None:
+        return len(rows) <= MAX_SET_OFF and any(tuple(cells) in before.header for cells in rows)
+    widths = [filled(row) for row in rows]
+    return widths[0] > 1 and (len(rows) == 1 or (len(rows) <= MAX_SET_OFF and widths[0] < widths[-1]))
+
+
+def _whole(rows: Sequence[Numbered], table: int) -> Iterator[Line]:
+    """The lines of a table of few rows."""
+    return _lines(rows, layout_of([cells for _, cells in rows]), table) if rows else iter(())
 
 
 def _row(layout: Layout, cells: Row) -> Iterator[str]:

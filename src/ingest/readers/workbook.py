@@ -220,11 +220,14 @@ def text_of(value: Any, number_format: str) -> str:
         return _number(value, number_format)
     if isinstance(value, datetime.datetime):
         return str(value.date() if value.time() == datetime.time() else value)
+    if isinstance(value, datetime.timedelta):  # [h]:mm
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")
     return str(value)
 
 
 def _number(value: float, number_format: str) -> str:
-    """With its percent sign, currency and unit; without the commas between thousands, which no question has."""
+    """With its percent sign, currency, unit and leading zeros; without the commas between thousands, which no question has."""
     plain = f"{value:.12g}" if isinstance(value, float) else str(value)
     shown = _BRACKETS.sub("", number_format.split(";")[0])
     if not shown or shown == "General" or not math.isfinite(value):
@@ -238,6 +241,8 @@ def _number(value: float, number_format: str) -> str:
                      for side in (shown[: digits.start()], shown[digits.end() :]))  # fmt: skip
     if any(character.isdigit() for character in before + after):
         return plain
+    if isinstance(value, int) and digits[0].strip("0") == "":
+        plain = f"{value:0{len(digits[0])}}"  # a number that is a code: 000532
     if before in ("¥", "￥", "$", "€", "£") and "." in digits[0]:
         places = len(digits[0].rsplit(".", 1)[1])
         plain = f"{abs(value):.{places}f}"

@@ -9,7 +9,7 @@ import gradio as gr
 from src.ingest.parse import readable_kinds
 from src.search.indexing import add_file, remove_file
 from src.search.own import add_each, told
-from src.search.store import FileEntry
+from src.search.rows import FileEntry
 from src.ui.context import EDIT, UPLOAD, Context
 from src.ui.index.facts import Facts
 from src.ui.index.parts import HIDDEN, MINIMAL, OWN, button, table

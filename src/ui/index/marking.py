@@ -7,7 +7,7 @@ from typing import Any
 from src.search.dates import dated
 from src.search.explain import Explanation
 from src.search.inspect import Neighbours
-from src.search.store import StoredChunk
+from src.search.rows import StoredChunk
 from src.search.terms import FUNCTION, fold, matched_terms, query_terms, without_question
 from src.search.vocabulary import cut
 from src.ui.passage import place

@@ -9,7 +9,8 @@ from src.errors import InputError
 from src.search.export import chunk_row
 from src.search.inspect import Look, every, look, neighbours
 from src.search.knowledge_base import MAX_EDITED_CHARS, KnowledgeBase
-from src.search.store import Shown, StoredChunk
+from src.search.rows import StoredChunk
+from src.search.store import Shown
 from src.ui.context import EDIT, Context
 from src.ui.index.facts import Facts
 from src.ui.index.marking import excerpt, marks, passage_html

@@ -16,8 +16,8 @@ from src.errors import YuanZhiError
 from src.runtime import MIN_SCORE
 from src.search.explain import Explained, Explanation
 from src.search.knowledge_base import KnowledgeBase
+from src.search.rows import StoredChunk
 from src.search.search import MAX_QUERY_CHARS, check_top_k
-from src.search.store import StoredChunk
 from src.search.types import Hit
 from src.ui.context import Context
 from src.ui.index import marking, verdict
