@@ -16,6 +16,7 @@ from src.chat.question import subject_of
 from src.chat.requests import Request, recognise
 from src.chat.support import support_of
 from src.chat.writing import written
+from src.ingest.parse import readable_kinds
 from src.ingest.types import Chunk
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.knowledge_base import KnowledgeBase
@@ -49,6 +50,11 @@ _FIXED = {
         "sentence comes from, and say so when nothing is found. On the page “Extract” I take names, education, positions and more from "
         "resumes; on the page “Index” you can look into the knowledge base and into a search. Just type a question, or add documents of "
         "your own first. My language model is {model}.",
+    ),
+    "files": (
+        "把文件拖进“问答”页，或点加入文档的按钮，加入之后就可以提问，只有您自己看得到。能读的格式：{kinds}。",
+        "Drop files on the page “Chat”, or press the button that adds documents; then ask about them. Only you can see them. "
+        "I can read {kinds}.",
     ),
     "nothing above": (
         "这是对话的开头，上面还没有内容。请先提一个问题。",
@@ -144,7 +150,9 @@ class Asides:
         if request.kind in ("base", "own"):
             text = _contents(base, own, request)
             return replace(aside, text=text) if text else None
-        return replace(aside, text=_said(request.kind, request).format(model=self._model.name))
+        return replace(
+            aside, text=_said(request.kind, request).format(model=self._model.name, kinds=readable_kinds())
+        )
 
     def answer(self, aside: Aside, history: Sequence[Message], caller: Caller) -> Generator[Event, None, None]:
         """Events as of ``ChatService.ask``."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from src.chat.attributes import ATTRIBUTE
+from src.chat.claims import plain
+from src.chat.question_kinds import name_of
 from src.chat.requests import is_aside
+from src.chat.subjects import names
 from src.models.base import Message
 from src.search.courtesy import without_courtesy
 from src.search.terms import fold
@@ -19,7 +22,7 @@ _THING = (
 # 它在哪个区 / 那里有什么特产 / 该校何时成立 / 这所大学有多少人. 他信, 那达慕, 其他 and 这个月 only look like it.
 _PRONOUN = (
     rf"(它们?|[这那](?:里|儿|[个所座家本条位部项种款届首篇道](?!月|星期|季度|学期|时候)(?:{_THING})?)|上述|前者|后者|该[校市省国节地公产](?:司|品)?|"
-    r"[他她]们?(?=[的是在有叫为和与什哪多怎还也曾会能最])|其(?![他中实余次它]))"
+    r"[他她]们?(?=[的是在有叫为和与什哪多怎还也曾会能最教带做当去住毕出担任得获写])|其(?![他中实余次它]))"
 )
 _OPENING = r"^(?:那么?|还有|另外|再|请问|对了|嗯|哦|好的?|谢谢|不对|不是|我?想问一?下?){0,4}[，, ]*"
 _LEADING = re.compile(_OPENING + _PRONOUN)
@@ -52,29 +55,21 @@ _compiled = cache(re.compile)
 # A question without its subject: 什么时候创办的, 校训是什么, 多少钱, 怎么申请.
 _ASKS_WHAT = "(?:多少|多|几|哪|什么|何|谁|啥)"
 _WHEN = "(?:什么时候|啥时候|何时|何年|哪一?[年天月日]|哪个(?:月|世纪|朝代)|几[点号月]|几几年)"
-_HAPPENED = (
-    "创[办立建]|成立|建[成立造设校]|始建|竣工|通车|开[通业馆放门学课始工幕播]|关[门闭]|[上下]班|出[版生现发台]|发[布表行明现货]|上[映线市演]|诞生|[去逝]世|结束|"
-    "启[用动]|投产|入[选职学]|列[入为]|被|举[办行]|报名|截止|更名|改名|合并|搬迁|迁[入到]|蓄水|播出|录取|生效|[过到]期|修建|重建|签[订署]|颁布|实施|获得"
-)
-_MADE = "写|设计|开发|发明|创[办立建作]|建[造立]|主持.{0,4}|负责|主演|导演|管理?|提出|发现|翻译|出版|制作|签发|审批|批准"
-_DO = (
-    "申请|补?办理?|做|使?用|去|走|到达|购?买|预?订|预约|安装|部署|配置|设置|报名|收费|计费|计?算|联系|缴[费纳]|交|领取?|参加|加入|注册|登录|打开|关闭|取消|"
-    "修改|查询?|退款?|换|操作|实现|形成|产生|治疗?|预防|得名|来|命名|评[价定选]?|看|读|念|写|处理|解决|开通|续[费借签]|运[作行]|工作|训练|提[取交]|泡|吃|喝|种|养|保[存养]|"
-    "维护|清洗|审批|报销|填写?|考|选|分配|发放|执行|玩|坐车?|升级|更新|下载|导出|恢复|投诉|兑换|组成|构成"
-)
 _MEASURED = (
     "(?:钱|元|时间|公里|千米|米|岁|年纪|平方公里|平方米|亩|层|页|字|天|年|小时|分钟|次|倍|吨|斤|公斤|度|人|个)"
 )
+# So short, what follows is a verb without an object.
+_VERB = r"\w{1,2}(?:了|过|的)?"
 _PIECE = "(?:[一每][个张碗斤盒本份次人位杯瓶台件套只条块间晚天年月小时]+)"
 _SUBJECTLESS = (
-    rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?:{_HAPPENED})了?|(?:列入|被|开始|入选|迁入).{{0,8}})?",
+    rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?!是|过?\w[节日]){_VERB}|(?:列入|被|开始|入选|迁入).{{0,8}})?",
     rf"(?:位于|属于|[发起来]?源于|源自|流经|毕业于|形成于|成书于|生于|卒于|逝世于|流行于|分布于|就读于|任教于|任职于|出生于|来自|(?:始|修)?建于|建校于|成立于|创[办立建]于|诞生于|产自|隶属于?|坐落于|地处|叫|占地?){_ASKS_WHAT}.{{0,6}}",
     r"(?:是)?(?:在|位于|到|从)?(?:哪里?|哪儿|什么地方|何处|哪一?[个座条省市区县国层楼栋]\w{0,3}|几[楼层]\w{0,2})的?",
-    rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_MADE})?",
+    rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_VERB}|主持.{{0,4}})?",
     rf"(?:一共|总共|大概|大约|现在|需要?|要|得|有|卖|花|共|{_PIECE})*(?:多(?:少|长)(?:{_MEASURED})|多(?:大|长|高|重|远|久|深|宽|厚|快)){_PIECE}?(?:面积)?",
     rf"(?:主要|最[大高长]|现任|首任|历任|第[一二三]任|具体|平均|最新|官方|英文|中文|年|日|月|申请|报名|使用|办理|参加|入学|录取|招生|考试|开放|营业|工作|退款|安装)*的?{ATTRIBUTE}"
     r"(?:都|又|主要|大概|到底|分别)*(?:(?:是|有|在|为|叫|包括|多少|多[大长高远久深宽重]|哪|几|谁|什么|怎么样|如何$)[^的，,“”]{0,8})",
-    rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?(?:{_DO})的?",
+    rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?{_VERB}",
     r"(?:需要?|要|得|应该?)(?:带|准备|提交|交|满足|符合|注意|提供)?(?:什么|哪些|多少|多久|多长时间|几).{0,6}",
     r"由(?:哪些|什么|几).{1,6}",
     r"比[^，,]{1,12}?(?:更|还|要)*(?:[高大长多早晚低短小少贵深远重宽快慢老强弱]|便宜|有名|重要|古老)(?:得多|一[点些]|多少|几倍)?吗?",
@@ -119,6 +114,9 @@ _PREDICATE = re.compile(
 _TITLE = re.compile(r"《([^》]{1,40})》")
 _WHICH = re.compile(r"(?<!在)(?:是|叫|为)(?:谁|哪一?[条座个所位里本部家种]\w{0,4}|哪里)[？?。]*$|^谁")
 MAX_SUBJECT_CHARS = 20
+# Of a message without a name that may be asked of the topic.
+MAX_GUESSED_CHARS = 16
+_NAMED = re.compile(r"[A-Za-z]{2}|[《“]|^(?:谁|哪一?[个条座所种位])")
 # Of an earlier question; a client may send anything for it.
 MAX_ASKED_CHARS = 2000
 MAX_TURNS = 20
@@ -190,10 +188,16 @@ class FollowUp:
     Attributes:
         question: what to search for.
         certain: whether the message cannot stand alone; if not, it is for the search to tell.
+        subject: what the conversation is about.
+        thing: X of X呢, where it may be another thing or something that the subject has.
+        of_subject: the question, if it is what the subject has.
     """
 
     question: str
     certain: bool
+    subject: str | None = None
+    thing: str = ""
+    of_subject: str = ""
 
 
 def is_english(text: str) -> bool:
@@ -213,7 +217,17 @@ def follow_up(message: str, history: Sequence[Message]) -> FollowUp | None:
         return None
     topic, bare = _topic(history), without_courtesy(message)
     # 你好，请问校训是什么？谢谢 is a follow-up behind its politeness.
-    return _meant(message, topic) or (_meant(bare, topic) if bare != message else None)
+    meant = _meant(message, topic) or (_meant(bare, topic) if bare != message else None)
+    return meant or _guessed(bare, topic)
+
+
+def _guessed(message: str, topic: str | None) -> FollowUp | None:
+    """A short question that names nothing may be asked of the topic: 住一晚多少钱, 老板娘叫什么."""
+    subject = subject_of(topic) if topic else None
+    names_something = _NAMED.search(message) or names(plain(message)) or name_of(message)
+    if subject is None or names_something or not _CHINESE.search(message) or len(message) > MAX_GUESSED_CHARS:
+        return None
+    return FollowUp(subject + _opened(message), False, subject)
 
 
 def _meant(message: str, topic: str | None) -> FollowUp | None:
@@ -222,9 +236,12 @@ def _meant(message: str, topic: str | None) -> FollowUp | None:
     if topic is None or not (certain or _may_lack_subject(message)):
         return None
     subject = subject_of(topic)
-    if _CHINESE.search(message):
-        return FollowUp(_completed(message, topic, subject), certain)
-    return FollowUp(_completed_english(message, topic, subject), certain)
+    if not _CHINESE.search(message):
+        return FollowUp(_completed_english(message, topic, subject), certain, subject)
+    question = _completed(message, topic, subject)
+    thing = _other_thing(message, subject)
+    of_subject = _of_subject(thing, topic, subject) if thing and subject else ""
+    return FollowUp(question, certain, subject, thing if of_subject else "", of_subject)
 
 
 def _topic(history: Sequence[Message]) -> str | None:
@@ -318,6 +335,25 @@ def _completed(message: str, asked: str, subject: str | None) -> str:
     if inside := _inside(message):
         return inside["before"] + subject + message[inside.end() :]
     return subject + re.sub(_OPENING, "", message)
+
+
+def _other_thing(message: str, subject: str | None) -> str:
+    """X of X呢 where its words do not tell whether it is another thing."""
+    elliptic = _MENDED.match(message) or _ELLIPTIC.match(message)
+    what = elliptic["what"] if elliptic else ""
+    told = (
+        _PRONOUN_START.match(what) or _ATTRIBUTE.search(what) or any(kind.fullmatch(what) for kind in _KINDS_OF_X)
+    )
+    return "" if told or _alike(what, subject) else what.removesuffix("的")
+
+
+def _of_subject(what: str, asked: str, subject: str) -> str:
+    """陆一鸣的数学多少分, 英语呢 -> 陆一鸣的英语多少分; 望江塔何时动工, 竣工呢 -> 望江塔何时竣工; else 望江塔的塔门."""
+    behind = asked.partition(subject)[2]
+    if does := re.match(rf"(?P<asks>(?:{_WHEN}|怎么|如何|在?哪里|[是由]?谁)){_VERB}[？?]*$", behind):
+        return f"{subject}{does['asks']}{what}"
+    had = re.match(r"的?(?P<what>[^的，,]{1,6}?)(?P<asks>[是为]|有?(?:多少|几|什么|谁|哪)|叫|怎).*", behind)
+    return f"{subject}的{what}{behind[had.start('asks') :] if had else ''}"
 
 
 def _alike(what: str, subject: str | None) -> bool:

@@ -13,7 +13,16 @@ from typing import Literal
 from src.search.terms import fold
 
 Kind = Literal[
-    "greeting", "thanks", "farewell", "acknowledgement", "assistant", "base", "own", "document", "conversation"
+    "greeting",
+    "thanks",
+    "farewell",
+    "acknowledgement",
+    "assistant",
+    "files",
+    "base",
+    "own",
+    "document",
+    "conversation",
 ]
 
 # Longer messages say more than what is recognised here.
@@ -118,6 +127,8 @@ _TOOL = (
 )
 _IT = f"(?:{_YOU}|{_TOOL})"
 _WHAT = "(?:些|点)?(?:什么|哪些|啥|哪几[种类个])"
+# So much may stand beside 什么: 你能帮忙干点什么活儿; more names a thing.
+_ANYTHING = "(?!告诉|知道|推荐|退|换|带|申请)[^，的]{0,4}"
 _HOW = "(?:该|要|应该|应当)?(?:怎么|如何|怎样|咋)"
 _ASSISTANT = _whole(
     [
@@ -126,7 +137,7 @@ _ASSISTANT = _whole(
         rf"{_YOU}(?:是|不是)(?:一个|个)?(?:真人|人类?|活人|机器人?|ai|人工智能|chatgpt|gpt(?:-?\d)?|deepseek|通义|文心一言|大模型|真的)(?:还是.{{1,6}})?",
         rf"{_IT}?(?:现在|目前|背后|底层|里面?)*(?:用|使用|采用|基于|调用|接|跑|是)(?:的|了)?是?(?:什么|哪个|哪种|哪一[个种]|哪家的?|啥)(?:大|语言|大语言|ai)*(?:模型|llm)(?:做的)?",
         rf"{_IT}的(?:大|语言|大语言)*模型是(?:什么|哪个|哪种|啥)",
-        rf"{_IT}(?:都|还|到底|具体|又)?(?:能够?|会|可以|擅长)(?:帮助?)?(?:我|我们)?(?:做|干|回答|提供|解决|处理|帮)?(?:到)?(?:我)?{_WHAT}(?:样的)?(?:事情?|问题|忙|功能|服务|东西|工作)?",
+        rf"(?:你|您|源知|{_TOOL})(?:都|还|到底|究竟|又|具体|主要|平时|现在)*(?:能够?|会|可以|擅长|懂|精通)(?:帮|为|给|替)?(?:我们?|用户|人|大家)?{_ANYTHING}{_WHAT}(?:样的?|方面的?|类型的?)?{_ANYTHING}",
         rf"{_IT}(?:都|到底)?(?:有|具备|支持|提供)(?:了)?{_WHAT}(?:功能|用处?|本领|本事|能力|作用|用途|服务)",
         rf"{_IT}的?(?:功能|作用|用途|用法|使用方法|使用说明)(?:是什么|有哪些|都有哪些|介绍)?",
         rf"{_HOW}(?:使用|用|操作)(?:{_IT}|这个)|{_IT}{_HOW}(?:使用|用|操作|玩)|怎么使用|怎么玩|怎么提问|{_HOW}(?:向|跟|和|问)?{_YOU}(?:提问|问问题)",
@@ -134,7 +145,6 @@ _ASSISTANT = _whole(
         rf"(?:简单)?(?:介绍|说说|讲讲|谈谈)(?:一?下)?(?:{_YOU}(?:自己)?|自己|{_TOOL})|(?:做个?|来个?)?(?:简单的?)?自我介绍(?:一?下)?",
         rf"(?:是)?谁(?:开发|做|制作|训练|创造|设计|发明|造)(?:了|的|出)?{_IT}(?:的)?|{_IT}(?:是|由)?(?:谁|哪家公司|哪个公司|什么公司|哪个团队)(?:开发|做|制作|训练|创造|设计|研发|造)(?:出来)?的?|"
         rf"{_IT}的(?:开发者|作者|主人|老板|创造者|开发团队)(?:是谁)?",
-        rf"{_IT}?(?:能|可以)?(?:支持|读|上传|处理|识别|接受)(?:上传)?{_WHAT}(?:格式|类型|种类)?(?:的)?(?:文件|文档)?(?:格式|类型)?",
         rf"{_YOU}的?(?:回答|答案|知识|资料|信息|数据)(?:都)?(?:是)?(?:从哪里?来|哪来|来自哪里?|来源于?(?:是)?(?:什么|哪里)|靠谱|可靠|准确)(?:的)?",
         r"who (?:are|r) (?:you|u)|what are you|what(?:'s| is) your name|do you have a name|are you (?:a |an )?(?:human|person|real|robot|bot|ai|chatgpt|gpt)",
         r"what (?:can|do|could) you (?:do|help(?: me)? with|answer)|how can you help(?: me)?|what are you (?:able to do|good at|for)|what (?:features|functions) do you have",
@@ -145,6 +155,15 @@ _ASSISTANT = _whole(
     ]
 )
 
+_FILES = _whole(
+    [
+        rf"{_IT}?(?:能|可以|都)*(?:支持|读取?|上传|处理|识别|接受|导入|添加|加入|打开)(?:上传)?{_WHAT}(?:格式|类型|种类|样)?的?(?:文件|文档|资料)?(?:格式|类型)?",
+        rf"{_WHAT}(?:格式|类型|样)?的?(?:文件|文档|资料)(?:格式)?(?:能|可以)(?:上传|读取?|加入|导入|用)|(?:文件|文档)(?:格式|类型)(?:有)?(?:什么|哪些)?(?:要求|限制)?",
+        rf"(?:我)?{_HOW}(?:才能|可以|能)?(?:上传|添加|加入|导入|放入?|传)(?:我|自己|本地|新|的)*(?:文件|文档|资料|知识库|pdf|word|表格)+(?:进去|上去|进来)?|(?:从|在)?哪里?(?:可以|能)?(?:上传|添加|加入|导入)(?:文件|文档|资料)",
+        r"(?:what|which) (?:kinds? of |types? of )?(?:files?|formats?|documents?|file (?:types?|formats?))(?: (?:are supported|do you support|can i (?:upload|add)|can you read))|"
+        r"how (?:do|can) i (?:upload|add) (?:a |an |my |my own |own )*(?:files?|documents?|pdfs?)",
+    ]
+)
 _KB = "(?:(?:你们?的?|这个?|该|本|系统的?|现在的?|目前的?)*(?:本地)?(?:知识库|资料库|文档库|文件库|语料库|索引库?))"
 _IN = "(?:里面?|里边|里头|中|内|上)?的?"
 _ALL = "(?:现在|目前|当前|一共|总共|总计|共|大概|大约|都|主要|究竟|到底|全部|具体|有没有)*"
@@ -160,7 +179,7 @@ _BASE = _whole(
         rf"{_KB}{_IN}(?:主要|全部|所有)?(?:内容|主题|{_FILE})(?:都|主要)?(?:有|是|包括)?(?:什么|哪些|啥|些什么)?(?:内容)?",
         rf"(?:简单)?(?:介绍|说说|讲讲|概括|总结|描述|查看|看看|看)(?:一?下)?{_KB}{_IN}(?:内容|情况|{_FILE})?",
         rf"(?:列出|列举|列一下|显示|查看|看看)(?:一?下)?(?:{_KB}{_IN})?(?:所有|全部)?的?(?:文档|文件|资料)(?:名称?|列表|清单|目录)?",
-        rf"(?:{_YOU})?(?:这里|这儿|手头|手里)?{_ALL}有{_ALL}(?:{_MANY}|{_WHAT}|哪几[个份篇])(?:可以?查的?)?(?:文档|文件|资料|材料)(?:可以?(?:查|看|用))?",
+        rf"(?:{_YOU})?(?:这里|这儿|手头|手里)?{_ALL}(?:有|收录|收集|存放?|装)了?{_ALL}(?:{_MANY}|{_WHAT}|哪几[个份篇])(?:可以?查的?)?(?:文档|文件|资料|材料|文章)(?:可以?(?:查|看|用))?",
         rf"{_YOU}(?:都|到底|究竟|主要)*(?:知道|了解|懂|掌握|学过)(?:了|得)?{_WHAT}(?:方面的?|领域的?)?(?:内容|知识|东西|资料|信息)?",
         r"how many (?:documents|files|passages|chunks|articles|texts|entries|sources)(?: (?:are|is))?(?: there)?(?: do you have)?"
         r"(?: (?:are )?(?:in|does) (?:the|your|this) (?:knowledge base|index|collection|library|database)(?: (?:have|hold|contain))?)?",
@@ -182,8 +201,8 @@ _OWN = _whole(
 
 # The language or form that an answer is wanted in.
 _TONGUE = (
-    r"(?:英|中|日|韩|法|德|俄|汉|泰|粤|藏|葡萄牙|西班牙|阿拉伯|意大利|越南|拉丁)(?:文|语|国话)|日本话|白话文?|文言文|大白话|普通话|广东话|"
-    r"繁体(?:字|中文)?|简体(?:字|中文)?|拼音|english|chinese|japanese|korean|french|german|spanish|russian|italian|portuguese|arabic"
+    r"(?:(?:英|中|日|韩|法|德|俄|汉|泰|粤|藏|葡萄牙|西班牙|阿拉伯|意大利|越南|拉丁)(?:文|语|国话)|日本话|白话文?|文言文|大白话|普通话|广东话|"
+    r"繁体(?:字|中文)?|简体(?:字|中文)?|拼音|english|chinese|japanese|korean|french|german|spanish|russian|italian|portuguese|arabic)"
 )
 _WORDS = "(?:用|以)?(?:不超过|大约)?(?:[一两三四五几\\d]+)?(?:个)?(?:句话|段话|句|段|句子|字|百字|个字)(?:以内|之内|左右)?(?:来|的话)?"
 _SAID = (
@@ -239,6 +258,7 @@ _DONE_WITH_IT = (
 )
 # In this order: 你刚才说的文件有哪些 is about the conversation.
 _ABOUT: tuple[tuple[Kind, tuple[str, ...]], ...] = (
+    ("files", _FILES),
     ("assistant", _ASSISTANT),
     ("base", _BASE),
     ("own", _OWN),
@@ -271,6 +291,7 @@ def _document_patterns(thing: str, tells: str) -> tuple[str, ...]:
             rf"{_STYLE}{thing}{_IN}{_STYLE}{_SUM_UP}{_CONTENT}?(?:成|为)?{_FORM}?",
             rf"{_STYLE}{thing}(?:里面?|中)?(?:主要|大概|到底|究竟|都|大致|具体|又)*(?:{tells})(?:的|了|到|着|有)*(?:是)?{_WHAT}(?:内容|东西|方面的?内容|方面|事情?|信息|要点)?的?",
             rf"{thing}{_IN}{_ABOUT_ALL}{_CONTENT}(?:都|主要)?(?:是什么|有哪些|是啥|有什么|讲什么|介绍|总结)?",
+            rf"{_STYLE}{thing}{_IN}{_ABOUT_ALL}{_CONTENT}(?:列|整理|归纳|梳理|提取|提炼|写|说|告诉我|发我)(?:出来?|给我|一?下)?(?:成{_FORM})?",
             rf"给{thing}(?:写|做)(?:一?[个段份篇])?(?:总结|摘要|概要|概括)",
             rf"(?:summari[sz]e|sum up|outline|(?:write|give me) (?:a|an) (?:short |brief )?(?:summary|overview|outline) of)(?: the (?:content|contents|file|document) (?:of )?)? ?{thing}(?: in .{{1,20}})?",
             rf"what(?:'s| is| does| are)(?: in)? {thing} (?:about|say|saying|contain|mainly about|tell us|cover)",

@@ -2,26 +2,30 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from src.caller import ANYONE, Caller
 from src.chat.asides import Asides
+from src.chat.claims import letters, plain
 from src.chat.clock import Clock
 from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question import follow_up, is_latin
-from src.chat.question_kinds import has_span, is_read
+from src.chat.question_kinds import has_span, is_polar, is_read
 from src.chat.quote import best_sentence
 from src.chat.reader import Reader, brief, quoted, repeats, says
-from src.chat.sides import compared, sides
+from src.chat.rows import rows_of
+from src.chat.sides import asks_each, compared, sides
 from src.chat.support import support_of
-from src.chat.types import Quote, Span
+from src.chat.types import Quote, Span, Support
 from src.chat.writing import written
 from src.errors import InputError
 from src.ingest.clean import clean
+from src.ingest.split import sentence_spans
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.search import Retriever, check_top_k
 from src.search.terms import fold
@@ -37,6 +41,9 @@ KEEP_ODDS = 0.1
 MIN_ANSWERABLE = 0.1
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
+
+# Of things that are compared and of which the reader finds nothing, the best passage of each is quoted if the search is so sure.
+MIN_SIDE = 0.4
 
 Side = Literal["without", "with"]
 
@@ -142,7 +149,7 @@ class ChatService:
             if not relevant:
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
-            quote = best_sentence(question, relevant, lambda q, texts: self._retriever.suits(q, texts, extra))
+            quote = best_sentence(question, relevant, partial(self._suits, extra))
             found = _Found(question, hits, relevant, None, quote)
         if found.quote is not None:
             yield Quoted(found.quote)
@@ -157,21 +164,38 @@ class ChatService:
         text = yield from written(self._model, messages, self._options, caller, clock)
         if caller.stopped:
             return
-        if found.span is None and found.quote is not None and repeats(text, found.question):
-            text = found.quote.text
+        span, quote = found.span, found.quote
+        if quote is not None and span is None and repeats(text, found.question):
+            text = quote.text
             yield Replaced(text)
         # Words in another script cannot be compared with the passage's.
-        if found.span is not None and found.quote is not None and not says(text, found.span) and not is_latin(text):
-            text = brief(found.quote, found.span)
+        if (
+            quote is not None
+            and span is not None
+            and not says(text, span)
+            and is_latin(text) <= is_latin(quote.text)
+        ):
+            text = brief(quote, span)
             yield Replaced(text)
-        yield from self._supported(text, found, clock)
+        support = self._support(text, found)
+        # A yes or no that nothing bears out gives way to what is written.
+        may_be_wrong = quote is not None and is_polar(found.question) and is_latin(text) <= is_latin(quote.text)
+        if quote is not None and may_be_wrong and not any(sentence.rank for sentence in support):
+            text = quote.text
+            yield Replaced(text)
+            support = self._support(text, found)
+        yield from self._finished(support, found, clock)
 
-    def _supported(self, text: str, found: "_Found", clock: Clock) -> Generator[Event, None, None]:
+    def _support(self, text: str, found: "_Found") -> tuple[Support, ...]:
+        variants = self._retriever.lexicon.variants
+        return support_of(text, found.hits, found.question, self._similarity, variants, found.span)
+
+    def _finished(
+        self, support: tuple[Support, ...], found: "_Found", clock: Clock
+    ) -> Generator[Event, None, None]:
         clock.lap("total")
         if found.hits:
-            variants = self._retriever.lexicon.variants
-            support = support_of(text, found.hits, found.question, self._similarity, variants)
-            yield Supported(support, conflicts_of(found.question, found.relevant))
+            yield Supported(support, conflicts_of(found.question, found.hits, found.quote))
         yield Finished(timings_ms=clock.timings_ms)
 
     def _compared(
@@ -187,19 +211,19 @@ class ChatService:
         """Each thing has its own search. Where a few words answer for each, the answer is what the passages say, side by
         side: a small model gives one's figure to the other. Otherwise the model writes, with the best passage of each."""
         asked = sides(question, things)
-        found = [self._named(thing, side, top_k, extra) for thing, side in zip(things, asked, strict=True)]
-        hits, places = _merged(found)
+        hits, places = _merged([self._named(*one, top_k, extra) for one in zip(things, asked, strict=True)])
         yield Retrieved(hits, clock.lap("retrieve"))
-        if self._reader is None or any(side == thing for side, thing in zip(asked, things, strict=True)):
-            best, threshold = [hits[ranks[0] - 1] for ranks in places if ranks], self._topic_threshold(options)
-            relevant = [hit for hit in best if hit.score >= threshold]
-            if not relevant:
-                yield Finished(refused=True, timings_ms=clock.timings_ms)
-                return
-            unique = list(dict.fromkeys(relevant))
+        best, threshold = [hits[ranks[0] - 1] for ranks in places if ranks], self._topic_threshold(options)
+        unique = list(dict.fromkeys(hit for hit in best if hit.score >= threshold))
+        if unique and (
+            self._reader is None or any(side == thing for side, thing in zip(asked, things, strict=True))
+        ):
             limit = self._options.max_new_tokens
             messages = build_messages(self._model, question, unique, (), limit, self._prompt)
             yield from self._written(messages, _Found(question, hits, unique), caller, clock)
+            return
+        if not unique or self._reader is None:
+            yield Finished(refused=True, timings_ms=clock.timings_ms)
             return
         lines, relevant, answerable = [], [], []
         for thing, side, ranks in zip(things, asked, places, strict=True):
@@ -213,19 +237,26 @@ class ChatService:
                 continue
             relevant.append(hits[evidence.span.rank - 1])
             lines.append(f"{thing}：{quoted(evidence.span, hits).text}")
+        sure = options.min_score is None and len(best) == len(things) and all(hit.score >= MIN_SIDE for hit in best)
+        if sure and not relevant and not asks_each(question):
+            # 谁年纪大, where years of birth are told: what comes nearest of each, word for word.
+            suits = partial(self._suits, extra)
+            nearest = [best_sentence(side, [hit], suits) for side, hit in zip(asked, best, strict=True)]
+            lines = [f"{thing}：{quote.text}" for thing, quote in zip(things, nearest, strict=True) if quote]
+            relevant = best
         yield Read(hits, None, min(answerable), clock.lap("read"))
         if not relevant:
             yield Finished(refused=True, timings_ms=clock.timings_ms)
             return
         clock.first("first_token")
         yield Delta("\n\n".join(lines))
-        yield from self._supported("\n\n".join(lines), _Found(question, hits, relevant), clock)
+        found = _Found(question, hits)
+        yield from self._finished(self._support("\n\n".join(lines), found), found, clock)
 
     def _named(self, thing: str, side: str, top_k: int, extra: Collection | None) -> list[Hit]:
         """What a search for one of several things finds about it and not about its like."""
-        names = [fold(name) for name in (thing, *self._retriever.lexicon.variants(thing))]
         found = self._retriever.search(side, top_k=max(2, top_k // 2), extra=extra)
-        return [hit for hit in found if any(name in fold(hit.chunk.title + hit.chunk.text) for name in names)]
+        return [hit for hit in found if self._is_about(hit, thing)]
 
     def compare(
         self, message: str, caller: Caller = ANYONE, top_k: int = 4, extra: Collection | None = None
@@ -256,13 +287,26 @@ class ChatService:
         if meant is None:
             return message, search(message)
         question = meant.question[:MAX_MESSAGE_CHARS]
+        found = search(question)
         if meant.certain:
-            return question, search(question)
-        # 有几个校区 alone finds any university's: what it is about must make the best passage no less likely.
-        as_typed, found = search(message), search(question)
-        if _is_relevant(found, threshold) and found[0].score >= as_typed[0].score:
+            # 英语呢 asks for what he has, unless a passage tells of English.
+            if meant.of_subject and found and not any(_begins(hit, meant.thing) for hit in found):
+                other = search(meant.of_subject)
+                if other and _has(other[0], meant.thing) and self._is_about(other[0], meant.subject):
+                    return meant.of_subject, other
+            return question, found
+        # 有几个校区 alone finds any university's: with what it is about it must find that, as well as without.
+        as_typed = search(message)
+        no_worse = not as_typed or (bool(found) and found[0].score >= as_typed[0].score)
+        no_other = bool(found) and (no_worse or found[0].chunk == as_typed[0].chunk)
+        if no_other and _is_relevant(found, threshold) and self._is_about(found[0], meant.subject):
             return question, found
         return message, as_typed
+
+    def _is_about(self, hit: Hit, subject: str | None) -> bool:
+        return subject is None or any(
+            _has(hit, name) for name in (subject, *self._retriever.lexicon.variants(subject))
+        )
 
     def _topic_threshold(self, options: ChatOptions) -> float:
         """The search's least score: with a reader the asker's own threshold is the reader's, and can only lower it."""
@@ -273,6 +317,9 @@ class ChatService:
     def _least(self, options: ChatOptions) -> float:
         """The reader's least probability."""
         return self._min_answerable if options.min_score is None else options.min_score
+
+    def _suits(self, extra: Collection | None, question: str, texts: Sequence[tuple[str, str]]) -> np.ndarray:
+        return self._retriever.suits(question, texts, extra)
 
     def _similarity(self, claim: str, texts: Sequence[str]) -> np.ndarray:
         """Cosine similarity of ``claim`` with each text, float32 (texts,)."""
@@ -308,6 +355,20 @@ def _merged(found: Sequence[Sequence[Hit]]) -> tuple[tuple[Hit, ...], list[list[
     ranks = {key: rank for rank, key in enumerate(merged, 1)}
     ranked = tuple(replace(hit, rank=ranks[key]) for key, hit in merged.items())
     return ranked, [[ranks[hit.chunk.chunk_id, hit.own] for hit in hits] for hits in found]
+
+
+def _has(hit: Hit, name: str) -> bool:
+    """Whether a passage has a name, however it is spaced."""
+    return letters(fold(name)) in letters(fold(hit.chunk.title + hit.chunk.text))
+
+
+def _begins(hit: Hit, name: str) -> bool:
+    """Whether a sentence of a passage begins with a name, or a cell of a table is it."""
+    if rows := rows_of(hit.chunk.text):
+        return any(value == plain(name) for row in rows for _, value in row.fields)
+    text = hit.chunk.text
+    sentences = [hit.chunk.title, *(text[start:end] for start, end in sentence_spans(text))]
+    return any(letters(fold(sentence)).startswith(letters(fold(name))) for sentence in sentences)
 
 
 def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:

@@ -57,6 +57,11 @@ def compared(question: str) -> tuple[str, ...] | None:
     return None
 
 
+def asks_each(question: str) -> bool:
+    """Whether the same is asked of each of several things, rather than which of them has more."""
+    return re.search("分别|各", question) is not None
+
+
 def _things(text: str, match: re.Match[str]) -> list[str]:
     if "things" not in match.re.groupindex:
         pair = [text[slice(*match.span(name))] for name in ("one", "other")]
@@ -131,7 +136,7 @@ def sides(question: str, things: Sequence[str]) -> list[str]:
     rest = question
     for thing in things:
         rest = rest.replace(thing, "", 1)
-    asked = rest if _SPAN.search(rest) and re.search(r"分别|各", rest) else ""
+    asked = rest if _SPAN.search(rest) and asks_each(rest) else ""
     if asked:
         asked = re.sub(r"^(?:和|与|跟|及|以及|、)+|分别|各自|各|[？?。]", "", asked).strip("，, ")
         return [f"{thing}{asked}" for thing in things]

@@ -21,18 +21,22 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "qa"
         ("acknowledgement", "嗯|嗯嗯，知道了|哦，原来如此|收到|我明白了|没问题|👍|Got it.|great"),
         (
             "assistant",
-            "你是谁呀？|请问你叫什么名字|你都会做些什么|你好，你能帮我做什么？|这个系统怎么用|如何使用你|你用的是哪个大模型？|你是真人还是机器人？|"
-            "谁开发的你|介绍一下你自己|可以上传哪些格式的文件|What can you do?|who made you|Which model are you based on?",
+            "你是谁呀？|请问你叫什么名字|你都会做些什么|您能帮忙干点啥|你好，你能帮我做什么？|这个系统怎么用|如何使用你|你用的是哪个大模型？|你是真人还是机器人？|"
+            "谁开发的你|介绍一下你自己|What can you do?|who made you|Which model are you based on?",
+        ),
+        (
+            "files",
+            "可以上传哪些格式的文件|你能读什么类型的文档？|怎么添加自己的资料|支持上传什么格式|How do I upload a file?",
         ),
         (
             "base",
-            "知识库里一共有多少个文件？|资料库中都有哪些内容|知识库有多大|你知道些什么？|列出所有文档|现在有哪些资料可以查？|请问知识库收录了几篇文章|"
+            "知识库里一共有多少个文件？|资料库中都有哪些内容|知识库有多大|你知道些什么？|列出所有文档|现在有哪些资料可以查？|总共收录了多少篇文章|请问知识库收录了几篇文章|"
             "How many documents are there?|What is in your knowledge base?",
         ),
         ("own", "我上传了几份文档？|我刚才上传的文件有哪些|列出我上传的文件|Which files did I upload?"),
         (
             "document",
-            "概括一下手册.pdf的主要内容|手册.pdf讲了些什么？|用三句话总结这份文件|这篇文章主要说了什么|我刚上传的资料讲的是什么|帮我总结下我上传的文档|"
+            "概括一下手册.pdf的主要内容|把手册.pdf的要点列出来|手册.pdf讲了些什么？|用三句话总结这份文件|这篇文章主要说了什么|我刚上传的资料讲的是什么|帮我总结下我上传的文档|"
             "Summarise report.docx|What is this document about?",
         ),
         (
@@ -77,6 +81,10 @@ def test_what_a_message_asks_for(kind: str, messages: str) -> None:
         "为什么？",
         "举个例子",
         "它叫什么名字",
+        "英语呢",
+        "你们的套餐有什么优惠",
+        "你能告诉我年假几天吗",
+        "你可以推荐什么书",
         "？",
         "上海",
         "Translate hello into Chinese",
