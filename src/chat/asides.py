@@ -135,12 +135,14 @@ class Asides:
 
     def recognise(self, message: str, history: Sequence[Message], extra: Collection | None) -> Aside | None:
         """The aside that a message is; None: it is a question to the documents."""
-        request = recognise(message)
+        base = _listed(self._retriever.base)
+        own = _listed(extra)
+        request = recognise(
+            message, lambda: [name for one in (own, base) if one is not None for name in _names(one)]
+        )
         if request is None:
             return None
         aside = Aside(message, request)
-        base = _listed(self._retriever.base)
-        own = _listed(extra)
         if request.kind == "conversation" and not history and own and _SUM_UP_ONLY.fullmatch(message):
             request = Request("document", english=request.english)  # whoever has just added a file means that
         if request.kind == "document":

@@ -6,7 +6,7 @@ none.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -28,7 +28,7 @@ Kind = Literal[
 
 # Longer messages say more than what is recognised here.
 MAX_CHARS = 80
-MAX_WORD = 6
+MAX_WORD = 12
 
 _CJK = re.compile(r"[\u3400-\u9fff]")
 # Full stops stay inside names: 制度.txt, 3.5.
@@ -55,8 +55,9 @@ class Request:
     english: bool = False
 
 
-def recognise(message: str) -> Request | None:
-    """What a message asks for, where that is not an answer from the documents; None: it is a question."""
+def recognise(message: str, names: Callable[[], Iterable[str]] = tuple) -> Request | None:
+    """What a message asks for, where that is not an answer from the documents; None: it is a question. ``names`` of files
+    are known without their endings too."""
     text = fold(message).strip()
     if len(text) > MAX_CHARS:
         return None
@@ -69,7 +70,7 @@ def recognise(message: str) -> Request | None:
         return Request(kind, english=english)
     if kind := _about(said, english):
         return Request(kind, english=english)
-    return _document(said, english)
+    return _document(said, english, names)
 
 
 def is_aside(message: str) -> bool:
@@ -267,67 +268,48 @@ def _is_made_of(text: str, words: frozenset[str]) -> bool:
     return len(text) in reached and text[:1] != "的"
 
 
-_IN = "(?:里面?|里边|里头|中|内|上)?的?"
-_WHAT = "(?:些|点)?(?:什么|哪些|啥|哪几[种类个])"
-_PUT = "(?:上传|添加|加入|加|传|导入|提供|发)"
-_SUM_UP = f"(?:{_any(_SUMS)})(?:一?下|出)?"
-_FORM = f"(?:{_any(_FORMS)}|[一两三四五几\\d]+[句段]话|[一两三四五几\\d]点)"
-_LENGTH = "(?:用|以)?(?:不超过|大约)?(?:[一两三四五几\\d]+)?个?(?:句话|段话|句|段|句子|字|百字|个字)(?:以内|之内|左右)?(?:来|的话)?"
-
-# A document: by its file's name, by a name in title marks, as this one; a bare name may be a document's or not.
+# A document: by its file's name, as this one, by a name in title marks, or by a known name without its ending.
 _FILE_NAME = r"[^\s《》“”\"]{1,60}\.(?:txt|text|md|markdown|docx?|pdf|xlsx?|xlsm|csv|tsv|pptx?|html?|jsonl?|eml|ipynb|png|jpe?g|webp|bmp|tiff?|epub|rtf|odt|log)"
 _PAPER = "(?:文件|文档|资料|材料|文章|表格?|pdf|word|excel|附件|报告|合同|ppt|论文|说明书|简历|图片)"
+_OF_THEM = r"(?:[一两三几\d]?[个份篇张些本])?"
 _THIS = (
-    rf"(?:(?:这|那|此|该)(?:[一两三几\d]?[个份篇张些本])?(?:{_PUT}的)?{_PAPER}|"
-    rf"(?:我|我们)?(?:自己|刚才|刚刚|刚|新|之前|所|最近|已)*{_PUT}(?:过|了|给你|上去|上来)?的(?:这|那)?(?:[一两三几\d]?[个份篇张些本])?(?:{_PAPER}|内容|东西)|我的{_PAPER})"
+    rf"(?:这|那|此|该){_OF_THEM}(?:(?:{_any(_GAVE)}|发)的)?{_PAPER}|我的{_PAPER}|"
+    rf"(?:我|我们)?(?:自己|刚才|刚刚|刚|新|之前|所|最近|已)*(?:{_any(_GAVE)}|提供|发)(?:过|了|给你|上去|上来)?的(?:这|那)?{_OF_THEM}(?:{_PAPER}|内容|东西)|"
+    r"(?:this|that|the|my|these|those)(?: uploaded| attached| last)? (?:file|document|pdf|report|paper|attachment|upload|article|text i uploaded)s?"
 )
-_THIS_EN = r"(?:this|that|the|my|these|those)(?: uploaded| attached| last)? (?:file|document|pdf|report|paper|attachment|upload|article|files|documents|text i uploaded)s?"
-_CERTAIN = rf"(?:{_PAPER}|名为|叫做?)?(?:[《“\"](?P<titled>[^《》“”\"]{{1,60}})[》”\"]|(?P<file>{_FILE_NAME})|(?P<this>{_THIS}|{_THIS_EN}))(?:这|那)?(?:[个份篇本])?{_PAPER}?"
+# A file's name goes back to what leads into it: 概括一下手册.pdf.
+_BEFORE = rf"(?:{_any(_SUMS)}|介绍|说说|讲讲|看看|解读|描述|分析|读|看|[将把]|一?下|summari[sz]e|sum up|outline|[句段]话|要点)"
+_CERTAIN = rf"(?:(?P<this>{_THIS})|.*{_BEFORE} ?(?P<after>{_FILE_NAME})|(?P<file>{_FILE_NAME}))(?:这|那)?{_OF_THEM}{_PAPER}?"
+_TITLED = rf"{_PAPER}?[《“\"](?P<titled>[^《》“”\"]{{1,60}})[》”\"](?:这|那)?{_OF_THEM}{_PAPER}?"
 ASKED = "什么|谁|哪|怎|多少|几|吗|如何|为何|有没有|关于"
-_POSSIBLE = rf"(?P<bare>(?:(?!{ASKED})[^\s《》“”\"的]){{2,30}}|[a-z][\w -]{{1,40}})"
-_ABOUT_ALL = "(?:主要|大概|大致|核心|全部|整体|总体|重要|关键)?的?"
-_CONTENT = "(?:内容|要点|重点|大意|观点|主旨|主题|概要|摘要|中心思想)"
-_STYLE = rf"(?:{_LENGTH}|用(?:{_TONGUE})|简单|简要|简短|简洁|详细|快速|地|来|一下|把|将|对|为)*"
-
-
-_SUMS_UP = re.compile(rf"{_SUM_UP}|摘要|summar|sum up|outline")
-
-
-def _document_patterns(thing: str, tells: str) -> tuple[str, ...]:
-    return _whole(
-        [
-            rf"{_STYLE}{_SUM_UP}{_STYLE}{thing}{_IN}{_ABOUT_ALL}{_CONTENT}?",
-            rf"{_STYLE}{thing}{_IN}{_STYLE}{_SUM_UP}{_CONTENT}?(?:成|为)?{_FORM}?",
-            rf"{_STYLE}{thing}(?:里面?|中)?(?:主要|大概|到底|究竟|都|大致|具体|又)*(?:{tells})(?:的|了|到|着|有)*(?:是)?{_WHAT}(?:内容|东西|方面的?内容|方面|事情?|信息|要点)?的?",
-            rf"{thing}{_IN}{_ABOUT_ALL}{_CONTENT}(?:都|主要)?(?:是什么|有哪些|是啥|有什么|讲什么|介绍|总结)?",
-            rf"{_STYLE}{thing}{_IN}{_ABOUT_ALL}{_CONTENT}(?:列|整理|归纳|梳理|提取|提炼|写|说|告诉我|发我)(?:出来?|给我|一?下)?(?:成{_FORM})?",
-            rf"给{thing}(?:写|做)(?:一?[个段份篇])?(?:总结|摘要|概要|概括)",
-            rf"(?:summari[sz]e|sum up|outline|(?:write|give me) (?:a|an) (?:short |brief )?(?:summary|overview|outline) of)(?: the (?:content|contents|file|document) (?:of )?)? ?{thing}(?: in .{{1,20}})?",
-            rf"what(?:'s| is| does| are)(?: in)? {thing} (?:about|say|saying|contain|mainly about|tell us|cover)",
-        ]
-    )
-
-
-_SURELY = (
-    *_document_patterns(_CERTAIN, "讲述?|说明?|写|介绍|谈|记录|记载|包含|包括|规定|关于|提到|有|是|描述|涉及"),
-    *_whole(
-        [
-            rf"{_STYLE}(?:介绍|说说|讲讲|看看|读一?下|看一?下|解读|描述|分析)(?:一?下)?{_CERTAIN}{_IN}{_CONTENT}?",
-            rf"what(?:'s| is| are) in {_CERTAIN}",
-        ]
-    ),
+_OF_DOCUMENTS = frozenset(
+    f"{_COMMON} {_SUMS} {_FORMS} {_BRIEF} {_TONGUES} 用 以 把 将 对 为 成 出 出来 给我 告诉我 发我 做 写 写成 讲 讲述 说 说明 谈 记录 记载 包含 包括 规定 关于 提到 描述 涉及 介绍 说说 讲讲 看看 读 "
+    "看 解读 分析 列 列出 列出来 提取 大致 核心 整体 总体 重要 关键 快速 详细 内容 重点 观点 主旨 主题 中心思想 信息 事情 方面 几个字 几字 几百字 以内 之内 左右 不超过 "
+    "summarise summarize sum up outline write give me a an short brief summary overview of the content contents what is are what's does in about say saying contain mainly tell us cover please "
+    "english chinese two three one sentence sentences file document".split()
 )
-_PERHAPS = _document_patterns(_POSSIBLE, "讲述?|说|写")
+_SUMS_UP = rf"{_any(_SUMS)}|summar|sum up|outline|overview"
+_ASKS_ALL = rf"(?:讲述?|说|写).*(?:什么|哪些|啥)|内容|要点|重点|大意|观点|主旨|主题|中心思想|{_SUMS_UP}"
+_ASKS_THIS = rf"{_ASKS_ALL}|(?:说明|介绍|谈|记录|记载|包含|包括|规定|关于|提到|有|是|描述|涉及).*(?:什么|哪些|啥)|介绍|说说|讲讲|看看|解读|分析|what.*(?:about|say|contain|cover|tell|in)"
 
 
-def _document(said: str, english: bool) -> Request | None:
-    titles = _SUMS_UP.search(said) is not None
-    for pattern in _SURELY:
-        if found := _compiled(pattern).fullmatch(said):
-            if found["titled"]:
-                return Request("document", found["titled"], certain=False, titles=titles, english=english)
-            return Request("document", found["file"] or "", english=english)
-    for pattern in _PERHAPS:
-        if found := _compiled(pattern).fullmatch(said):
-            return Request("document", found["bare"], certain=False, titles=titles, english=english)
+def _document(said: str, english: bool, names: Callable[[], Iterable[str]]) -> Request | None:
+    titles = _compiled(_SUMS_UP).search(said) is not None
+    if found := _compiled(_CERTAIN).search(said):
+        name, place = found["file"] or found["after"] or "", found.start("after" if found["after"] else 0)
+        certain = _is_of(said, place, found.end(), _ASKS_THIS)
+        return Request("document", name, english=english) if certain else None
+    if (found := _compiled(_TITLED).search(said)) and _is_of(said, *found.span(), _ASKS_THIS):
+        return Request("document", found["titled"], certain=False, titles=titles, english=english)
+    if _compiled(_ASKS_ALL).search(said):
+        stems = (fold(name.rpartition("/")[2].rpartition(".")[0] or name) for name in names())
+        for stem in sorted((stem for stem in stems if len(stem) > 1 and stem in said), key=len, reverse=True):
+            if _is_of(said, start := said.index(stem), start + len(stem), _ASKS_ALL):
+                return Request("document", stem, certain=False, english=english)
     return None
+
+
+def _is_of(said: str, start: int, end: int, asks: str) -> bool:
+    """Whether what is said around a document's name asks for all of it."""
+    rest = _COUNTED.sub("几", _compiled(rf"^{LEAD}").sub("", f"{said[:start]}这{said[end:]}", count=1))
+    return _compiled(asks).search(rest) is not None and _is_made_of(rest, _OF_DOCUMENTS)

@@ -100,7 +100,8 @@ def test_what_is_a_question(message: str) -> None:
 
 
 def test_a_bare_name_may_be_a_documents() -> None:
-    request = recognise("员工手册讲了什么")
+    assert recognise("员工手册讲了什么") is None
+    request = recognise("员工手册讲了什么", lambda: ["员工手册.md", "册.txt"])
     assert request is not None
     assert (request.name, request.certain, request.titles) == ("员工手册", False, False)
     titled = recognise("总结一下《背影》")
