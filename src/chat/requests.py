@@ -176,9 +176,6 @@ _NEEDS = {
     r"太(?:长|短|啰嗦|复杂|笼统|难|多)|控制|限制|继续|接着|往下|几个?字以内",
 }
 _COUNTED = re.compile(r"[一两三四五六七八九十\d]+(?=个?百?(?:句话?|段话?|点|字|遍|个|份|篇|条|页)(?!下))")
-_TONGUE = (
-    f"(?:{_any(_TONGUES)}|english|chinese|japanese|korean|french|german|spanish|russian|italian|portuguese|arabic)"
-)
 # What is said of the conversation in other words.
 _REMARKS = _whole(
     [
@@ -189,47 +186,38 @@ _REMARKS = _whole(
         r"[你您](?:刚才|刚刚|上面|前面|之前|上一?[次句条]|上次)(?:不是)?(?:说|讲|提|回答|写|告诉)(?:到|我)?.*",
         r"(?:我|我们|咱们)(?:刚才|刚刚|之前|前面|上面|一开始|最开始)都?(?:问|说|聊|讲|谈|讨论)[的过了到]*是?(?:什么|啥|哪些|几个|到哪|哪里).*",
         r"(?:我|我们)?的?(?:上一?个|第[一二三四五\d]+个|刚才的?|前一?个|最开始的?)(?:问题|提问)[是问]?的?是?(?:什么|啥)?|(?:我们)?都?(?:聊|讨论|问)[了到]些?(?:哪里?|什么|几个问题)了?",
+        r"(?:no )?(?:that|this|it|you)(?:'s|'re| is| are| was| were)? (?:wrong|not right|not correct|incorrect|not true|mistaken|false)|(?:are you|you) (?:sure|certain)(?: about that)?|is (?:that|this|it) (?:right|true|correct)|"
+        r"i (?:do not|don't|did not|didn't) (?:understand|get it|get that)|what do you mean(?: by that)?|how do you know(?: that)?|continue|wrong|come again|pardon",
+        r"(?:you|as you) (?:just |previously |earlier )?(?:said|mentioned|told me|wrote)\b.*|what did (?:you|i|we) (?:just |first )?(?:say|ask|talk about|discuss|mention)\b.*|what was my (?:last|first|previous) question",
     ]
 )
-_ENGLISH: dict[Kind, tuple[str, ...]] = {
-    "files": _whole(
-        [
-            r"(?:what|which) (?:kinds? of |types? of )?(?:files?|formats?|documents?|file (?:types?|formats?)) (?:are supported|do you support|can i (?:upload|add)|can you read)|"
-            r"how (?:do|can) i (?:upload|add) (?:a |an |my |own )*(?:files?|documents?|pdfs?)"
-        ]
-    ),
-    "assistant": _whole([
-        r"who (?:are|r) (?:you|u)|what are you|what(?:'s| is) your name|do you have a name|are you (?:a |an )?(?:human|person|real|robot|bot|ai|chatgpt|gpt)",
-        r"what (?:can|do|could) you (?:do|help(?: me)? with|answer)|how can you help(?: me)?|what are you (?:able to do|good at|for)|what (?:features|functions) do you have",
-        r"(?:which|what) (?:language |ai )?(?:model|llm)(?: (?:are you(?: using| based on)?|do you use|is (?:this|it)|powers you))?|what (?:are you|is this) (?:based|built|running) on",
-        r"how (?:do i|can i|to|should i|does one) use (?:you|this|it|this (?:app|tool|site|page|assistant))|how does (?:this|it|this (?:app|tool|site)) work|how do you work",
-        r"(?:introduce|describe) yourself|(?:about )?yourself|who (?:made|built|created|trained|developed|designed) you|help|"
-        r"what(?:'s| is) this(?: (?:app|tool|site|page|website|for))?",
-    ]),
-    "base": _whole([
-        r"how many (?:documents|files|passages|chunks|articles|texts|entries|sources)(?: (?:are|is))?(?: there)?(?: do you have)?"
-        r"(?: (?:are )?(?:in|does) (?:the|your|this) (?:knowledge base|index|collection|library|database)(?: (?:have|hold|contain))?)?",
-        r"how (?:big|large) is (?:the|your|this) (?:knowledge base|index|collection|library)",
-        r"what(?:'s| is| are)?(?: (?:there|the contents))?(?: (?:documents|files|articles|sources|topics)(?: are(?: there)?)?)?(?: (?:in|of|inside))? (?:the|your|this) (?:knowledge base|index|collection|library)(?: (?:about|contain|have|hold))?",
-        r"what does (?:the|your|this) (?:knowledge base|index|collection|library) (?:contain|have|hold|cover|know)",
-        r"(?:what|which) (?:documents|files|articles|sources)(?: do you have| are there| can you search)|(?:list|show)(?: me)?(?: all)?(?: (?:the|your))? (?:files|documents|sources)|"
-        r"what do you know(?: about)?",
-    ]),
-    "own": _whole([
-        r"(?:what|which|how many)(?: (?:documents|files))? (?:did|have) i (?:just )?(?:upload(?:ed)?|add(?:ed)?)|(?:list|show)(?: me)?(?: all)? my (?:files|documents|uploads)",
-    ]),
-    "conversation": _whole([
-        r"(?:translate|put|say|write|repeat|rephrase|reword|paraphrase|shorten|summari[sz]e|sum up|condense|simplify|rewrite|explain)"
-        r"(?: (?:it|that|this|them|the above|all (?:of )?(?:this|that)|what you (?:just )?said|(?:your|the|this) (?:last |previous |above )?(?:answer|conversation|text|reply|response|discussion|chat)|everything(?: above)?|our (?:conversation|chat|discussion)|the conversation so far|again|up|differently|once more|briefly))*"
-        rf"(?: (?:in|into|to|as|with) (?:a |an |one |two |three |simple |plain |few |fewer |other |different )*(?:{_TONGUE}|sentences?|words?|table|list|bullet points?|poem|terms))?",
-        rf"(?:now |again |same )?(?:in|into|as) (?:a |an |one |two |three |simple |plain |few |fewer |other |different )*(?:{_TONGUE}|sentences?|words?|table|list|bullet points?|terms)",
-        rf"(?:make|keep) (?:it|that|this)(?: (?:a|an|more|into|much|bit|little))* (?:short|shorter|simple|simpler|brief|briefer|long|longer|table|list|concise|formal|clear|clearer|detailed|{_TONGUE})",
-        r"(?:a )?(?:bit |little )?(?:more )?(?:shorter|simpler|briefer|briefly|concise|longer|slower)|too (?:long|short|complicated)",
-        r"(?:no )?(?:that|this|it|you)(?:'s|'re| is| are| was| were)? (?:wrong|not right|not correct|incorrect|not true|mistaken|false)|(?:are you|you) (?:sure|certain)(?: about that)?|is (?:that|this|it) (?:right|true|correct)|"
-        r"i (?:do not|don't|did not|didn't) (?:understand|get it|get that)|what do you mean(?: by that)?|how do you know(?: that)?|repeat|continue|wrong|come again|pardon",
-        r"(?:you|as you) (?:just |previously |earlier )?(?:said|mentioned|told me|wrote)\b.*|what did (?:you|i|we) (?:just |first )?(?:say|ask|talk about|discuss|mention)\b.*|what was my (?:last|first|previous) question",
-    ]),
+_COMMON_EN = (
+    "the a an is are was were this that it your you i me my we our do does did have has can could will would please now so and ok okay what what's which who how of in to for with "
+    "about there all any some more much very just again be on at us tell give no"
+)
+_LANGUAGES = "english chinese japanese korean french german spanish russian italian portuguese arabic"
+_SHAPES = "sentence sentences word words table list bullet point points poem terms"
+_ANY_EN = {
+    "files": "upload add read support supported file files format formats type types kind kinds document documents pdf pdfs own",
+    "assistant": "name person human real robot bot ai chatgpt gpt model llm language use using work help features functions good able answer introduce describe yourself made built "
+    "created trained developed designed by app tool site page website assistant based running powers",
+    "base": "many documents files passages chunks articles texts entries sources topics knowledge base index collection library database contain contains hold cover know contents big large list "
+    "show search inside",
+    "own": "documents files upload uploaded uploads add added list show many",
+    "conversation": f"{_LANGUAGES} {_SHAPES} translate put say write repeat rephrase reword paraphrase shorten summarise summarize sum up condense simplify rewrite explain them above said last previous answer "
+    "conversation text reply response discussion chat everything far differently once briefly into as one two three simple plain few fewer other different same make keep short shorter "
+    "simpler brief briefer long longer concise formal clear clearer detailed bit little slower too complicated",
 }  # fmt: skip
+_WORDS_EN = {kind: frozenset(f"{_COMMON_EN} {words}".split()) for kind, words in _ANY_EN.items()}
+_NEEDS_EN = {
+    "files": r"(?:can i|do i|to|you|are) .*\b(?:upload|add|supported|support|read)\b|files? are supported",
+    "assistant": r"\b(?:who|what|what's|which|how|are|do|introduce|describe|about|made|built|created|trained|developed|designed)\b.*\b(?:you|your|yourself)\b|\bhow (?:do|can|to|should|does).*\b(?:it|this)\b|"
+    r"^what(?:'s| is) this(?: for| app| tool| site| page| website)*$|^help$|^which model|^yourself$",
+    "base": r"(?:the|your|this) (?:knowledge base|index|collection|library|database)|(?:many|what|which|list|show)\b.*\b(?:documents|files|passages|chunks|articles|entries|sources)|what do you know",
+    "own": r"\bi (?:just )?(?:have )?(?:upload|add)|\bmy (?:files|documents|uploads)",
+    "conversation": rf"translate|\b(?:say|repeat)\b|rephrase|reword|paraphrase|shorten|summari|sum up|condense|simplify|rewrite|explain|(?:write|put|make|keep) (?:it|that|this)|"
+    rf"\b(?:in|into|as)\b.* (?:{_any(_LANGUAGES)}|{_any(_SHAPES)})|short|simpler|brief|longer|concise|slower|too (?:long|complicated)",
+}
 # Whatever is to be done with it, where nothing is asked: 把上面的回答缩短成一句话, 刚才的内容再通俗一些.
 _NOTHING_ASKED = "(?:(?!什么|谁|哪|怎么|多少|几|吗|如何|为何|何时|为什么).)*"
 _DONE_WITH_IT = (
@@ -242,16 +230,15 @@ _ORDER: tuple[Kind, ...] = ("files", "assistant", "base", "own", "conversation")
 
 
 def _about(said: str, english: bool) -> Kind | None:
-    if english:
-        return next((k for k in _ORDER if any(_compiled(p).fullmatch(said) for p in _ENGLISH[k])), None)
-    bare = said[found.end() :] if (found := _compiled(LEAD).match(said)) else said
-    counted = _COUNTED.sub("几", bare)
+    lead = _compiled(LEAD).match(said)
     for kind in _ORDER:
-        if any(
-            _compiled(_NEEDS[kind]).search(words) and _is_made_of(words, _WORDS[kind])
-            for words in (counted, _COUNTED.sub("几", said))
-        ):
-            return kind
+        for words in (said[lead.end() if lead else 0 :], said):
+            if english:
+                made, needs = _WORDS_EN[kind].issuperset(words.split()), _NEEDS_EN[kind]
+            else:
+                made, needs = _is_made_of(_COUNTED.sub("几", words), _WORDS[kind]), _NEEDS[kind]
+            if made and _compiled(needs).search(_COUNTED.sub("几", words)):
+                return kind
     remarks = (*_REMARKS, _DONE_WITH_IT)
     return "conversation" if any(_compiled(pattern).fullmatch(said) for pattern in remarks) else None
 
