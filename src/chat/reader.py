@@ -8,7 +8,7 @@ from typing import cast
 from src.caller import Caller
 from src.chat.claims import CODE
 from src.chat.numbers import canonical
-from src.chat.question import is_latin
+from src.chat.question_english import is_latin
 from src.chat.rows import Row, row_asked_for
 from src.chat.types import Quote, Span
 from src.ingest.split import sentence_spans

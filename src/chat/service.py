@@ -1,34 +1,30 @@
 """RAG chat: standalone question -> retrieve -> read -> prompt -> stream -> support of each sentence, as events."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
 
 from src.caller import ANYONE, Caller
 from src.chat.asides import Asides
-from src.chat.claims import letters, plain
 from src.chat.clock import Clock
 from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
+from src.chat.lookup import Lookup
 from src.chat.prompt import COURSE, Prompt, build_messages
-from src.chat.question import follow_up, is_latin
+from src.chat.question_english import is_latin
 from src.chat.question_kinds import has_span, is_polar, is_read
 from src.chat.quote import best_sentence
 from src.chat.reader import Reader, brief, quoted, repeats, says
-from src.chat.rows import rows_of
 from src.chat.sides import asks_each, compared, sides
 from src.chat.support import support_of
 from src.chat.types import Quote, Span, Support
 from src.chat.writing import written
 from src.errors import InputError
 from src.ingest.clean import clean
-from src.ingest.split import sentence_spans
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.search import Retriever, check_top_k
-from src.search.terms import fold
 from src.search.types import Collection, Hit
 
 MAX_MESSAGE_CHARS = 2000
@@ -123,12 +119,12 @@ class ChatService:
         if aside := self._asides.recognise(asked, history, extra):
             yield from self._asides.answer(aside, history, caller)
             return
-        threshold = self._topic_threshold(options)
-        question, hits = self._retrieve(asked, history if options.follow_up else (), top_k, threshold, extra)
+        threshold, lookup = self._topic_threshold(options), Lookup(self._retriever, top_k, extra)
+        question, hits = lookup.of(asked, history if options.follow_up else (), threshold)
         if question != asked:
             yield Rewritten(question)
         if things := compared(question):
-            yield from self._compared(question, things, top_k, options, caller, clock, extra)
+            yield from self._compared(question, things, lookup, options, caller, clock)
             return
         yield Retrieved(hits, clock.lap("retrieve"))
         found: _Found | None = None
@@ -149,7 +145,7 @@ class ChatService:
             if not relevant:
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
-            quote = best_sentence(question, relevant, partial(self._suits, extra))
+            quote = best_sentence(question, relevant, lookup.suits)
             found = _Found(question, hits, relevant, None, quote)
         if found.quote is not None:
             yield Quoted(found.quote)
@@ -202,16 +198,15 @@ class ChatService:
         self,
         question: str,
         things: Sequence[str],
-        top_k: int,
+        lookup: Lookup,
         options: ChatOptions,
         caller: Caller,
         clock: Clock,
-        extra: Collection | None,
     ) -> Generator[Event, None, None]:
         """Each thing has its own search. Where a few words answer for each, the answer is what the passages say, side by
         side: a small model gives one's figure to the other. Otherwise the model writes, with the best passage of each."""
         asked = sides(question, things)
-        hits, places = _merged([self._named(*one, top_k, extra) for one in zip(things, asked, strict=True)])
+        hits, places = lookup.of_each(things, asked)
         yield Retrieved(hits, clock.lap("retrieve"))
         best, threshold = [hits[ranks[0] - 1] for ranks in places if ranks], self._topic_threshold(options)
         unique = list(dict.fromkeys(hit for hit in best if hit.score >= threshold))
@@ -240,8 +235,7 @@ class ChatService:
         sure = options.min_score is None and len(best) == len(things) and all(hit.score >= MIN_SIDE for hit in best)
         if sure and not relevant and not asks_each(question):
             # 谁年纪大, where years of birth are told: what comes nearest of each, word for word.
-            suits = partial(self._suits, extra)
-            nearest = [best_sentence(side, [hit], suits) for side, hit in zip(asked, best, strict=True)]
+            nearest = [best_sentence(side, [hit], lookup.suits) for side, hit in zip(asked, best, strict=True)]
             lines = [f"{thing}：{quote.text}" for thing, quote in zip(things, nearest, strict=True) if quote]
             relevant = best
         yield Read(hits, None, min(answerable), clock.lap("read"))
@@ -252,11 +246,6 @@ class ChatService:
         yield Delta("\n\n".join(lines))
         found = _Found(question, hits)
         yield from self._finished(self._support("\n\n".join(lines), found), found, clock)
-
-    def _named(self, thing: str, side: str, top_k: int, extra: Collection | None) -> list[Hit]:
-        """What a search for one of several things finds about it and not about its like."""
-        found = self._retriever.search(side, top_k=max(2, top_k // 2), extra=extra)
-        return [hit for hit in found if self._is_about(hit, thing)]
 
     def compare(
         self, message: str, caller: Caller = ANYONE, top_k: int = 4, extra: Collection | None = None
@@ -273,41 +262,6 @@ class ChatService:
             if caller.stopped:
                 return
 
-    def _retrieve(
-        self, message: str, history: Sequence[Message], top_k: int, threshold: float, extra: Collection | None
-    ) -> tuple[str, tuple[Hit, ...]]:
-        """The question as it was searched for, and its hits."""
-
-        def search(question: str) -> tuple[Hit, ...]:
-            if compared(question):
-                return ()  # each of its things gets a search of its own
-            return tuple(self._retriever.search(question, top_k=top_k, extra=extra))
-
-        meant = follow_up(message, history)
-        if meant is None:
-            return message, search(message)
-        question = meant.question[:MAX_MESSAGE_CHARS]
-        found = search(question)
-        if meant.certain:
-            # 英语呢 asks for what he has, unless a passage tells of English.
-            if meant.of_subject and found and not any(_begins(hit, meant.thing) for hit in found):
-                other = search(meant.of_subject)
-                if other and _has(other[0], meant.thing) and self._is_about(other[0], meant.subject):
-                    return meant.of_subject, other
-            return question, found
-        # 有几个校区 alone finds any university's: with what it is about it must find that, as well as without.
-        as_typed = search(message)
-        no_worse = not as_typed or (bool(found) and found[0].score >= as_typed[0].score)
-        no_other = bool(found) and (no_worse or found[0].chunk == as_typed[0].chunk)
-        if no_other and _is_relevant(found, threshold) and self._is_about(found[0], meant.subject):
-            return question, found
-        return message, as_typed
-
-    def _is_about(self, hit: Hit, subject: str | None) -> bool:
-        return subject is None or any(
-            _has(hit, name) for name in (subject, *self._retriever.lexicon.variants(subject))
-        )
-
     def _topic_threshold(self, options: ChatOptions) -> float:
         """The search's least score: with a reader the asker's own threshold is the reader's, and can only lower it."""
         if options.min_score is None:
@@ -317,9 +271,6 @@ class ChatService:
     def _least(self, options: ChatOptions) -> float:
         """The reader's least probability."""
         return self._min_answerable if options.min_score is None else options.min_score
-
-    def _suits(self, extra: Collection | None, question: str, texts: Sequence[tuple[str, str]]) -> np.ndarray:
-        return self._retriever.suits(question, texts, extra)
 
     def _similarity(self, claim: str, texts: Sequence[str]) -> np.ndarray:
         """Cosine similarity of ``claim`` with each text, float32 (texts,)."""
@@ -343,36 +294,6 @@ def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:
     others = [hit for hit in hits if hit.rank != span.rank and (hit.stages.read or 0.0) >= MIN_READ]
     best = next(hit for hit in hits if hit.rank == span.rank)
     return [best, *sorted(others, key=lambda hit: -(hit.stages.read or 0.0))[:1]]
-
-
-def _merged(found: Sequence[Sequence[Hit]]) -> tuple[tuple[Hit, ...], list[list[int]]]:
-    """The hits of several searches as one list, the best of each first, and the ranks in it of each search's own."""
-    merged: dict[tuple[str, bool], Hit] = {}
-    for position in range(max(map(len, found), default=0)):
-        for hits in found:
-            if position < len(hits):
-                merged.setdefault((hits[position].chunk.chunk_id, hits[position].own), hits[position])
-    ranks = {key: rank for rank, key in enumerate(merged, 1)}
-    ranked = tuple(replace(hit, rank=ranks[key]) for key, hit in merged.items())
-    return ranked, [[ranks[hit.chunk.chunk_id, hit.own] for hit in hits] for hits in found]
-
-
-def _has(hit: Hit, name: str) -> bool:
-    """Whether a passage has a name, however it is spaced."""
-    return letters(fold(name)) in letters(fold(hit.chunk.title + hit.chunk.text))
-
-
-def _begins(hit: Hit, name: str) -> bool:
-    """Whether a sentence of a passage begins with a name, or a cell of a table is it."""
-    if rows := rows_of(hit.chunk.text):
-        return any(value == plain(name) for row in rows for _, value in row.fields)
-    text = hit.chunk.text
-    sentences = [hit.chunk.title, *(text[start:end] for start, end in sentence_spans(text))]
-    return any(letters(fold(sentence)).startswith(letters(fold(name))) for sentence in sentences)
-
-
-def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:
-    return any(hit.score >= threshold for hit in hits)
 
 
 def worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:

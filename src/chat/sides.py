@@ -18,13 +18,14 @@ _MORE = (
     "准确?|省|安全|有名|出名|著名|适合|重要|流行|方便|先进|古老|悠久"
 )
 _THINGS = rf"(?P<things>[^，,。？?：:]{{1,30}}?{_AND}[^，,。？?：:]{{1,60}}?)"
+_WHICH = "(?:谁|哪一?[个座条所种款家本位部项方边者只])"
 _COMPARED = (
     rf"{_THINGS}(?:之间|两者|二者|三者)*的?(?:主要|最大|根本|本质)?(?:有|存在|是)?(?:什么|哪些|何|啥)?(?:主要|本质)?的?(?:区别|不同|差[别异]|异同|[相共不]同点|联系|关系|优劣|优缺点|对比|比较)(?:之处|是什么|在哪里?|有哪些|有多大|大吗|呢)*",
     rf"(?:比较|对比|区分|辨析)(?:一?下)?{_THINGS}(?:的.*)?",
     # As much as can be: 大 is of 清华大学 before it is of 大吗.
     rf"(?P<one>[^，,。？?]{{1,30}}?)(?<![相对无芭分波价占同环可])比(?!较|例|赛|如|方|特|亚|喻|重|利|尔|基|干|萨|目)(?P<other>[^，,。？?]{{1,30}})(?:{_MORE}).*",
     rf"{_THINGS}(?:，|,| )*(?:分别|各自?(?!种|类|国|地|级)).+",
-    rf"{_THINGS}(?:，|,| )*(?:相比|比起来|中|之间|里)?(?:，|,)?(?:谁|哪一?[个座条所种款家本位部项方边者只]|哪里)(?:的)?.{{0,8}}?(?:{_MORE}).{{0,3}}",
+    rf"{_THINGS}(?:，|,| )*(?:相比|比起来|中|之间|里)?(?:，|,)?(?:{_WHICH}.{{1,20}}|哪里的?.{{0,8}}?(?:{_MORE}).{{0,3}})",
     r"(?:谁|哪).{0,12}?[，, :：](?P<one>[^，,。？? ]{1,30}?)(?:，|,| )?还是(?P<other>[^，,。？?]{1,30}?)",
     rf"(?P<one>[^，,。？? ]{{1,30}}?)(?:{_MORE})?(?:，|,| )?还是(?P<other>[^，,。？?]{{1,30}})(?:{_MORE}).{{0,3}}",
     r".*\bdifferences? between (?P<one>.+?) and (?P<other>.+?)",
@@ -119,10 +120,11 @@ def sides(question: str, things: Sequence[str]) -> list[str]:
     if asked:
         asked = re.sub(r"^(?:和|与|跟|及|以及|、)+|分别|各自|各|[？?。]", "", asked).strip("，, ")
         return [f"{thing}{asked}" for thing in things]
+    which = re.search(rf"{_WHICH}(?P<is>.+)", rest)
     rest = _JOINTS.sub("", rest)
     measure = _MEASURE.search(rest)
-    if measure is None:
-        return list(things)
+    if measure is None:  # 泰山和华山哪座在陕西 -> 泰山在陕西吗
+        return [f"{thing}{which['is'].rstrip('？?。 ')}吗？" if which else thing for thing in things]
     # 人口多 -> 人口有多少, 成立得早 -> 成立是什么时候.
     aspect = (rest[: measure.start()] + rest[measure.end() :]).strip("的得")
     return [f"{thing}{aspect}{_MEASURES[measure.group()]}" for thing in things]

@@ -28,7 +28,7 @@ from src.chat.claims import (
     letters,
     plain,
 )
-from src.chat.comparisons import comparison, each, follows, is_said
+from src.chat.comparisons import comparison, each, is_said
 from src.chat.numbers import values
 from src.chat.question_kinds import is_polar
 from src.chat.rows import Row, fits, rows_of
@@ -213,9 +213,7 @@ class _Finder:
         claims = self._claims(sentence)
         compared = comparison(claims[0].text)
         if compared is not None and not any(is_said(compared, passage) for passage in self._passages):
-            if not follows(compared, self._passages):
-                return []
-            return [_Found(w, 1.0) for w in self._windows if compared.one in w.said and values(w.said)]
+            return []
         parts = each(claims[0].text)
         if parts:
             of_parts = [self._carried(self._claims(part)) for part in parts]

@@ -146,9 +146,9 @@ SCHOOLS = ("柳溪中学创办于1956年。", "松涛中学创办于1962年。")
     ("sentence", "passages", "supported"),
     [
         ("沅溪江比沱水河长。", RIVERS, False),
-        ("沱水河比沅溪江长。", RIVERS, True),
-        ("沱水河长于沅溪江。", RIVERS, True),
-        ("沅溪江比沱水河更短。", RIVERS, True),
+        # What no passage compares is not borne out, right or wrong: the chat quotes what each says instead.
+        ("沱水河比沅溪江长。", RIVERS, False),
+        ("沱水河长于沅溪江。", RIVERS, False),
         ("沅溪江比沱水河宽。", RIVERS, False),
         ("听涛塔比望月塔高。", TOWERS, False),
         ("望月塔比听涛塔更高。", TOWERS, True),
