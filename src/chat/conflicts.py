@@ -17,9 +17,7 @@ MIN_ABOUT = 0.3
 MAX_CONFLICTS = 3
 _CLAUSE = re.compile(r"(?:[^，,；;：:。！？!?\n]|(?<=\d)[:,](?=\d))+")
 # A whole date, time or range is one number.
-_NUMBER = (
-    r"\d+年\d+月(?:\d+日)?|\d+月\d+日|\d+[点时:]\d*分?半?(?:[至到~-]\d+[点时:]\d*分?半?)?|\d[\d.]*(?:-\d[\d.]*)?"
-)
+_NUMBER = r"\d+年\d+月(?:\d+日)?|\d+月\d+日|\d+[点时:]\d*分?半?(?:[至到~-]\d+[点时:]\d*分?半?)?|\d+[元块米斤]\d+[角毛两]?|\d[\d.]*(?:-\d[\d.]*)?"
 _FORBIDS = "不(?:可以?|能|得|准|许|允许)|禁止|严禁|谢绝"
 _TOKEN = re.compile(rf"(?P<number>{_NUMBER})|(?P<forbids>{_FORBIDS})|(?P<allows>可以|允许|准许)|[^\W\d]")
 _UNIT = "[年月日个人名所座平方公里米千克吨元岁届次层楼间台辆条种部天周度页亩倍折分%％]"

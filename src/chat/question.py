@@ -37,7 +37,11 @@ _BEFORE = re.compile(
     r"(?:用.{1,4})?请?(?:介绍|说说|讲讲|解释|描述|总结|概括)(?:一下)?|.{0,2})"
 )
 _BARE = re.compile(
-    r"^(?:为什么|为啥|怎么办|然后呢|还有呢|具体呢|详细点|展开说说|再说说|再详细一?[点些]|详细一[点些]|说?详细[点些]|举个例子|具体说说|解释一下|为什么(?:这么|这样|如此).{0,4})[？?。]*$"
+    r"^(?:为什么|为啥|怎么办|然后呢|还有呢|举个例子|解释一下|为什么(?:这么|这样|如此).{0,4})[？?。]*$"
+)
+# Asks for more of the same.
+_MORE = re.compile(
+    r"^(?:能不能|能|可以|请|麻烦你?|再|说|讲|介绍|展开|得|更|稍微)*(?:详细|具体|多|展开|再)(?:地)?(?:一?[点些])?(?:说说|讲讲|说|讲|介绍)?(?:一?下|一?[点些])?[吗呢吧]?[？?。！!]*$"
 )
 _ATTRIBUTE = re.compile(f"{ATTRIBUTE}$")
 _COUNTED = re.compile(r"有(?:多少|几)[个位名所座条家间款种]?(?P<what>[^，,。？?的吗呢]{1,8})[？?。]*$")
@@ -197,7 +201,7 @@ def _topic(history: Sequence[Message]) -> str | None:
 def refers_back(message: str) -> bool:
     """Whether the message has a pronoun for its subject, or is but a fragment."""
     if _CHINESE.search(message):
-        patterns = (_LEADING, _BARE, _ELLIPTIC, _MENDED)
+        patterns = (_LEADING, _BARE, _MORE, _ELLIPTIC, _MENDED)
         return _inside(message) is not None or any(pattern.search(message) for pattern in patterns)
     return question_english.refers_back(message)
 
@@ -245,6 +249,8 @@ def _completed(message: str, asked: str, subject: str | None) -> str:
     """``subject`` in place of the pronoun, or the question before in front of the message."""
     if _BARE.match(message):
         return _joined(asked, message)
+    if _MORE.match(message):
+        return f"详细介绍一下{subject}" if subject else asked
     if elliptic := _MENDED.match(message) or _ELLIPTIC.match(message):
         typed = elliptic["what"].removesuffix("的")
         what = _PRONOUN_START.sub("", typed)
