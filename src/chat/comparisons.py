@@ -1,7 +1,8 @@
 """Sentences about several things at once: A 比 B 长, A 和 B 分别…"""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 
 from src.chat.subjects import PREDICATES, Name, is_told_of, names, subject
 
@@ -26,37 +27,19 @@ _AND = re.compile(r"[、和与及]|以及")
 _ENDS = "。！？!?；;"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """``one`` has more of something than ``other`` (or less); ``words`` is from the comparing word to its end."""
-
-    name: Name
-    other: str
-    words: str
-
-    @property
-    def one(self) -> str:
-        return self.name.text
-
-
-def comparison(text: str) -> Comparison | None:
-    """What a plain sentence compares; None where it compares nothing."""
+def is_compared(text: str, passages: Sequence[str]) -> bool | None:
+    """Whether a passage compares what a plain sentence does, in the same direction and words; None where it compares
+    nothing."""
     match = _COMPARISON.search(text)
     if match is None:
         return None
-    groups = match.groupdict()
-    one, other = (next(g for g in (groups[k], groups[f"{k}_"], groups[f"{k}__"]) if g) for k in ("one", "other"))
-    second = subject(other)
-    words = text[match.start() + len(one) : match.end()]
-    return Comparison(subject(one) or Name(one, "", 0), second.text if second else other, words)
-
-
-def is_said(it: Comparison, text: str) -> bool:
-    """Whether a plain text compares the two in the same direction and the same words."""
-    text, words = _DEGREE.sub("", text), _DEGREE.sub("", it.words)
+    one, other = (group for group in match.groups() if group)
+    name, second = subject(one) or Name(one, "", 0), subject(other)
+    words, said = _DEGREE.sub("", text[match.start() + len(one) : match.end()]), second.text if second else other
     return any(
-        it.one in text[: found.start()] and is_told_of(it.name, found.start(), text, it.other)
-        for found in re.finditer(re.escape(words), text)
+        name.text in passage[: found.start()] and is_told_of(name, found.start(), passage, said)
+        for passage in map(partial(_DEGREE.sub, ""), passages)
+        for found in re.finditer(re.escape(words), passage)
     )
 
 

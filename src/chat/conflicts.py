@@ -27,7 +27,7 @@ _LIST_NUMBER = re.compile(
 )
 # Ends a path of headings: 员工手册 › 报销.
 _PATH = " › "
-_WRITTEN = r"[\d.,:\-/年月点分半至到零〇一二两三四五六七八九十百千万亿]+日?"
+_WRITTEN = r"[\d.,:\-/年月点分半至到元块角毛零〇一二两三四五六七八九十百千万亿]+日?"
 
 
 @dataclass(frozen=True)

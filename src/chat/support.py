@@ -28,7 +28,7 @@ from src.chat.claims import (
     letters,
     plain,
 )
-from src.chat.comparisons import comparison, each, is_said
+from src.chat.comparisons import each, is_compared
 from src.chat.numbers import values
 from src.chat.question_kinds import is_polar
 from src.chat.rows import Row, fits, rows_of
@@ -211,8 +211,7 @@ class _Finder:
         if copied:
             return copied
         claims = self._claims(sentence)
-        compared = comparison(claims[0].text)
-        if compared is not None and not any(is_said(compared, passage) for passage in self._passages):
+        if is_compared(claims[0].text, self._passages) is False:
             return []
         parts = each(claims[0].text)
         if parts:
