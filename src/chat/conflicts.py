@@ -17,7 +17,7 @@ MIN_ABOUT = 0.3
 MAX_CONFLICTS = 3
 _CLAUSE = re.compile(r"(?:[^，,；;：:。！？!?\n]|(?<=\d)[:,](?=\d))+")
 # A whole date, time or range is one number.
-_NUMBER = r"\d+年\d+月(?:\d+日)?|\d+月\d+日|\d+[点时:]\d*分?半?(?:[至到~-]\d+[点时:]\d*分?半?)?|\d+[元块米斤]\d+[角毛两]?|\d[\d.]*(?:-\d[\d.]*)?"
+_NUMBER = r"\d+年\d+月(?:\d+日)?|\d+月\d+日|\d+[点时:]\d*分?半?(?:[至到~-]\d+[点时:]\d*分?半?)?|(?:\d+|一)[元块米斤]\d+[角毛两]?|\d[\d.]*(?:-\d[\d.]*)?"
 _FORBIDS = "不(?:可以?|能|得|准|许|允许)|禁止|严禁|谢绝"
 _TOKEN = re.compile(rf"(?P<number>{_NUMBER})|(?P<forbids>{_FORBIDS})|(?P<allows>可以|允许|准许)|[^\W\d]")
 _UNIT = "[年月日个人名所座平方公里米千克吨元岁届次层楼间台辆条种部天周度页亩倍折分%％]"
@@ -88,22 +88,28 @@ def _values(one: _Statement, other: _Statement) -> tuple[str, str] | None:
     if one.words[:2] != other.words[:2] or matcher.ratio() < MIN_ALIKE:
         return None
     for tag, a, b, c, d in matcher.get_opcodes():
-        mine, theirs = one.tokens[a:b], other.tokens[c:d]
-        if tag == "equal" or all(FUNCTION.issuperset(token.group()) for token in (*mine, *theirs)):
+        mine, theirs = (
+            [t for t in part if t.group() not in FUNCTION] for part in (one.tokens[a:b], other.tokens[c:d])
+        )
+        if tag == "equal" or not (mine or theirs):
             continue
         kinds = {token.lastgroup for token in (*mine, *theirs)}
-        if tag == "replace" and len(mine) == len(theirs) == 1 and kinds in ({"number"}, {"forbids", "allows"}):
+        if len(mine) == len(theirs) == 1 and kinds in ({"number"}, {"forbids", "allows"}):
             if found is not None:
                 return None
             found = _as_written(one, mine[0]), _as_written(other, theirs[0])
-        elif tag == "replace" or kinds != {None}:
+        elif (mine and theirs) or kinds != {None}:
             return None
     return found
 
 
 def _as_written(it: _Statement, token: re.Match[str]) -> str:
     """The value with its unit in the passage's own writing, where that is to be found."""
-    for match in re.finditer(rf"{_WRITTEN}{_UNIT}{{0,3}}", it.sentence) if token.lastgroup == "number" else ():
+    for match in (
+        re.finditer(rf"(?![年月点分半至到元块角毛]){_WRITTEN}{_UNIT}{{0,3}}", it.sentence)
+        if token.lastgroup == "number"
+        else ()
+    ):
         if token.string.startswith(plain(match.group()), token.start()):
             return match.group()
     return token.group()

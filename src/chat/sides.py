@@ -106,6 +106,7 @@ _JOINTS = re.compile(
 )
 _DIFFER = re.compile(r"区别|不同|差别|差异|异同|[相共]同点|联系|关系|优劣|优缺点|对比|比较|哪个好|更好")
 _MEASURE = re.compile("|".join(sorted(_MEASURES, key=len, reverse=True)))
+_IS = re.compile("是|在|有(?!多)|位于|属于|流经|来自|负责|叫")
 _SPAN = re.compile(r"谁|哪|何|几|多少|多[长高大深远久]|什么")
 
 
@@ -121,10 +122,12 @@ def sides(question: str, things: Sequence[str]) -> list[str]:
         asked = re.sub(r"^(?:和|与|跟|及|以及|、)+|分别|各自|各|[？?。]", "", asked).strip("，, ")
         return [f"{thing}{asked}" for thing in things]
     which = re.search(rf"{_WHICH}(?P<is>.+)", rest)
+    if which and _IS.match(which["is"]):  # 泰山和华山哪座在陕西 -> 泰山在陕西吗
+        return [f"{thing}{which['is'].rstrip('？?。 ')}吗？" for thing in things]
     rest = _JOINTS.sub("", rest)
     measure = _MEASURE.search(rest)
-    if measure is None:  # 泰山和华山哪座在陕西 -> 泰山在陕西吗
-        return [f"{thing}{which['is'].rstrip('？?。 ')}吗？" if which else thing for thing in things]
+    if measure is None:
+        return list(things)
     # 人口多 -> 人口有多少, 成立得早 -> 成立是什么时候.
     aspect = (rest[: measure.start()] + rest[measure.end() :]).strip("的得")
     return [f"{thing}{aspect}{_MEASURES[measure.group()]}" for thing in things]

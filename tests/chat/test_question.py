@@ -333,6 +333,9 @@ def test_follow_ups_mean_what_a_person_means(held: bool) -> None:
         ("谁写了《家》？", "它讲了什么？", "《家》讲了什么？"),
         ("介绍一下洱海", "这座湖有多深？", "洱海有多深？"),
         ("图书馆会员有什么好处？", "怎么办理？", "图书馆会员怎么办理？"),
+        ("青藤剧场什么时候开工的？", "什么时候封顶？", "青藤剧场什么时候封顶？"),
+        ("介绍一下洱海", "能再详细一点吗", "详细介绍一下洱海"),
+        ("柳溪小学在哪里？", "展开讲讲", "详细介绍一下柳溪小学"),
     ],
 )
 def test_a_follow_up_of_another_kind(before: str, message: str, question: str) -> None:
@@ -371,3 +374,29 @@ def test_the_predicate_is_not_part_of_the_subject(before: str, message: str, que
     found = follow_up(message, [Message("user", before), Message("assistant", "好的。")])
     assert found is not None
     assert (found.question, found.certain) == (question, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "message", "of_subject"),
+    [
+        ("方岚的数学多少分？", "体育呢？", "方岚的体育多少分？"),
+        ("野渡乐队的主唱是谁？", "鼓手呢", "野渡乐队的鼓手是谁？"),
+        ("青藤剧场什么时候开工？", "封顶呢？", "青藤剧场什么时候封顶"),
+        ("望江塔有多高？", "塔门呢？", "望江塔的塔门"),
+        ("望江塔有多高？", "面积呢？", ""),
+        ("2019年的营收是多少？", "2020年呢？", ""),
+    ],
+)
+def test_what_another_word_asks_may_be_something_that_the_subject_has(
+    before: str, message: str, of_subject: str
+) -> None:
+    meant = follow_up(message, asked(before))
+    assert meant is not None
+    assert meant.of_subject == of_subject
+
+
+@pytest.mark.parametrize(
+    "message", ["清河大学有几个校区", "LoRA用在哪里", "谁写了红楼梦", "端午节吃什么", "介绍一下合金"]
+)
+def test_what_names_something_is_not_guessed_to_be_a_follow_up(message: str) -> None:
+    assert follow_up(message, asked("介绍一下广州大学")) is None

@@ -154,6 +154,7 @@ def test_which_questions_a_span_answers(span: bool, questions: str) -> None:
         ("A20、B21和C33的材质分别是什么？", ("A20", "B21", "C33")),
         ("洱海与滇池哪个更大", ("洱海", "滇池")),
         ("呼和浩特和包头哪个人口多", ("呼和浩特", "包头")),
+        ("泰山和华山，哪座在陕西？", ("泰山", "华山")),
         ("年假和病假各有几天", ("年假", "病假")),
         ("洱海的面积和深度分别是多少", ("洱海的面积", "洱海的深度")),
         ("谁更高，姚明还是易建联？", ("姚明", "易建联")),
@@ -209,3 +210,7 @@ def test_each_of_several_things_is_asked_for_by_itself(question: str, asked: lis
     things = compared(question)
     assert things is not None
     assert sides(question, things) == asked
+
+
+def test_which_of_two_is_asked_of_each() -> None:
+    assert sides("祝青和裴野谁是组长？", ("祝青", "裴野")) == ["祝青是组长吗？", "裴野是组长吗？"]

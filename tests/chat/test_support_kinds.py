@@ -3,6 +3,7 @@
 import pytest
 
 from src.chat.support import support_of
+from src.chat.types import Span
 from src.ingest.types import Chunk
 from src.search.synonyms import default_lexicon
 from src.search.types import Hit, Stages
@@ -261,3 +262,23 @@ def test_strange_sentences_do_no_harm(words: str) -> None:
     sentence = words * (2000 // len(words)) + "好"
     hits = [Hit(Chunk("c", "d", "s", "", sentence[:300], 0, 300), 0.9, 1, Stages())]
     assert len(support_of(sentence, hits, sentence[:200])) >= 1
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "passage", "span", "supported"),
+    [
+        ("西安古时候叫什么？", "西安古时候叫长安。", "西安位于关中，古称长安。", "长安", True),
+        ("西安古时候叫什么？", "西安古时候叫咸阳。", "西安位于关中，古称长安。", "长安", False),
+        ("洛阳古时候叫什么？", "洛阳古时候叫长安。", "西安位于关中，古称长安。", "长安", False),
+        ("钉子归谁看管？", "钉子归贺春看管。", "物品：钉子；保管员：贺春\n物品：木板；保管员：卢秋", "贺春", True),
+        ("木板归谁看管？", "木板归贺春看管。", "物品：钉子；保管员：贺春\n物品：木板；保管员：卢秋", "贺春", False),
+    ],
+)
+def test_what_was_read_may_be_said_in_the_questions_words(
+    question: str, sentence: str, passage: str, span: str, supported: bool
+) -> None:
+    found = Hit(Chunk("c", "d", "s", "", passage, 0, len(passage)), 0.9, 1, Stages())
+    start = passage.index(span)
+    read = Span(1, span, start, start + len(span), 0.9)
+    support = support_of(sentence, [found], question, None, default_lexicon().variants, read)
+    assert (support[0].rank is not None) is supported
