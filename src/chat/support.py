@@ -229,12 +229,14 @@ class _Finder:
         """Whether it is a sentence of the passage or all its first clauses, word for word."""
         said, whole = plain(window.said).lstrip(), bare(sentence).rstrip(_ENDS)
         thing, _, behind = whole.partition(":")  # 听松旅馆：双人间每晚二百六十元
+        name, place = subject(thing), len(window.context) - len(window.said)
+        told = name is not None and thing in window.context and is_told_of(name, place, window.context, thing)
         return any(
             len(letters(words)) >= MIN_COPIED
             and letters(words) not in letters(self._asked_plain)
             and said.startswith(words)
             and not said[len(words) : len(words) + 1].isalnum()
-            for words in (whole, behind if thing in window.context else "")
+            for words in (whole, behind if told else "")
         )
 
     def _carries(self, window: _Window, claim: Claim) -> _Found | None:

@@ -264,6 +264,22 @@ def test_strange_sentences_do_no_harm(words: str) -> None:
     assert len(support_of(sentence, hits, sentence[:200])) >= 1
 
 
+LODGES = "枕水客栈在北门。双人间每晚二百二十元，可以免费取消。倚山客栈在南门。双人间每晚三百元。"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "supported"),
+    [
+        ("枕水客栈：双人间每晚二百二十元，可以免费取消。", True),
+        ("倚山客栈：双人间每晚三百元。", True),
+        ("枕水客栈：双人间每晚三百元。", False),
+        ("听雨客栈：双人间每晚三百元。", False),
+    ],
+)
+def test_a_sentence_quoted_of_a_thing_is_told_of_it(sentence: str, supported: bool) -> None:
+    assert is_supported("哪家客栈便宜？", sentence, LODGES) is supported
+
+
 @pytest.mark.parametrize(
     ("question", "sentence", "passage", "span", "supported"),
     [
