@@ -44,7 +44,7 @@ class Lookup:
         as_typed = self._search(message)
         if found and found[0].score >= threshold and self._is_about(found[0], meant):
             best = as_typed[0] if as_typed else found[0]
-            if found[0].score >= best.score or found[0].chunk == best.chunk:
+            if found[0].score >= meant.margin * best.score or found[0].chunk == best.chunk:
                 return question, found
         return message, as_typed
 

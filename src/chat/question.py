@@ -121,6 +121,7 @@ _WHICH = re.compile(r"(?<!在)(?:是|叫|为)(?:谁|哪一?[条座个所位里�
 MAX_SUBJECT_CHARS = 20
 # Of a message without a name that may be asked of the topic.
 MAX_GUESSED_CHARS = 16
+GUESSED_MARGIN = 2.0
 _NAMED = re.compile(r"[A-Za-z]{2}|[《“]|^(?:谁|哪一?[个条座所种位])")
 # Of an earlier question; a client may send anything for it.
 MAX_ASKED_CHARS = 2000
@@ -137,6 +138,7 @@ class FollowUp:
         question: what to search for.
         certain: whether the message cannot stand alone; if not, it is for the search to tell.
         subject: what the conversation is about.
+        margin: how many times as likely as the message alone it must find another passage, where it is not certain.
         thing: X of X呢, where it may be another thing or something that the subject has.
         of_subject: the question, if it is what the subject has.
     """
@@ -144,6 +146,7 @@ class FollowUp:
     question: str
     certain: bool
     subject: str | None = None
+    margin: float = 1.0
     thing: str = ""
     of_subject: str = ""
 
@@ -164,7 +167,7 @@ def _guessed(message: str, topic: str | None) -> FollowUp | None:
     names_something = _NAMED.search(message) or names(plain(message)) or name_of(message)
     if subject is None or names_something or not _CHINESE.search(message) or len(message) > MAX_GUESSED_CHARS:
         return None
-    return FollowUp(subject + _opened(message), False, subject)
+    return FollowUp(subject + _opened(message), False, subject, GUESSED_MARGIN)
 
 
 def _meant(message: str, topic: str | None) -> FollowUp | None:
@@ -178,7 +181,7 @@ def _meant(message: str, topic: str | None) -> FollowUp | None:
     question = _completed(message, topic, subject)
     thing, owner = _other_thing(message, subject), subject or _head_of(topic)
     of_subject = _of_subject(thing, topic, owner) if thing and owner else ""
-    return FollowUp(question, certain, owner, thing if of_subject else "", of_subject)
+    return FollowUp(question, certain, owner, thing=thing if of_subject else "", of_subject=of_subject)
 
 
 def _topic(history: Sequence[Message]) -> str | None:
