@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from src.chat.subjects import PREDICATES, Name, is_told_of, names, subject
+from src.chat.subjects import PREDICATES, Name, is_told_of, subject
 
 _MORE = "长高大多晚贵重深远快宽厚老强热"
 _LESS = "短矮低小少早轻浅近慢窄薄新弱冷"
@@ -49,14 +49,12 @@ def each(sentence: str) -> list[str]:
     南开大学和天津大学分别创办于1919年和1895年 -> 南开大学创办于1919年, 天津大学创办于1895年.
     """
     match = _SEVERAL.match(sentence.rstrip(_ENDS))
-    if match is None:
-        things, rest, shared = _coordinated(sentence.rstrip(_ENDS))
-    else:
-        things, rest, shared = _AND.split(match["things"]), match["rest"], match["each"] != "分别"
-    if not 2 <= len(things) <= MAX_THINGS:
+    things = _AND.split(match["things"]) if match else []
+    if match is None or not 2 <= len(things) <= MAX_THINGS:
         return []
+    rest = match["rest"]
     values = _AND.split(rest)
-    if shared or len(values) != len(things):
+    if match["each"] != "分别" or len(values) != len(things):
         return [thing + rest for thing in things]
     said = next((word for word in sorted(PREDICATES, key=len) if values[0].startswith(word)), "")
     opening = re.match(rf"{said}[于在是为有]*", values[0])
@@ -65,22 +63,3 @@ def each(sentence: str) -> list[str]:
         thing + opening.group() + value.removeprefix(opening.group())
         for thing, value in zip(things[1:], values[1:], strict=True)
     ]
-
-
-def _coordinated(sentence: str) -> tuple[list[str], str, bool]:
-    """The names of one kind that the sentence begins with, joined by 和; and what is said of them."""
-    found = names(sentence)
-    things: list[str] = []
-    end = 0
-    for name in found:
-        if (
-            name.kind in ("", "person", "code")
-            or name.kind != found[0].kind
-            or (things and sentence[end : name.start] not in "、和与及")
-        ):
-            break
-        if not things and name.start:
-            break
-        things.append(name.text)
-        end = name.end
-    return things, sentence[end:], True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from src.chat.claims import FUNCTION, letters, plain
+from src.chat.passages import pairs
 from src.chat.subjects import is_self, subject
 from src.chat.types import Conflict, Quote
 from src.ingest.split import sentence_spans
@@ -47,10 +48,12 @@ class _Statement:
 def conflicts_of(question: str, hits: Sequence[Hit], quote: Quote | None = None) -> tuple[Conflict, ...]:
     """Pairs of statements about the question that differ in nothing but one value, each pair of passages once; where a
     sentence is quoted in answer, it must be one of the two."""
-    asked = _pairs(letters(plain(question)))
-    statements = [
-        s for hit in hits for s in _statements(hit) if quote is not None or _shares(asked, _pairs("".join(s.words)))
-    ]
+    asked = pairs(letters(plain(question)))
+    statements = [s for hit in hits for s in _statements(hit)]
+    if quote is None:
+        said = [pairs("".join(s.words)) for s in statements]
+        shared = [len(asked & one) >= MIN_ABOUT * min(len(asked), len(one)) for one in said]
+        statements = [s for s, is_shared in zip(statements, shared, strict=True) if is_shared]
     found: dict[tuple[int, int], Conflict] = {}
     for i, one in enumerate(statements):
         for other in statements[i + 1 :]:
@@ -113,11 +116,3 @@ def _as_written(it: _Statement, token: re.Match[str]) -> str:
         if token.string.startswith(plain(match.group()), token.start()):
             return match.group()
     return token.group()
-
-
-def _shares(asked: set[str], pairs: set[str]) -> bool:
-    return bool(asked) and len(asked & pairs) >= MIN_ABOUT * min(len(asked), len(pairs))
-
-
-def _pairs(text: str) -> set[str]:
-    return {text[i : i + 2] for i in range(len(text) - 1)}

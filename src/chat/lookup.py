@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from src.chat.claims import letters, plain
-from src.chat.question import FollowUp, follow_up
+from src.chat.question import follow_up
 from src.chat.rows import rows_of
 from src.chat.sides import compared
 from src.ingest.split import sentence_spans
@@ -37,12 +37,12 @@ class Lookup:
             # 英语呢 asks for what he has, unless a passage tells of English.
             if meant.of_subject and found and not any(_begins(hit, meant.thing) for hit in found):
                 other = self._search(meant.of_subject)
-                if other and _has(other[0], meant.thing) and self._is_about(other[0], meant):
+                if other and _has(other[0], meant.thing) and self._names(other[0], meant.subject):
                     return meant.of_subject, other
             return question, found
         # 有几个校区 alone finds any university's: with what it is about it must find that, as well as without.
         as_typed = self._search(message)
-        if found and found[0].score >= threshold and self._is_about(found[0], meant):
+        if found and found[0].score >= threshold and self._names(found[0], meant.subject):
             best = as_typed[0] if as_typed else found[0]
             if found[0].score >= meant.margin * best.score or found[0].chunk == best.chunk:
                 return question, found
@@ -73,11 +73,8 @@ class Lookup:
             return ()  # each of its things gets a search of its own
         return tuple(self._retriever.search(question, top_k=self._top_k, extra=self._extra))
 
-    def _is_about(self, hit: Hit, meant: FollowUp) -> bool:
-        return meant.subject is None or self._names(hit, meant.subject)
-
-    def _names(self, hit: Hit, thing: str) -> bool:
-        return any(_has(hit, name) for name in (thing, *self._retriever.lexicon.variants(thing)))
+    def _names(self, hit: Hit, thing: str | None) -> bool:
+        return thing is None or any(_has(hit, name) for name in (thing, *self._retriever.lexicon.variants(thing)))
 
 
 def _has(hit: Hit, name: str) -> bool:
