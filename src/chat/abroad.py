@@ -8,7 +8,8 @@ import numpy as np
 
 from src.chat.claims import plain
 from src.chat.numbers import values
-from src.chat.question import is_latin, subject_of
+from src.chat.question import subject_of
+from src.chat.question_english import is_latin
 from src.chat.types import Support
 from src.ingest.split import sentence_spans
 from src.search.types import Hit

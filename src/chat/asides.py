@@ -2,10 +2,10 @@
 the conversation."""
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TypeVar, cast
 
 from src.caller import Caller
 from src.chat.abroad import Similarity
@@ -16,8 +16,10 @@ from src.chat.question import subject_of
 from src.chat.requests import Request, recognise
 from src.chat.support import support_of
 from src.chat.writing import written
+from src.ingest.parse import readable_kinds
 from src.ingest.types import Chunk
 from src.models.base import GenerationOptions, LanguageModel, Message
+from src.search.base import Base
 from src.search.knowledge_base import KnowledgeBase
 from src.search.rows import FileEntry, StoredChunk
 from src.search.search import Retriever
@@ -50,6 +52,11 @@ _FIXED = {
         "resumes; on the page “Index” you can look into the knowledge base and into a search. Just type a question, or add documents of "
         "your own first. My language model is {model}.",
     ),
+    "files": (
+        "把文件拖进“问答”页，或点加入文档的按钮，加入之后就可以提问，只有您自己看得到。能读的格式：{kinds}。",
+        "Drop files on the page “Chat”, or press the button that adds documents; then ask about them. Only you can see them. "
+        "I can read {kinds}.",
+    ),
     "nothing above": (
         "这是对话的开头，上面还没有内容。请先提一个问题。",
         "This is the beginning of our conversation: there is nothing above yet. Please ask a question first.",
@@ -71,23 +78,6 @@ _ADDED = re.compile(r"我|上传|添加|加入|\b(?:my|uploaded|added)\b")
 _SUM_UP_ONLY = re.compile(r".{0,8}(?:总结|概括|归纳|概述)(?:一?下)?.{0,3}|summari[sz]e\W*", re.IGNORECASE)
 
 T = TypeVar("T")
-
-
-@runtime_checkable
-class Listed(Protocol):
-    """A collection that can say what is in it."""
-
-    def files(self) -> dict[str, FileEntry]:
-        """What became of every file, by name."""
-        ...
-
-    def chunks(self) -> Iterator[StoredChunk]:
-        """Every chunk, file by file."""
-        ...
-
-    def stats(self) -> dict[str, Any]:
-        """Figures."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -129,12 +119,14 @@ class Asides:
 
     def recognise(self, message: str, history: Sequence[Message], extra: Collection | None) -> Aside | None:
         """The aside that a message is; None: it is a question to the documents."""
-        request = recognise(message)
+        base = _listed(self._retriever.base)
+        own = _listed(extra)
+        request = recognise(
+            message, lambda: [name for one in (own, base) if one is not None for name in _names(one)]
+        )
         if request is None:
             return None
         aside = Aside(message, request)
-        base = _listed(self._retriever.base)
-        own = _listed(extra)
         if request.kind == "conversation" and not history and own and _SUM_UP_ONLY.fullmatch(message):
             request = Request("document", english=request.english)  # whoever has just added a file means that
         if request.kind == "document":
@@ -144,7 +136,9 @@ class Asides:
         if request.kind in ("base", "own"):
             text = _contents(base, own, request)
             return replace(aside, text=text) if text else None
-        return replace(aside, text=_said(request.kind, request).format(model=self._model.name))
+        return replace(
+            aside, text=_said(request.kind, request).format(model=self._model.name, kinds=readable_kinds())
+        )
 
     def answer(self, aside: Aside, history: Sequence[Message], caller: Caller) -> Generator[Event, None, None]:
         """Events as of ``ChatService.ask``."""
@@ -180,10 +174,10 @@ class Asides:
                 return messages
             turns.pop(0)
 
-    def _document(self, aside: Aside, base: Listed | None, own: Listed | None) -> Aside | None:
+    def _document(self, aside: Aside, base: Base | None, own: Base | None) -> Aside | None:
         """The passages of the document that is meant; where there is none, a word about it or None."""
         name = aside.request.name
-        found: list[tuple[Listed, bool, str]] = []
+        found: list[tuple[Base, bool, str]] = []
         for collection, mine in ((own, True), (base, False)):
             files = _names(collection) if collection is not None else []
             if collection is None or (not name and found):
@@ -206,7 +200,7 @@ class Asides:
             aside, text=_said("which document", aside.request).format(files=_contents(base, own, aside.request))
         )
 
-    def _titled(self, title: str, base: Listed | None, own: Listed | None) -> list[tuple[Chunk, bool]]:
+    def _titled(self, title: str, base: Base | None, own: Base | None) -> list[tuple[Chunk, bool]]:
         """The passages of the document of that title."""
         extra = own if isinstance(own, KnowledgeBase) else None
         hits = self._retriever.search(title, MAX_HITS, "lexical", extra)
@@ -219,15 +213,16 @@ class Asides:
         return [(chunk, hit.own) for chunk in chunks]
 
 
-def _listed(collection: object) -> Listed | None:
-    return collection if isinstance(collection, Listed) else None
+def _listed(collection: Collection | None) -> Base | None:
+    """A collection that can say what is in it."""
+    return cast(Base, collection) if hasattr(collection, "files") else None
 
 
 def _said(kind: str, request: Request) -> str:
     return _FIXED[kind][request.english]
 
 
-def _names(collection: Listed) -> list[str]:
+def _names(collection: Base) -> list[str]:
     """Files that something of is to be found, as they were added."""
     return [name for name, entry in collection.files().items() if entry.chunks]
 
@@ -237,11 +232,11 @@ def _is_called(file: str, name: str) -> bool:
     return fold(name) in (str(path), path.name, path.stem)
 
 
-def _chunks(collection: Listed, file: str, title: str | None = None) -> list[Chunk]:
+def _chunks(collection: Base, file: str, title: str | None = None) -> list[Chunk]:
     """Of a file, or of what has one title in it, in order; of many at even distances."""
     if isinstance(collection, KnowledgeBase) and title is None:
         return [stored.chunk for stored in collection.store.sample(MAX_READ, file)]
-    chunks = [stored.chunk for stored in collection.chunks() if stored.file == file]
+    chunks = [stored.chunk for stored in collection.chunks(file)]
     return _evenly([chunk for chunk in chunks if title in (None, chunk.title)], MAX_READ)
 
 
@@ -260,7 +255,7 @@ def _evenly(items: Sequence[T], count: int) -> list[T]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def _contents(base: Listed | None, own: Listed | None, request: Request) -> str:
+def _contents(base: Base | None, own: Base | None, request: Request) -> str:
     """What there is: counts, files, examples."""
     parts = []
     if own is not None or request.kind == "own":
@@ -271,7 +266,7 @@ def _contents(base: Listed | None, own: Listed | None, request: Request) -> str:
     return (" " if request.english else "").join(parts)
 
 
-def _own_files(own: Listed | None, names: Sequence[str], english: bool) -> str:
+def _own_files(own: Base | None, names: Sequence[str], english: bool) -> str:
     if own is None or not names:
         return "You have added no documents." if english else "您还没有加入文档。"
     entries = own.files()
@@ -282,7 +277,7 @@ def _own_files(own: Listed | None, names: Sequence[str], english: bool) -> str:
     return f"您加入了 {len(names)} 个文件：{listed}。"
 
 
-def _base_files(base: Listed, english: bool) -> str:
+def _base_files(base: Base, english: bool) -> str:
     stats, names = base.stats(), _names(base)
     listed = (", " if english else "、").join(names[:MAX_NAMES])
     examples = _examples(base)
@@ -295,7 +290,7 @@ def _base_files(base: Listed, english: bool) -> str:
     return f"{text}例如：{'、'.join(examples)}。" if examples else text
 
 
-def _examples(base: Listed) -> list[str]:
+def _examples(base: Base) -> list[str]:
     """What some of the passages are about."""
     if isinstance(base, KnowledgeBase):
         chunks = [stored.chunk for stored in base.store.sample(EXAMPLES)]

@@ -1,40 +1,23 @@
 """Sentences about several things at once: A 比 B 长, A 和 B 分别…"""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Sequence
+from functools import partial
 
-from src.chat.numbers import NUMBER, value_of
-from src.chat.subjects import PREDICATES, Name, is_told_of, names, stands_in, subject
+from src.chat.subjects import PREDICATES, Name, is_told_of, subject
 
 _MORE = "长高大多晚贵重深远快宽厚老强热"
 _LESS = "短矮低小少早轻浅近慢窄薄新弱冷"
 _DEGREE = re.compile("[更还要也稍略较]")
-_GRADE = rf"{_DEGREE.pattern}*(?P<grade>[{_MORE}{_LESS}]|便宜)"
+_GRADE = rf"{_DEGREE.pattern}*(?:[{_MORE}{_LESS}]|便宜)"
 _THING = r"[^，,；;：:。！？!?\n]"
 # Bounded, or a long sentence of 比 would be tried in all ways.
 _SHORT = _THING + "{1,30}?"
 _COMPARISON = re.compile(
-    rf"(?P<one>{_SHORT})比(?![例赛如较重分特利价喻率方])(?P<other>{_SHORT})(?:的(?P<topic>{_THING}{{2,6}}?))?{_GRADE}"
-    rf"|(?P<one_>{_SHORT})(?P<grade_>[{_MORE}{_LESS}])于(?![\d零约近百千万])(?P<other_>{_THING}{{1,30}})"
-    rf"|(?P<one__>{_SHORT})(?P<grade__>不如|不及|胜过|优于|劣于|逊于)(?P<other__>{_THING}{{1,30}})"
+    rf"(?P<one>{_SHORT})比(?![例赛如较重分特利价喻率方])(?P<other>{_SHORT})(?:的{_THING}{{2,6}}?)?{_GRADE}"
+    rf"|(?P<one_>{_SHORT})[{_MORE}{_LESS}]于(?![\d零约近百千万])(?P<other_>{_THING}{{1,30}})"
+    rf"|(?P<one__>{_SHORT})(?:不如|不及|胜过|优于|劣于|逊于)(?P<other__>{_THING}{{1,30}})"
 )
-# What a clause must have whose number is compared.
-_MEASURES = {
-    "长短": "[全总]长|长度|长约?\\d",
-    "高矮低": "海拔|高度|身高|[全总]?高约?\\d",
-    "大小": "面积",
-    "多少": "共|有|人口|产量|数",
-    "早晚新老": "年",
-    "贵便宜": "价|元",
-    "重轻": "重",
-    "深浅": "深",
-    "快慢": "速",
-    "宽窄": "宽",
-    "厚薄": "厚",
-}
-_CLAUSE = re.compile(r"[^，,；;。！？!?\n]+")
 # Without the separators, or each of them could be taken in two ways.
 _ITEM = r"[^，,；;：:。！？!?\n、和与及]+?"
 _SEVERAL = re.compile(rf"^(?P<things>{_ITEM}(?:[、和与及]{_ITEM})+?)(?P<each>分别|各自|均|都|皆)(?P<rest>.+)$")
@@ -44,74 +27,20 @@ _AND = re.compile(r"[、和与及]|以及")
 _ENDS = "。！？!?；;"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """``one`` has more of something than ``other`` (or less); ``words`` is from the comparing word to its end."""
-
-    name: Name
-    other: str
-    grade: str
-    words: str
-
-    @property
-    def one(self) -> str:
-        return self.name.text
-
-
-def comparison(text: str) -> Comparison | None:
-    """What a plain sentence compares; None where it compares nothing."""
+def is_compared(text: str, passages: Sequence[str]) -> bool | None:
+    """Whether a passage compares what a plain sentence does, in the same direction and words; None where it compares
+    nothing."""
     match = _COMPARISON.search(text)
     if match is None:
         return None
-    groups = match.groupdict()
-    one, other, grade = (
-        next(g for g in (groups[k], groups[f"{k}_"], groups[f"{k}__"]) if g) for k in ("one", "other", "grade")
-    )
-    second = subject(other)
-    words = text[match.start() + len(one) : match.end()]
-    return Comparison(subject(one) or Name(one, "", 0), second.text if second else other, grade, words)
-
-
-def is_said(it: Comparison, text: str) -> bool:
-    """Whether a plain text compares the two in the same direction and the same words."""
-    text, words = _DEGREE.sub("", text), _DEGREE.sub("", it.words)
+    one, other = (group for group in match.groups() if group)
+    name, second = subject(one) or Name(one, "", 0), subject(other)
+    words, said = _DEGREE.sub("", text[match.start() + len(one) : match.end()]), second.text if second else other
     return any(
-        it.one in text[: found.start()] and is_told_of(it.name, found.start(), text, it.other)
-        for found in re.finditer(re.escape(words), text)
+        name.text in passage[: found.start()] and is_told_of(name, found.start(), passage, said)
+        for passage in map(partial(_DEGREE.sub, ""), passages)
+        for found in re.finditer(re.escape(words), passage)
     )
-
-
-def follows(it: Comparison, passages: Sequence[str]) -> bool:
-    """Whether passages give a value for each of the two, one only, and these compare so."""
-    measure = next((words for grades, words in _MEASURES.items() if it.grade in grades), None)
-    if measure is None:
-        return False
-    one, other = (_measured(thing, measure, passages) for thing in (it.one, it.other))
-    pairs = [(one[unit], other[unit]) for unit in one.keys() & other.keys()]
-    if len(pairs) != 1 or any(len(values) != 1 for values in pairs[0]):
-        return False
-    mine, theirs = (values.pop() for values in pairs[0])
-    return mine > theirs if it.grade in _MORE else mine < theirs
-
-
-def _measured(thing: str, measure: str, passages: Iterable[str]) -> dict[str, set[Decimal]]:
-    """Values by the beginning of their units, of clauses that are told of the thing and name the measure."""
-    name = subject(thing) or Name(thing, "", 0)
-    found: dict[str, set[Decimal]] = {}
-    for text in passages:
-        if not stands_in(name, text, ""):
-            continue
-        for clause in _CLAUSE.finditer(text):
-            numbers = list(NUMBER.finditer(clause.group()))
-            if (
-                len(numbers) == 1
-                and re.search(measure, clause.group())
-                and is_told_of(name, clause.start(), text, "")
-            ):
-                value = value_of(numbers[0].group())
-                assert value is not None
-                found.setdefault(clause.group()[numbers[0].end() :][:1], set()).add(value)
-    return found
 
 
 def each(sentence: str) -> list[str]:
@@ -120,14 +49,12 @@ def each(sentence: str) -> list[str]:
     南开大学和天津大学分别创办于1919年和1895年 -> 南开大学创办于1919年, 天津大学创办于1895年.
     """
     match = _SEVERAL.match(sentence.rstrip(_ENDS))
-    if match is None:
-        things, rest, shared = _coordinated(sentence.rstrip(_ENDS))
-    else:
-        things, rest, shared = _AND.split(match["things"]), match["rest"], match["each"] != "分别"
-    if not 2 <= len(things) <= MAX_THINGS:
+    things = _AND.split(match["things"]) if match else []
+    if match is None or not 2 <= len(things) <= MAX_THINGS:
         return []
+    rest = match["rest"]
     values = _AND.split(rest)
-    if shared or len(values) != len(things):
+    if match["each"] != "分别" or len(values) != len(things):
         return [thing + rest for thing in things]
     said = next((word for word in sorted(PREDICATES, key=len) if values[0].startswith(word)), "")
     opening = re.match(rf"{said}[于在是为有]*", values[0])
@@ -136,22 +63,3 @@ def each(sentence: str) -> list[str]:
         thing + opening.group() + value.removeprefix(opening.group())
         for thing, value in zip(things[1:], values[1:], strict=True)
     ]
-
-
-def _coordinated(sentence: str) -> tuple[list[str], str, bool]:
-    """The names of one kind that the sentence begins with, joined by 和; and what is said of them."""
-    found = names(sentence)
-    things: list[str] = []
-    end = 0
-    for name in found:
-        if (
-            name.kind in ("", "person", "code")
-            or name.kind != found[0].kind
-            or (things and sentence[end : name.start] not in "、和与及")
-        ):
-            break
-        if not things and name.start:
-            break
-        things.append(name.text)
-        end = name.end
-    return things, sentence[end:], True

@@ -46,9 +46,9 @@ def shortened(passage: Passage, question: str, max_chars: int) -> Passage | None
     text = passage.chunk.text
     if len(text) <= max_chars:
         return passage
-    asked = _pairs(question)
+    asked = pairs(question)
     spans = [span for start, end in sentence_spans(text) for span in _pieces(start, end, max_chars)]
-    best = sorted(spans, key=lambda span: (-len(asked & _pairs(text[slice(*span)])), span[0]))
+    best = sorted(spans, key=lambda span: (-len(asked & pairs(text[slice(*span)])), span[0]))
     kept: list[tuple[int, int]] = []
     room = max_chars
     for span in best:
@@ -95,10 +95,11 @@ def _joined(one: Chunk, other: Chunk) -> Chunk | None:
 
 
 def _says(text: str, other: str) -> bool:
-    pairs = _pairs(other)
-    return len(pairs & _pairs(text)) >= MAX_SHARED * len(pairs)
+    said = pairs(other)
+    return len(said & pairs(text)) >= MAX_SHARED * len(said)
 
 
-def _pairs(text: str) -> set[str]:
+def pairs(text: str) -> set[str]:
+    """Neighbouring characters of a text, folded."""
     folded = fold(text)
     return {folded[i : i + 2] for i in range(len(folded) - 1)} or {folded}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.chat.passages import Passage, arrange, shortened
-from src.chat.question import is_english
+from src.chat.question_english import is_english
 from src.chat.question_kinds import is_name, name_of
 from src.chat.quote import tells_of
 from src.chat.types import Quote

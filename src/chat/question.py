@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from src.chat import question_english
 from src.chat.attributes import ATTRIBUTE
+from src.chat.claims import plain
+from src.chat.question_kinds import name_of
 from src.chat.requests import is_aside
+from src.chat.subjects import names
 from src.models.base import Message
 from src.search.courtesy import without_courtesy
 from src.search.terms import fold
@@ -19,7 +23,7 @@ _THING = (
 # 它在哪个区 / 那里有什么特产 / 该校何时成立 / 这所大学有多少人. 他信, 那达慕, 其他 and 这个月 only look like it.
 _PRONOUN = (
     rf"(它们?|[这那](?:里|儿|[个所座家本条位部项种款届首篇道](?!月|星期|季度|学期|时候)(?:{_THING})?)|上述|前者|后者|该[校市省国节地公产](?:司|品)?|"
-    r"[他她]们?(?=[的是在有叫为和与什哪多怎还也曾会能最])|其(?![他中实余次它]))"
+    r"[他她]们?(?=[的是在有叫为和与什哪多怎还也曾会能最教带做当去住毕出担任得获写])|其(?![他中实余次它]))"
 )
 _OPENING = r"^(?:那么?|还有|另外|再|请问|对了|嗯|哦|好的?|谢谢|不对|不是|我?想问一?下?){0,4}[，, ]*"
 _LEADING = re.compile(_OPENING + _PRONOUN)
@@ -33,7 +37,11 @@ _BEFORE = re.compile(
     r"(?:用.{1,4})?请?(?:介绍|说说|讲讲|解释|描述|总结|概括)(?:一下)?|.{0,2})"
 )
 _BARE = re.compile(
-    r"^(?:为什么|为啥|怎么办|然后呢|还有呢|具体呢|详细点|展开说说|再说说|再详细一?[点些]|详细一[点些]|说?详细[点些]|举个例子|具体说说|解释一下|为什么(?:这么|这样|如此).{0,4})[？?。]*$"
+    r"^(?:为什么|为啥|怎么办|然后呢|还有呢|举个例子|解释一下|为什么(?:这么|这样|如此).{0,4})[？?。]*$"
+)
+# Asks for more of the same.
+_MORE = re.compile(
+    r"^(?:能不能|能|可以|请|麻烦你?|再|说|讲|介绍|展开|得|更|稍微)*(?:详细|具体|多|展开|再)(?:地)?(?:一?[点些])?(?:说说|讲讲|说|讲|介绍)?(?:一?下|一?[点些])?[吗呢吧]?[？?。！!]*$"
 )
 _ATTRIBUTE = re.compile(f"{ATTRIBUTE}$")
 _COUNTED = re.compile(r"有(?:多少|几)[个位名所座条家间款种]?(?P<what>[^，,。？?的吗呢]{1,8})[？?。]*$")
@@ -52,29 +60,21 @@ _compiled = cache(re.compile)
 # A question without its subject: 什么时候创办的, 校训是什么, 多少钱, 怎么申请.
 _ASKS_WHAT = "(?:多少|多|几|哪|什么|何|谁|啥)"
 _WHEN = "(?:什么时候|啥时候|何时|何年|哪一?[年天月日]|哪个(?:月|世纪|朝代)|几[点号月]|几几年)"
-_HAPPENED = (
-    "创[办立建]|成立|建[成立造设校]|始建|竣工|通车|开[通业馆放门学课始工幕播]|关[门闭]|[上下]班|出[版生现发台]|发[布表行明现货]|上[映线市演]|诞生|[去逝]世|结束|"
-    "启[用动]|投产|入[选职学]|列[入为]|被|举[办行]|报名|截止|更名|改名|合并|搬迁|迁[入到]|蓄水|播出|录取|生效|[过到]期|修建|重建|签[订署]|颁布|实施|获得"
-)
-_MADE = "写|设计|开发|发明|创[办立建作]|建[造立]|主持.{0,4}|负责|主演|导演|管理?|提出|发现|翻译|出版|制作|签发|审批|批准"
-_DO = (
-    "申请|补?办理?|做|使?用|去|走|到达|购?买|预?订|预约|安装|部署|配置|设置|报名|收费|计费|计?算|联系|缴[费纳]|交|领取?|参加|加入|注册|登录|打开|关闭|取消|"
-    "修改|查询?|退款?|换|操作|实现|形成|产生|治疗?|预防|得名|来|命名|评[价定选]?|看|读|念|写|处理|解决|开通|续[费借签]|运[作行]|工作|训练|提[取交]|泡|吃|喝|种|养|保[存养]|"
-    "维护|清洗|审批|报销|填写?|考|选|分配|发放|执行|玩|坐车?|升级|更新|下载|导出|恢复|投诉|兑换|组成|构成"
-)
 _MEASURED = (
     "(?:钱|元|时间|公里|千米|米|岁|年纪|平方公里|平方米|亩|层|页|字|天|年|小时|分钟|次|倍|吨|斤|公斤|度|人|个)"
 )
+# So short, what follows is a verb without an object.
+_VERB = r"\w{1,2}(?:了|过|的)?"
 _PIECE = "(?:[一每][个张碗斤盒本份次人位杯瓶台件套只条块间晚天年月小时]+)"
 _SUBJECTLESS = (
-    rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?:{_HAPPENED})了?|(?:列入|被|开始|入选|迁入).{{0,8}})?",
-    rf"(?:位于|属于|[发起来]?源于|源自|流经|毕业于|形成于|成书于|生于|卒于|逝世于|流行于|分布于|就读于|任教于|任职于|出生于|来自|(?:始|修)?建于|建校于|成立于|创[办立建]于|诞生于|产自|隶属于?|坐落于|地处|叫|占地?){_ASKS_WHAT}.{{0,6}}",
+    rf"(?:是|在)?{_WHEN}(?:才|会|能|可以|开始|正式)*(?:.{{1,6}}的|(?!是|过?\w[节日]){_VERB}|(?:列入|被|开始|入选|迁入).{{0,8}})?",
+    rf"(?:\w{{1,2}}于|源自|产自|来自|流经|叫|占地?){_ASKS_WHAT}.{{0,6}}",
     r"(?:是)?(?:在|位于|到|从)?(?:哪里?|哪儿|什么地方|何处|哪一?[个座条省市区县国层楼栋]\w{0,3}|几[楼层]\w{0,2})的?",
-    rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_MADE})?",
+    rf"(?:是|由|被)*(?:谁|什么人|哪位|哪[家个]\w{{1,4}})(?:.{{1,6}}的|{_VERB}|主持.{{0,4}})?",
     rf"(?:一共|总共|大概|大约|现在|需要?|要|得|有|卖|花|共|{_PIECE})*(?:多(?:少|长)(?:{_MEASURED})|多(?:大|长|高|重|远|久|深|宽|厚|快)){_PIECE}?(?:面积)?",
     rf"(?:主要|最[大高长]|现任|首任|历任|第[一二三]任|具体|平均|最新|官方|英文|中文|年|日|月|申请|报名|使用|办理|参加|入学|录取|招生|考试|开放|营业|工作|退款|安装)*的?{ATTRIBUTE}"
     r"(?:都|又|主要|大概|到底|分别)*(?:(?:是|有|在|为|叫|包括|多少|多[大长高远久深宽重]|哪|几|谁|什么|怎么样|如何$)[^的，,“”]{0,8})",
-    rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?(?:{_DO})的?",
+    rf"(?:应该|要|该|具体)*(?:怎么|如何|怎样|咋)(?:才能|去)?{_VERB}",
     r"(?:需要?|要|得|应该?)(?:带|准备|提交|交|满足|符合|注意|提供)?(?:什么|哪些|多少|多久|多长时间|几).{0,6}",
     r"由(?:哪些|什么|几).{1,6}",
     r"比[^，,]{1,12}?(?:更|还|要)*(?:[高大长多早晚低短小少贵深远重宽快慢老强弱]|便宜|有名|重要|古老)(?:得多|一[点些]|多少|几倍)?吗?",
@@ -119,68 +119,15 @@ _PREDICATE = re.compile(
 _TITLE = re.compile(r"《([^》]{1,40})》")
 _WHICH = re.compile(r"(?<!在)(?:是|叫|为)(?:谁|哪一?[条座个所位里本部家种]\w{0,4}|哪里)[？?。]*$|^谁")
 MAX_SUBJECT_CHARS = 20
+# Of a message without a name that may be asked of the topic.
+MAX_GUESSED_CHARS = 16
+GUESSED_MARGIN = 2.0
+_NAMED = re.compile(r"[A-Za-z]{2}|[《“]|^(?:谁|哪一?[个条座所种位])")
 # Of an earlier question; a client may send anything for it.
 MAX_ASKED_CHARS = 2000
 MAX_TURNS = 20
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_LATIN_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2,}(?![A-Za-z0-9])")
-_COMMON = re.compile(
-    r"\b(?:what|who|whose|when|where|which|why|how|is|are|was|were|be|do|does|did|has|have|can|could|will|tell|give|list|"
-    r"explain|the|of|in|and|to|an?|me|please)\b",
-    re.IGNORECASE,
-)
-
-# English: a pronoun may stand anywhere, and names are written with capitals, digits or hyphens.
-_NAME = re.compile(
-    r"\b(?!I\b)(?:[A-Z][\w.+-]*|[a-z]+-[\w.-]{0,40}\d[\w.-]*)(?: (?:of (?:the )?)?(?:[A-Z][\w.+-]*|\d[\w.]*))*"
-)
-# Words that have a capital only because they begin a sentence.
-_OPENING_EN = re.compile(
-    r"^(?:(?:and|but|so|or|please|what|when|where|who|whom|whose|which|why|how|is|are|was|were|do|does|did|has|have|had|"
-    r"can|could|will|would|should|tell|give|explain|describe|introduce|me|us|about|in|at|on|of|for|to|by|from|the|it|"
-    r"they|its|their)(?:'s|'re)?\b[,\s]*)+",
-    re.IGNORECASE,
-)
-_KINDS = (
-    r"universit(?:y|ies)|schools?|colleges?|cit(?:y|ies)|places?|provinces?|rivers?|lakes?|mountains?|festivals?|days?|"
-    r"teas?|operas?|models?|methods?|librar(?:y|ies)|tools?|compan(?:y|ies)|persons?|people"
-)
-_PRONOUN_EN = re.compile(
-    rf"\b(?:(?P<owner>its|their|his|her(?= \w))|(?P<place>there(?! from| to))|"
-    rf"(?P<thing>it|they|them|he|him|she|her)|(?:this|that|these|those) (?:{_KINDS}))\b(?!')",
-    re.IGNORECASE,
-)
-_PERSON = re.compile(r"^(?:he|him|his|she|her)$", re.IGNORECASE)
-# It is raining, it takes long to, there is: these stand for nothing.
-_EXPLETIVE = re.compile(
-    r"^ (?:(?:is|was|be) )?(?:rain|snow|sunny|cloudy|windy|true|said|possible|impossible|necessary|important|safe|legal|"
-    r"worth|better|best|time|called (?:when|if) (?!it\b|they\b)|takes? .*\bto\b|cost .*\bto\b)",
-    re.IGNORECASE,
-)
-_EXPLETIVE_BEFORE = re.compile(
-    r"\b(?:(?:is|are|was|were|be|been)(?= there)|what (?:time|day|date) is(?= it)) ", re.IGNORECASE
-)
-# Behind these a sentence has said by itself what a pronoun in it is.
-_CLAUSE_EN = re.compile(r"[,;:.?!]|\b(?:and|but|when|if|before|after|because|that)\b", re.IGNORECASE)
-_BARE_EN = re.compile(
-    r"^(?:(?:and|but|so) )?(?:why(?: not)?|how(?: so)?|when|where|who|which(?: one)?|really|tell me more|more details|"
-    r"go on|for example|(?:please )?explain|(?:can you )?(?:explain|elaborate)(?: that)?|give me an example)[?.! ]*$",
-    re.IGNORECASE,
-)
-_ELLIPTIC_EN = re.compile(
-    r"^(?:(?:and )?(?:what|how) about|and|but|or) (?P<what>[\w'.+-]+(?: [\w'.+-]+){0,4})[?.! ]*$", re.IGNORECASE
-)
-_ASKS = re.compile(r"^(?:wh\w+|how|is|are|was|were|do|does|did|can|could|will|has|have|tell)\b", re.IGNORECASE)
-_BESIDE = re.compile(r"^(?:in|at|on|for|during|before|after|from|with|by|since|under|near)\b", re.IGNORECASE)
-_SUBJECTLESS_EN = re.compile(r"^how many [a-z ]+ are there[? ]*$", re.IGNORECASE)
-# The answer names what these ask for, not the question.
-_WHICH_EN = re.compile(
-    r"\b(?:the|'s) (?:largest|biggest|longest|highest|tallest|oldest|deepest|smallest|best|most|first|only)\b",
-    re.IGNORECASE,
-)
-_WHO = re.compile(r"^who(?!(?: is| was|'s) [A-Z])", re.IGNORECASE)
-_DEFINED = re.compile(r"^what(?: is| are|'s) (?P<what>[a-z][\w -]+?)[? ]*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -190,21 +137,18 @@ class FollowUp:
     Attributes:
         question: what to search for.
         certain: whether the message cannot stand alone; if not, it is for the search to tell.
+        subject: what the conversation is about.
+        margin: how many times as likely as the message alone it must find another passage, where it is not certain.
+        thing: X of X呢, where it may be another thing or something that the subject has.
+        of_subject: the question, if it is what the subject has.
     """
 
     question: str
     certain: bool
-
-
-def is_english(text: str) -> bool:
-    """Whether it is an English question; names alone are none (FAISS, Milvus, BM25 有什么区别)."""
-    return is_latin(text) and _COMMON.search(text) is not None
-
-
-def is_latin(text: str) -> bool:
-    """Whether most of it is words in Latin letters, maybe with Chinese names among them."""
-    words = len(_LATIN_WORD.findall(text))
-    return words >= 3 and 2 * words > len(_CHINESE.findall(text))
+    subject: str | None = None
+    margin: float = 1.0
+    thing: str = ""
+    of_subject: str = ""
 
 
 def follow_up(message: str, history: Sequence[Message]) -> FollowUp | None:
@@ -213,7 +157,17 @@ def follow_up(message: str, history: Sequence[Message]) -> FollowUp | None:
         return None
     topic, bare = _topic(history), without_courtesy(message)
     # 你好，请问校训是什么？谢谢 is a follow-up behind its politeness.
-    return _meant(message, topic) or (_meant(bare, topic) if bare != message else None)
+    meant = _meant(message, topic) or (_meant(bare, topic) if bare != message else None)
+    return meant or _guessed(bare, topic)
+
+
+def _guessed(message: str, topic: str | None) -> FollowUp | None:
+    """A short question that names nothing may be asked of the topic: 住一晚多少钱, 老板娘叫什么."""
+    subject = subject_of(topic) if topic else None
+    names_something = _NAMED.search(message) or names(plain(message)) or name_of(message)
+    if subject is None or names_something or not _CHINESE.search(message) or len(message) > MAX_GUESSED_CHARS:
+        return None
+    return FollowUp(subject + _opened(message), False, subject, GUESSED_MARGIN)
 
 
 def _meant(message: str, topic: str | None) -> FollowUp | None:
@@ -222,9 +176,12 @@ def _meant(message: str, topic: str | None) -> FollowUp | None:
     if topic is None or not (certain or _may_lack_subject(message)):
         return None
     subject = subject_of(topic)
-    if _CHINESE.search(message):
-        return FollowUp(_completed(message, topic, subject), certain)
-    return FollowUp(_completed_english(message, topic, subject), certain)
+    if not _CHINESE.search(message):
+        return FollowUp(question_english.completed(message, topic, subject), certain, subject)
+    question = _completed(message, topic, subject)
+    thing, owner = _other_thing(message, subject), subject or _head_of(topic)
+    of_subject = _of_subject(thing, topic, owner) if thing and owner else ""
+    return FollowUp(question, certain, owner, thing=thing if of_subject else "", of_subject=of_subject)
 
 
 def _topic(history: Sequence[Message]) -> str | None:
@@ -247,15 +204,15 @@ def _topic(history: Sequence[Message]) -> str | None:
 def refers_back(message: str) -> bool:
     """Whether the message has a pronoun for its subject, or is but a fragment."""
     if _CHINESE.search(message):
-        patterns = (_LEADING, _BARE, _ELLIPTIC, _MENDED)
+        patterns = (_LEADING, _BARE, _MORE, _ELLIPTIC, _MENDED)
         return _inside(message) is not None or any(pattern.search(message) for pattern in patterns)
-    return bool(_BARE_EN.match(message)) or _elliptic(message) is not None or _pronoun(message) is not None
+    return question_english.refers_back(message)
 
 
 def subject_of(question: str) -> str | None:
     """What a question is about, or None where its words do not say (中国最长的河流是哪条: the answer does)."""
     if not _CHINESE.search(question):
-        return _subject_english(question)
+        return question_english.subject_of(question)
     text = _REQUEST.sub("", question.strip(), count=1)
     if _WHICH.search(text):
         return None
@@ -279,7 +236,7 @@ def _lacks_subject(message: str) -> bool:
 
 
 def _may_lack_subject(message: str) -> bool:
-    return bool(_SUBJECT_MAY_LACK.match(_opened(message)) or _SUBJECTLESS_EN.match(message))
+    return bool(_SUBJECT_MAY_LACK.match(_opened(message)) or question_english.may_lack_subject(message))
 
 
 def _opened(message: str) -> str:
@@ -288,14 +245,15 @@ def _opened(message: str) -> str:
 
 
 def _joined(asked: str, message: str) -> str:
-    latin = not _CHINESE.search(message) and bool(message)
-    return f"{asked.rstrip('？?。.！! ')}{'? ' if latin else '？'}{message}"
+    return f"{asked.rstrip('？?。.！! ')}？{message}"
 
 
 def _completed(message: str, asked: str, subject: str | None) -> str:
     """``subject`` in place of the pronoun, or the question before in front of the message."""
     if _BARE.match(message):
         return _joined(asked, message)
+    if _MORE.match(message):
+        return f"详细介绍一下{subject}" if subject else asked
     if elliptic := _MENDED.match(message) or _ELLIPTIC.match(message):
         typed = elliptic["what"].removesuffix("的")
         what = _PRONOUN_START.sub("", typed)
@@ -318,6 +276,25 @@ def _completed(message: str, asked: str, subject: str | None) -> str:
     if inside := _inside(message):
         return inside["before"] + subject + message[inside.end() :]
     return subject + re.sub(_OPENING, "", message)
+
+
+def _other_thing(message: str, subject: str | None) -> str:
+    """X of X呢 where its words do not tell whether it is another thing."""
+    elliptic = _MENDED.match(message) or _ELLIPTIC.match(message)
+    what = elliptic["what"] if elliptic else ""
+    told = (
+        _PRONOUN_START.match(what) or _ATTRIBUTE.search(what) or any(kind.fullmatch(what) for kind in _KINDS_OF_X)
+    )
+    return "" if told or _alike(what, subject) else what.removesuffix("的")
+
+
+def _of_subject(what: str, asked: str, subject: str) -> str:
+    """陆一鸣的数学多少分, 英语呢 -> 陆一鸣的英语多少分; 望江塔何时动工, 竣工呢 -> 望江塔何时竣工; else 望江塔的塔门."""
+    behind = asked.partition(subject)[2]
+    if does := re.match(rf"(?P<asks>(?:{_WHEN}|怎么|如何|在?哪里|[是由]?谁)){_VERB}[？?]*$", behind):
+        return f"{subject}{does['asks']}{what}"
+    had = re.match(r"的?(?P<what>[^的，,]{1,6}?)(?P<asks>[是为]|有?(?:多少|几|什么|谁|哪)|叫|怎).*", behind)
+    return f"{subject}的{what}{behind[had.start('asks') :] if had else ''}"
 
 
 def _alike(what: str, subject: str | None) -> bool:
@@ -367,55 +344,3 @@ def _before_predicate(text: str) -> str:
 
 _PRONOUN_START = re.compile(rf"^{_PRONOUN}的?")
 _A_PERSON = re.compile("[他她位人]|作家|其")
-
-
-def _subject_english(question: str) -> str | None:
-    if _WHICH_EN.search(question):
-        return None
-    text = _OPENING_EN.sub("", question.strip())
-    if name := _NAME.search(text):
-        return name.group().rstrip(".")
-    defined = _DEFINED.match(question.strip())
-    return defined["what"] if defined else None
-
-
-def _pronoun(message: str) -> re.Match[str] | None:
-    """The first word that stands for something said before, unless the message itself has said it by then."""
-    opening = _OPENING_EN.match(message)
-    begin = opening.end() if opening else 0
-    for match in _PRONOUN_EN.finditer(message):
-        before = message[min(begin, match.start()) : match.start()]
-        if _CLAUSE_EN.search(before) or (_NAME.search(before) and not match["place"]):
-            return None
-        word = match.group().lower()
-        if word in ("it", "there") and any(e.end() == match.start() for e in _EXPLETIVE_BEFORE.finditer(message)):
-            continue
-        if word == "it" and _EXPLETIVE.match(message[match.end() :]):
-            continue
-        return match
-    return None
-
-
-def _elliptic(message: str) -> str | None:
-    """And in winter? -> in winter; What about its motto? -> its motto."""
-    match = _ELLIPTIC_EN.match(message)
-    return match["what"].strip() if match and not _ASKS.match(match["what"]) else None
-
-
-def _completed_english(message: str, asked: str, subject: str | None) -> str:
-    """As ``_completed``."""
-    pronoun = _pronoun(message)
-    if pronoun and _PERSON.match(pronoun.group()) and _WHO.match(asked):
-        subject = None  # who founded it, when was he born: he is not what was founded
-    if subject is None or _BARE_EN.match(message):
-        return _joined(asked, message)
-    if pronoun:
-        instead = f"{subject}'s" if pronoun["owner"] else f"in {subject}" if pronoun["place"] else subject
-        whole = message[: pronoun.start()] + instead + message[pronoun.end() :]
-        return re.sub(r"^(?:and|but|so|or|(?:and )?(?:what|how) about(?= .*'s)) ", "", whole, flags=re.IGNORECASE)
-    what = _elliptic(message)
-    if what is None:
-        return f"{message.rstrip('? ')} in {subject}?"
-    if _NAME.fullmatch(what):
-        return asked.replace(subject, what)
-    return f"{subject} {what}?" if _BESIDE.match(what) else f"{what} of {subject}?"

@@ -45,6 +45,11 @@ def has_span(question: str) -> bool:
     return not (open_ended or compared(question) or is_name(question))
 
 
+def is_polar(question: str) -> bool:
+    """Whether it is answered by yes or no."""
+    return _YES_NO.search(_asked(question)) is not None
+
+
 def is_read(question: str) -> bool:
     """Whether the reader is asked for words that answer: also for reasons, ways, several things and yes or no, where its
     silence decides nothing."""

@@ -8,11 +8,12 @@ from typing import cast
 from src.caller import Caller
 from src.chat.claims import CODE
 from src.chat.numbers import canonical
-from src.chat.question import is_latin
+from src.chat.question_english import is_latin
 from src.chat.rows import Row, row_asked_for
 from src.chat.types import Quote, Span
 from src.ingest.split import sentence_spans
 from src.models.base import Queued, Reading, ReadingModel
+from src.search.courtesy import without_courtesy
 from src.search.dates import Dated, dated
 from src.search.terms import fold
 from src.search.types import Hit
@@ -62,6 +63,8 @@ class Reader:
     ) -> Generator[Queued, None, Evidence]:
         """``every`` reads all of them, whatever the first ones say. Raises Busy or ModelError as the model does."""
         found: dict[int, Reading] = {}
+        # Politeness is no part of what it was trained on.
+        asked = dated(without_courtesy(question))
         for start in range(0, len(hits), self._at_once):
             chosen = hits[start : start + self._at_once]
             rows = {hit.rank: row for hit in chosen if (row := row_asked_for(question, hit.chunk.text))}
@@ -71,7 +74,7 @@ class Reader:
             texts = [Dated(hit.chunk.text[begin:end]) for hit, begin, end in pieces]
             passages = [(hit.chunk.title, text.text) for (hit, _, _), text in zip(pieces, texts, strict=True)]
             readings: dict[int, list[Reading]] = {}  # by rank: of the whole, then of its row
-            for item in self._model.read(passages, [dated(question)], self._adapter, caller):
+            for item in self._model.read(passages, [asked], self._adapter, caller):
                 if isinstance(item, Queued):
                     yield item
                     continue

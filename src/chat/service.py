@@ -1,7 +1,7 @@
 """RAG chat: standalone question -> retrieve -> read -> prompt -> stream -> support of each sentence, as events."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -11,20 +11,20 @@ from src.chat.asides import Asides
 from src.chat.clock import Clock
 from src.chat.conflicts import conflicts_of
 from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retrieved, Rewritten, Supported
+from src.chat.lookup import Lookup
 from src.chat.prompt import COURSE, Prompt, build_messages
-from src.chat.question import follow_up, is_latin
-from src.chat.question_kinds import has_span, is_read
+from src.chat.question_english import is_latin
+from src.chat.question_kinds import has_span, is_polar, is_read
 from src.chat.quote import best_sentence
 from src.chat.reader import Reader, brief, quoted, repeats, says
-from src.chat.sides import compared, sides
+from src.chat.sides import asks_each, compared, sides
 from src.chat.support import support_of
-from src.chat.types import Quote, Span
+from src.chat.types import Quote, Span, Support
 from src.chat.writing import written
 from src.errors import InputError
 from src.ingest.clean import clean
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.search import Retriever, check_top_k
-from src.search.terms import fold
 from src.search.types import Collection, Hit
 
 MAX_MESSAGE_CHARS = 2000
@@ -37,6 +37,9 @@ KEEP_ODDS = 0.1
 MIN_ANSWERABLE = 0.1
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
+
+# Of things that are compared and of which the reader finds nothing, the best passage of each is quoted if the search is so sure.
+MIN_SIDE = 0.4
 
 Side = Literal["without", "with"]
 
@@ -116,12 +119,12 @@ class ChatService:
         if aside := self._asides.recognise(asked, history, extra):
             yield from self._asides.answer(aside, history, caller)
             return
-        threshold = self._topic_threshold(options)
-        question, hits = self._retrieve(asked, history if options.follow_up else (), top_k, threshold, extra)
+        threshold, lookup = self._topic_threshold(options), Lookup(self._retriever, top_k, extra)
+        question, hits = lookup.of(asked, history if options.follow_up else (), threshold)
         if question != asked:
             yield Rewritten(question)
         if things := compared(question):
-            yield from self._compared(question, things, top_k, options, caller, clock, extra)
+            yield from self._compared(question, things, lookup, options, caller, clock)
             return
         yield Retrieved(hits, clock.lap("retrieve"))
         found: _Found | None = None
@@ -142,7 +145,7 @@ class ChatService:
             if not relevant:
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
-            quote = best_sentence(question, relevant, lambda q, texts: self._retriever.suits(q, texts, extra))
+            quote = best_sentence(question, relevant, lookup.suits)
             found = _Found(question, hits, relevant, None, quote)
         if found.quote is not None:
             yield Quoted(found.quote)
@@ -157,49 +160,65 @@ class ChatService:
         text = yield from written(self._model, messages, self._options, caller, clock)
         if caller.stopped:
             return
-        if found.span is None and found.quote is not None and repeats(text, found.question):
-            text = found.quote.text
+        span, quote = found.span, found.quote
+        if quote is not None and span is None and repeats(text, found.question):
+            text = quote.text
             yield Replaced(text)
         # Words in another script cannot be compared with the passage's.
-        if found.span is not None and found.quote is not None and not says(text, found.span) and not is_latin(text):
-            text = brief(found.quote, found.span)
+        if (
+            quote is not None
+            and span is not None
+            and not says(text, span)
+            and is_latin(text) <= is_latin(quote.text)
+        ):
+            text = brief(quote, span)
             yield Replaced(text)
-        yield from self._supported(text, found, clock)
+        support = self._support(text, found)
+        # A yes or no that nothing bears out gives way to what is written.
+        may_be_wrong = quote is not None and is_polar(found.question) and is_latin(text) <= is_latin(quote.text)
+        if quote is not None and may_be_wrong and not any(sentence.rank for sentence in support):
+            text = quote.text
+            yield Replaced(text)
+            support = self._support(text, found)
+        yield from self._finished(support, found, clock)
 
-    def _supported(self, text: str, found: "_Found", clock: Clock) -> Generator[Event, None, None]:
+    def _support(self, text: str, found: "_Found") -> tuple[Support, ...]:
+        variants = self._retriever.lexicon.variants
+        return support_of(text, found.hits, found.question, self._similarity, variants, found.span)
+
+    def _finished(
+        self, support: tuple[Support, ...], found: "_Found", clock: Clock
+    ) -> Generator[Event, None, None]:
         clock.lap("total")
         if found.hits:
-            variants = self._retriever.lexicon.variants
-            support = support_of(text, found.hits, found.question, self._similarity, variants)
-            yield Supported(support, conflicts_of(found.question, found.relevant))
+            yield Supported(support, conflicts_of(found.question, found.hits, found.quote))
         yield Finished(timings_ms=clock.timings_ms)
 
     def _compared(
         self,
         question: str,
         things: Sequence[str],
-        top_k: int,
+        lookup: Lookup,
         options: ChatOptions,
         caller: Caller,
         clock: Clock,
-        extra: Collection | None,
     ) -> Generator[Event, None, None]:
         """Each thing has its own search. Where a few words answer for each, the answer is what the passages say, side by
         side: a small model gives one's figure to the other. Otherwise the model writes, with the best passage of each."""
         asked = sides(question, things)
-        found = [self._named(thing, side, top_k, extra) for thing, side in zip(things, asked, strict=True)]
-        hits, places = _merged(found)
+        hits, places = lookup.of_each(things, asked)
         yield Retrieved(hits, clock.lap("retrieve"))
-        if self._reader is None or any(side == thing for side, thing in zip(asked, things, strict=True)):
-            best, threshold = [hits[ranks[0] - 1] for ranks in places if ranks], self._topic_threshold(options)
-            relevant = [hit for hit in best if hit.score >= threshold]
-            if not relevant:
-                yield Finished(refused=True, timings_ms=clock.timings_ms)
-                return
-            unique = list(dict.fromkeys(relevant))
+        best, threshold = [hits[ranks[0] - 1] for ranks in places if ranks], self._topic_threshold(options)
+        unique = list(dict.fromkeys(hit for hit in best if hit.score >= threshold))
+        if unique and (
+            self._reader is None or any(side == thing for side, thing in zip(asked, things, strict=True))
+        ):
             limit = self._options.max_new_tokens
             messages = build_messages(self._model, question, unique, (), limit, self._prompt)
             yield from self._written(messages, _Found(question, hits, unique), caller, clock)
+            return
+        if not unique or self._reader is None:
+            yield Finished(refused=True, timings_ms=clock.timings_ms)
             return
         lines, relevant, answerable = [], [], []
         for thing, side, ranks in zip(things, asked, places, strict=True):
@@ -213,19 +232,20 @@ class ChatService:
                 continue
             relevant.append(hits[evidence.span.rank - 1])
             lines.append(f"{thing}：{quoted(evidence.span, hits).text}")
+        sure = options.min_score is None and len(best) == len(things) and all(hit.score >= MIN_SIDE for hit in best)
+        if sure and not relevant and not asks_each(question):
+            # 谁年纪大, where years of birth are told: what comes nearest of each, word for word.
+            nearest = [best_sentence(side, [hit], lookup.suits) for side, hit in zip(asked, best, strict=True)]
+            lines = [f"{thing}：{quote.text}" for thing, quote in zip(things, nearest, strict=True) if quote]
+            relevant = best
         yield Read(hits, None, min(answerable), clock.lap("read"))
         if not relevant:
             yield Finished(refused=True, timings_ms=clock.timings_ms)
             return
         clock.first("first_token")
         yield Delta("\n\n".join(lines))
-        yield from self._supported("\n\n".join(lines), _Found(question, hits, relevant), clock)
-
-    def _named(self, thing: str, side: str, top_k: int, extra: Collection | None) -> list[Hit]:
-        """What a search for one of several things finds about it and not about its like."""
-        names = [fold(name) for name in (thing, *self._retriever.lexicon.variants(thing))]
-        found = self._retriever.search(side, top_k=max(2, top_k // 2), extra=extra)
-        return [hit for hit in found if any(name in fold(hit.chunk.title + hit.chunk.text) for name in names)]
+        found = _Found(question, hits)
+        yield from self._finished(self._support("\n\n".join(lines), found), found, clock)
 
     def compare(
         self, message: str, caller: Caller = ANYONE, top_k: int = 4, extra: Collection | None = None
@@ -241,28 +261,6 @@ class ChatService:
                 yield cast(Side, side), event
             if caller.stopped:
                 return
-
-    def _retrieve(
-        self, message: str, history: Sequence[Message], top_k: int, threshold: float, extra: Collection | None
-    ) -> tuple[str, tuple[Hit, ...]]:
-        """The question as it was searched for, and its hits."""
-
-        def search(question: str) -> tuple[Hit, ...]:
-            if compared(question):
-                return ()  # each of its things gets a search of its own
-            return tuple(self._retriever.search(question, top_k=top_k, extra=extra))
-
-        meant = follow_up(message, history)
-        if meant is None:
-            return message, search(message)
-        question = meant.question[:MAX_MESSAGE_CHARS]
-        if meant.certain:
-            return question, search(question)
-        # 有几个校区 alone finds any university's: what it is about must make the best passage no less likely.
-        as_typed, found = search(message), search(question)
-        if _is_relevant(found, threshold) and found[0].score >= as_typed[0].score:
-            return question, found
-        return message, as_typed
 
     def _topic_threshold(self, options: ChatOptions) -> float:
         """The search's least score: with a reader the asker's own threshold is the reader's, and can only lower it."""
@@ -296,22 +294,6 @@ def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:
     others = [hit for hit in hits if hit.rank != span.rank and (hit.stages.read or 0.0) >= MIN_READ]
     best = next(hit for hit in hits if hit.rank == span.rank)
     return [best, *sorted(others, key=lambda hit: -(hit.stages.read or 0.0))[:1]]
-
-
-def _merged(found: Sequence[Sequence[Hit]]) -> tuple[tuple[Hit, ...], list[list[int]]]:
-    """The hits of several searches as one list, the best of each first, and the ranks in it of each search's own."""
-    merged: dict[tuple[str, bool], Hit] = {}
-    for position in range(max(map(len, found), default=0)):
-        for hits in found:
-            if position < len(hits):
-                merged.setdefault((hits[position].chunk.chunk_id, hits[position].own), hits[position])
-    ranks = {key: rank for rank, key in enumerate(merged, 1)}
-    ranked = tuple(replace(hit, rank=ranks[key]) for key, hit in merged.items())
-    return ranked, [[ranks[hit.chunk.chunk_id, hit.own] for hit in hits] for hits in found]
-
-
-def _is_relevant(hits: Sequence[Hit], threshold: float) -> bool:
-    return any(hit.score >= threshold for hit in hits)
 
 
 def worth_reading(hits: Sequence[Hit], min_score: float) -> list[Hit]:

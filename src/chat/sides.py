@@ -18,13 +18,14 @@ _MORE = (
     "准确?|省|安全|有名|出名|著名|适合|重要|流行|方便|先进|古老|悠久"
 )
 _THINGS = rf"(?P<things>[^，,。？?：:]{{1,30}}?{_AND}[^，,。？?：:]{{1,60}}?)"
+_WHICH = "(?:谁|哪一?[个座条所种款家本位部项方边者只])"
 _COMPARED = (
     rf"{_THINGS}(?:之间|两者|二者|三者)*的?(?:主要|最大|根本|本质)?(?:有|存在|是)?(?:什么|哪些|何|啥)?(?:主要|本质)?的?(?:区别|不同|差[别异]|异同|[相共不]同点|联系|关系|优劣|优缺点|对比|比较)(?:之处|是什么|在哪里?|有哪些|有多大|大吗|呢)*",
     rf"(?:比较|对比|区分|辨析)(?:一?下)?{_THINGS}(?:的.*)?",
     # As much as can be: 大 is of 清华大学 before it is of 大吗.
     rf"(?P<one>[^，,。？?]{{1,30}}?)(?<![相对无芭分波价占同环可])比(?!较|例|赛|如|方|特|亚|喻|重|利|尔|基|干|萨|目)(?P<other>[^，,。？?]{{1,30}})(?:{_MORE}).*",
     rf"{_THINGS}(?:，|,| )*(?:分别|各自?(?!种|类|国|地|级)).+",
-    rf"{_THINGS}(?:，|,| )*(?:相比|比起来|中|之间|里)?(?:，|,)?(?:谁|哪一?[个座条所种款家本位部项方边者只]|哪里)(?:的)?.{{0,8}}?(?:{_MORE}).{{0,3}}",
+    rf"{_THINGS}(?:，|,| )*(?:相比|比起来|中|之间|里)?(?:，|,)?(?:{_WHICH}.{{1,20}}|哪里的?.{{0,8}}?(?:{_MORE}).{{0,3}})",
     r"(?:谁|哪).{0,12}?[，, :：](?P<one>[^，,。？? ]{1,30}?)(?:，|,| )?还是(?P<other>[^，,。？?]{1,30}?)",
     rf"(?P<one>[^，,。？? ]{{1,30}}?)(?:{_MORE})?(?:，|,| )?还是(?P<other>[^，,。？?]{{1,30}})(?:{_MORE}).{{0,3}}",
     r".*\bdifferences? between (?P<one>.+?) and (?P<other>.+?)",
@@ -55,6 +56,11 @@ def compared(question: str) -> tuple[str, ...] | None:
             if len(things) > 1 and all(map(_is_thing, things)):
                 return tuple(things)
     return None
+
+
+def asks_each(question: str) -> bool:
+    """Whether the same is asked of each of several things, rather than which of them has more."""
+    return re.search("分别|各", question) is not None
 
 
 def _things(text: str, match: re.Match[str]) -> list[str]:
@@ -90,37 +96,17 @@ def _is_thing(text: str) -> bool:
 
 
 # 长江比黄河长吗: how long each is, is a question that a passage answers.
-_MEASURES = {
-    "长": "有多长",
-    "短": "有多长",
-    "高": "有多高",
-    "矮": "有多高",
-    "低": "有多高",
-    "深": "有多深",
-    "浅": "有多深",
-    "宽": "有多宽",
-    "大": "有多大",
-    "小": "有多大",
-    "重": "有多重",
-    "轻": "有多重",
-    "快": "有多快",
-    "慢": "有多快",
-    "贵": "多少钱",
-    "便宜": "多少钱",
-    "早": "是什么时候",
-    "晚": "是什么时候",
-    "先": "是什么时候",
-    "久": "有多久",
-    "多": "有多少",
-    "少": "有多少",
-    "远": "有多远",
-    "近": "有多远",
-}
+_ASKED = {
+    "有多长": "长 短", "有多高": "高 矮 低", "有多深": "深 浅", "有多宽": "宽 窄", "有多大": "大 小", "有多重": "重 轻", "有多快": "快 慢", "多少钱": "贵 便宜",
+    "是什么时候": "早 晚 先", "有多久": "久", "有多少": "多 少", "有多远": "远 近",
+}  # fmt: skip
+_MEASURES = {word: asked for asked, words in _ASKED.items() for word in words.split()}
 _JOINTS = re.compile(
     r"[两二三四](?:地|[个种座条所家本位款者类](?:城市|大学|学校|学院|国家|公司|河流?|山峰?|人)?)|和|与|跟|及|以及|、|还是|比起来|相比|比|分别|各自|各|两者|二者|哪一?[个座条所家款种]|谁|更|最|要|还|[，,？?。！! ]|吗|呢"
 )
 _DIFFER = re.compile(r"区别|不同|差别|差异|异同|[相共]同点|联系|关系|优劣|优缺点|对比|比较|哪个好|更好")
 _MEASURE = re.compile("|".join(sorted(_MEASURES, key=len, reverse=True)))
+_IS = re.compile("是|在|有(?!多)|位于|属于|流经|来自|负责|叫")
 _SPAN = re.compile(r"谁|哪|何|几|多少|多[长高大深远久]|什么")
 
 
@@ -131,10 +117,13 @@ def sides(question: str, things: Sequence[str]) -> list[str]:
     rest = question
     for thing in things:
         rest = rest.replace(thing, "", 1)
-    asked = rest if _SPAN.search(rest) and re.search(r"分别|各", rest) else ""
+    asked = rest if _SPAN.search(rest) and asks_each(rest) else ""
     if asked:
         asked = re.sub(r"^(?:和|与|跟|及|以及|、)+|分别|各自|各|[？?。]", "", asked).strip("，, ")
         return [f"{thing}{asked}" for thing in things]
+    which = re.search(rf"{_WHICH}(?P<is>.+)", rest)
+    if which and _IS.match(which["is"]):  # 泰山和华山哪座在陕西 -> 泰山在陕西吗
+        return [f"{thing}{which['is'].rstrip('？?。 ')}吗？" for thing in things]
     rest = _JOINTS.sub("", rest)
     measure = _MEASURE.search(rest)
     if measure is None:

@@ -54,7 +54,7 @@ PREDICATES = word_set(
     "创办 创立 创建 成立 建立 建成 设立 组建 始建 开业 位于 坐落 地处 属于 隶属 简称 别称 又称 又叫 也叫 原名 初名 旧称 古称 全称 俗称 "
     "前身 改名 更名 定名 现有 拥有 共有 设有 分为 包括 全长 总长 海拔 面积 人口 可以 不得 不能 应当 必须 需要 分别 毕业 就读 考入 来自 "
     "出生 担任 发源 注入 流经 发布 推出 提出 发明 负责 采用 支持 使用 约为 大约 达到 超过 长度 高度 价格 每年 每天 每月 比 不 没 未 无 需 须 应 会 要 能 可 叫 称 原来 "
-    "禁止 严禁 拒绝 谢绝 一律 任 兼任 获 公布 宣布 显示 表示 指出 认为 确定 测得 批准 介绍"
+    "归 禁止 严禁 拒绝 谢绝 一律 任 兼任 获 公布 宣布 显示 表示 指出 认为 确定 测得 批准 介绍"
 )
 # Words that a name may have or lack.
 _LOOSE = re.compile(r"^(?:原|今|前|后|新|国立|私立|公立|省立|中国|.*[省市县])?$")
@@ -115,7 +115,8 @@ def stands_in(name: Name, text: str, said: str) -> bool:
     if name.kind == "code":
         return name.text in CODE.findall(text)
     longer = [one for one in names(text) if name.text in one.text and one.kind != "person"]
-    for match in re.finditer(re.escape(name.text), text):
+    # 新排练厅 may stand as 新的排练厅.
+    for match in re.finditer("的?".join(map(re.escape, cut(name.text))), text):
         around = [one for one in longer if one.start <= match.start() and match.end() <= one.end]
         if not around:
             return True

@@ -28,11 +28,12 @@ from src.chat.claims import (
     letters,
     plain,
 )
-from src.chat.comparisons import comparison, each, follows, is_said
+from src.chat.comparisons import each, is_compared
 from src.chat.numbers import values
+from src.chat.question_kinds import is_polar
 from src.chat.rows import Row, fits, rows_of
 from src.chat.subjects import PREDICATES, Name, is_self, is_told_of, stands_in, subject, word_set
-from src.chat.types import Support
+from src.chat.types import Span, Support
 from src.ingest.split import sentence_spans
 from src.search.terms import without_question
 from src.search.types import Hit
@@ -69,8 +70,6 @@ LIGHT = (
 )
 # Many a name begins with these: 南京 is not 南海.
 _NAMING = frozenset("东西南北中上下大小新老高长海江河山湖金安平广")
-# Whoever answers these may repeat the question's words.
-_POLAR = re.compile(r"吗|是否|是不是|有没有|能不能|会不会|可不可以|要不要|对不对")
 
 
 def support_of(
@@ -79,15 +78,16 @@ def support_of(
     question: str = "",
     similarity: Similarity | None = None,
     variants: Variants | None = None,
+    span: Span | None = None,
 ) -> tuple[Support, ...]:
     """Link each sentence of ``answer`` to the passage that carries it best, where one does.
 
     ``similarity`` compares meanings (without it a paraphrase needs more words in common), ``variants`` knows other
-    words for the same (羊城, 广州).
+    words for the same (羊城, 广州), ``span`` is what was read in answer to the question.
     """
     variants = variants or (lambda _: ())
     abroad = Abroad(hits, question, similarity, variants)
-    finder = _Finder(hits, question, variants, abroad)
+    finder = _Finder(hits, question, variants, abroad, span)
     return tuple(
         abroad.support(sentence) if abroad.is_for(sentence) else finder.support(sentence)
         for sentence in split_sentences(answer)
@@ -164,12 +164,15 @@ class _Question:
 
 
 class _Finder:
-    def __init__(self, hits: Sequence[Hit], question: str, variants: Variants, abroad: "Abroad") -> None:
-        self._variants, self._abroad = variants, abroad
+    def __init__(
+        self, hits: Sequence[Hit], question: str, variants: Variants, abroad: "Abroad", span: Span | None
+    ) -> None:
+        self._variants, self._abroad, self._span = variants, abroad, span
         wordings = [question, *variants(question)] if question else []
         self._asked_plain = plain(question)
         self._wordings = [_Question.of(wording) for wording in wordings]
-        self._open = bool(question) and _POLAR.search(question) is None
+        # Whoever answers yes or no may repeat the question's words.
+        self._open = bool(question) and not is_polar(question)
         self._passages = [plain(f"{hit.chunk.title}，{hit.chunk.text}") for hit in hits]
         windows = [window for hit in hits for window in _windows(hit)]
         asked = [Claim.of(wording) for wording in wordings]
@@ -208,11 +211,8 @@ class _Finder:
         if copied:
             return copied
         claims = self._claims(sentence)
-        compared = comparison(claims[0].text)
-        if compared is not None and not any(is_said(compared, passage) for passage in self._passages):
-            if not follows(compared, self._passages):
-                return []
-            return [_Found(w, 1.0) for w in self._windows if compared.one in w.said and values(w.said)]
+        if is_compared(claims[0].text, self._passages) is False:
+            return []
         parts = each(claims[0].text)
         if parts:
             of_parts = [self._carried(self._claims(part)) for part in parts]
@@ -227,18 +227,24 @@ class _Finder:
 
     def _is_copied(self, sentence: str, window: _Window) -> bool:
         """Whether it is a sentence of the passage or all its first clauses, word for word."""
-        words = bare(sentence).rstrip(_ENDS)
-        if len(letters(words)) < MIN_COPIED or letters(words) in letters(self._asked_plain):
-            return False
-        said = plain(window.said).lstrip()
-        return said.startswith(words) and not said[len(words) : len(words) + 1].isalnum()
+        said, whole = plain(window.said).lstrip(), bare(sentence).rstrip(_ENDS)
+        thing, _, behind = whole.partition(":")  # 听松旅馆：双人间每晚二百六十元
+        name, place = subject(thing), len(window.context) - len(window.said)
+        told = name is not None and thing in window.context and is_told_of(name, place, window.context, thing)
+        return any(
+            len(letters(words)) >= MIN_COPIED
+            and letters(words) not in letters(self._asked_plain)
+            and said.startswith(words)
+            and not said[len(words) : len(words) + 1].isalnum()
+            for words in (whole, behind if told else "")
+        )
 
     def _carries(self, window: _Window, claim: Claim) -> _Found | None:
         pieces = claim.pieces(window.text)
         coverage = _share(claim.content, pieces)
+        unlike = coverage < MIN_COVERAGE or (len(claim.content) < SHORT and window.suits < MIN_QUESTION)
         if (
-            coverage < MIN_COVERAGE
-            or (len(claim.content) < SHORT and window.suits < MIN_QUESTION)
+            (unlike and not self._is_read(window, claim))
             or contradicts(claim, window.text, pieces)
             or not claim.codes <= codes(window.context)
             or not self._has_numbers(window, claim, pieces)
@@ -248,6 +254,14 @@ class _Finder:
         ):
             return None
         return _Found(window, coverage)
+
+    def _is_read(self, window: _Window, claim: Claim) -> bool:
+        """Whether it gives what was read there in the question's own words: 西安古时候叫长安, where 古称长安 was read."""
+        span = self._span
+        if span is None or span.rank != window.rank or not window.start <= span.start < span.end <= window.end:
+            return False
+        new = claim.new(self._asked_plain)
+        return bool(new) and new == tuple(_covered(new, claim.pieces(plain(span.text))))
 
     def _has_numbers(self, window: _Window, claim: Claim, pieces: list[Piece]) -> bool:
         """Whether all its numbers stand there; years, and those of the question if it has none, may stand before, and

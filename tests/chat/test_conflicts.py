@@ -1,7 +1,7 @@
 import pytest
 
 from src.chat.conflicts import conflicts_of
-from src.chat.types import Conflict
+from src.chat.types import Conflict, Quote
 from src.ingest.types import Chunk
 from src.search.types import Hit, Stages
 
@@ -91,3 +91,35 @@ def test_list_numbers_other_roles_and_other_writings_are_none(
 def test_other_dates_and_numbers_in_a_list_do_conflict(one: str, other: str, values: tuple[str, str]) -> None:
     found = conflicts_of("鹭屿大桥什么时候合龙，全长多少？", hits(one, other))
     assert found == (Conflict(1, values[0], 2, values[1]),)
+
+
+@pytest.mark.parametrize(
+    ("question", "one", "other", "values"),
+    [
+        ("米酒多少钱一壶？", "米酒每壶二十五元。", "米酒的价格是每壶二十八元。", ("二十五元", "二十八元")),
+        (
+            "大桥几时合龙？",
+            "大桥合龙时间是2021年3月5日。",
+            "大桥的合龙时间为2021年3月6日。",
+            ("2021年3月5日", "2021年3月6日"),
+        ),
+        ("门诊几点开始？", "门诊八点三十分开始。", "门诊九点开始。", ("八点三十分", "九点")),
+        (
+            "阅览室几点开放？",
+            "阅览室开放时间为9:00-17:00。",
+            "阅览室的开放时间为8:30-17:00。",
+            ("9:00-17:00", "8:30-17:00"),
+        ),
+        ("电费每度多少？", "电费每度一元二角。", "电费每度一元五角。", ("一元二角", "一元五角")),
+        ("钥匙可以外借吗？", "机房的钥匙可以外借。", "机房的钥匙不得外借。", ("可以", "不得")),
+        ("水费一个月多少？", "2023年水费每月30元。", "2023年水费每月35元。", ("30元", "35元")),
+        ("船票多少钱？", "渡口成人船票12元。", "渡口儿童船票6元。", None),
+        ("学徒可以上机吗？", "学徒可以上机。", "师傅不得上机。", None),
+        ("水费一个月多少？", "2022年水费每月30元。", "2023年水费每月35元。", None),
+    ],
+)
+def test_beside_a_quoted_sentence(question: str, one: str, other: str, values: tuple[str, str] | None) -> None:
+    quote = Quote(2, other, 0, len(other))
+    expected = (Conflict(1, values[0], 2, values[1]),) if values else ()
+    assert conflicts_of(question, hits(one, other), quote) == expected
+    assert conflicts_of(question, hits(one, other), Quote(3, "别的。", 0, 3)) == ()

@@ -3,7 +3,7 @@
 import pytest
 
 from src.chat.prompt import COURSE, POINTED, Prompt, build_messages, prompt_for
-from src.chat.question import is_english
+from src.chat.question_english import is_english
 from src.ingest.types import Chunk
 from src.models.fake import FakeModel
 from src.search.types import Hit, Stages

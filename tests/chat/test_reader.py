@@ -280,3 +280,44 @@ def test_the_whole_table_tells_whether_there_is_an_answer() -> None:
     )
     assert found.span is not None
     assert (found.span.text, found.answerable) == ("633", 0.9)
+
+
+def test_a_comparison_without_a_figure_quotes_the_nearest_of_each(retriever, monkeypatch) -> None:
+    monkeypatch.setattr("src.chat.service.MIN_SIDE", 0.0)
+    asked = "云溪大桥和云溪隧道哪个更长？"
+    answer = ask(chat(retriever, FakeReader({})), asked)
+    assert answer.text.startswith("云溪大桥：")
+    assert "云溪隧道：云溪隧道于2014年通车" in answer.text
+    assert all(one.rank for one in answer.support)
+    assert ask(chat(retriever, FakeReader({})), asked, min_score=0.3).refused
+    assert ask(chat(retriever, FakeReader({})), "云溪大桥和云溪隧道分别有多长？").refused
+
+
+def test_a_passage_that_says_otherwise_is_named_though_it_was_not_read() -> None:
+    documents = [Document(n, f"{n}.txt", "", f"云溪大桥全长{n}米。") for n in ("300", "320")]
+    both = Retriever(base_of(documents, HashingEmbedder()), HashingEmbedder())
+    reader = FakeReader({"300米": 0.9, "320米": 0.9})
+    answer = ask(chat(both, reader, "云溪大桥全长300米。"), "云溪大桥全长多少米？")
+    assert len(reader.read_texts) == 1
+    assert [{one.value, one.other_value} for one in answer.conflicts] == [{"300米", "320米"}]
+
+
+@pytest.mark.parametrize("reply", ["是", "可以。", "云溪公园可以带宠物入内。"])
+def test_a_yes_that_nothing_bears_out_gives_way_to_what_is_written(reply: str) -> None:
+    documents = [Document("park", "park.txt", "", "云溪公园谢绝宠物入内。")]
+    park = Retriever(base_of(documents, HashingEmbedder()), HashingEmbedder())
+    answer = ask(chat(park, FakeReader({}), reply), "云溪公园可以带宠物入内吗？")
+    assert answer.text == "云溪公园谢绝宠物入内。"
+    assert [one.rank for one in answer.support] == [1]
+
+
+def test_politeness_is_not_read() -> None:
+    seen: list[str] = []
+
+    class Listening(FakeReader):
+        def read(self, passages, questions, adapter, caller=ANYONE):
+            seen.extend(questions)
+            return super().read(passages, questions, adapter, caller)
+
+    finished(Reader(Listening({}), "reader").read("你好，请问云溪公园几点开门？谢谢", [hit(1, "云溪公园")], ANYONE))
+    assert seen == ["云溪公园几点开门？"]

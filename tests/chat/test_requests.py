@@ -21,18 +21,22 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "qa"
         ("acknowledgement", "嗯|嗯嗯，知道了|哦，原来如此|收到|我明白了|没问题|👍|Got it.|great"),
         (
             "assistant",
-            "你是谁呀？|请问你叫什么名字|你都会做些什么|你好，你能帮我做什么？|这个系统怎么用|如何使用你|你用的是哪个大模型？|你是真人还是机器人？|"
-            "谁开发的你|介绍一下你自己|可以上传哪些格式的文件|What can you do?|who made you|Which model are you based on?",
+            "你是谁呀？|请问你叫什么名字|你都会做些什么|您能帮忙干点啥|你好，你能帮我做什么？|这个系统怎么用|如何使用你|你用的是哪个大模型？|你是真人还是机器人？|"
+            "谁开发的你|介绍一下你自己|What can you do?|who made you|Which model are you based on?",
+        ),
+        (
+            "files",
+            "可以上传哪些格式的文件|你能读什么类型的文档？|怎么添加自己的资料|支持上传什么格式|How do I upload a file?",
         ),
         (
             "base",
-            "知识库里一共有多少个文件？|资料库中都有哪些内容|知识库有多大|你知道些什么？|列出所有文档|现在有哪些资料可以查？|请问知识库收录了几篇文章|"
+            "知识库里一共有多少个文件？|资料库中都有哪些内容|知识库有多大|你知道些什么？|列出所有文档|现在有哪些资料可以查？|总共收录了多少篇文章|请问知识库收录了几篇文章|"
             "How many documents are there?|What is in your knowledge base?",
         ),
         ("own", "我上传了几份文档？|我刚才上传的文件有哪些|列出我上传的文件|Which files did I upload?"),
         (
             "document",
-            "概括一下手册.pdf的主要内容|手册.pdf讲了些什么？|用三句话总结这份文件|这篇文章主要说了什么|我刚上传的资料讲的是什么|帮我总结下我上传的文档|"
+            "概括一下手册.pdf的主要内容|把手册.pdf的要点列出来|手册.pdf讲了些什么？|用三句话总结这份文件|这篇文章主要说了什么|我刚上传的资料讲的是什么|帮我总结下我上传的文档|"
             "Summarise report.docx|What is this document about?",
         ),
         (
@@ -77,6 +81,10 @@ def test_what_a_message_asks_for(kind: str, messages: str) -> None:
         "为什么？",
         "举个例子",
         "它叫什么名字",
+        "英语呢",
+        "你们的套餐有什么优惠",
+        "你能告诉我年假几天吗",
+        "你可以推荐什么书",
         "？",
         "上海",
         "Translate hello into Chinese",
@@ -92,7 +100,8 @@ def test_what_is_a_question(message: str) -> None:
 
 
 def test_a_bare_name_may_be_a_documents() -> None:
-    request = recognise("员工手册讲了什么")
+    assert recognise("员工手册讲了什么") is None
+    request = recognise("员工手册讲了什么", lambda: ["员工手册.md", "册.txt"])
     assert request is not None
     assert (request.name, request.certain, request.titles) == ("员工手册", False, False)
     titled = recognise("总结一下《背影》")
@@ -145,6 +154,7 @@ def test_which_questions_a_span_answers(span: bool, questions: str) -> None:
         ("A20、B21和C33的材质分别是什么？", ("A20", "B21", "C33")),
         ("洱海与滇池哪个更大", ("洱海", "滇池")),
         ("呼和浩特和包头哪个人口多", ("呼和浩特", "包头")),
+        ("泰山和华山，哪座在陕西？", ("泰山", "华山")),
         ("年假和病假各有几天", ("年假", "病假")),
         ("洱海的面积和深度分别是多少", ("洱海的面积", "洱海的深度")),
         ("谁更高，姚明还是易建联？", ("姚明", "易建联")),
@@ -200,3 +210,7 @@ def test_each_of_several_things_is_asked_for_by_itself(question: str, asked: lis
     things = compared(question)
     assert things is not None
     assert sides(question, things) == asked
+
+
+def test_which_of_two_is_asked_of_each() -> None:
+    assert sides("祝青和裴野谁是组长？", ("祝青", "裴野")) == ["祝青是组长吗？", "裴野是组长吗？"]

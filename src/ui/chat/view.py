@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from src.chat.answer import Answer
-from src.chat.question import is_english, is_latin
+from src.chat.question_english import is_english, is_latin
 from src.chat.service import MIN_READ, worth_reading
 from src.search.types import Hit
 from src.ui import markdown
