@@ -21,7 +21,6 @@ from src.ingest.types import Chunk
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.base import Base
 from src.search.knowledge_base import KnowledgeBase
-from src.search.rows import FileEntry, StoredChunk
 from src.search.search import Retriever
 from src.search.terms import fold
 from src.search.types import Collection, Hit, Stages

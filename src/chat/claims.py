@@ -37,11 +37,26 @@ _MODAL = re.compile(
     "不需要|不得|不能|不可以?|不必|不允许|不准|不许|无[需须]|没有|禁止|严禁|可以|允许|应[当该]|必须|需要"
 )
 _SAYS_NOTHING = FUNCTION | frozenset("会得准应该须需要必")
+# What a number is not, if one of these stands before it: 超过两万 is not 两万.
+_BOUNDS = {
+    1: ("超过|逾|多于|大于|高于|至少", "以上|以外|多|余"),
+    -1: ("不足|不到|少于|低于|小于|接近|近|最多|至多", "以下|以内"),
+}
+_BEFORE, _BEHIND = (
+    {
+        sign: re.compile(rf"(?:{words[0]})\s*(?:[零0]下|负|-)?$" if first else rf"[^\d，,。]{{0,2}}?(?:{words[1]})")
+        for sign, words in _BOUNDS.items()
+    }
+    for first in (True, False)
+)
+# 转弯时 limits what is said behind it.
+_CONDITION = re.compile(r"[\u4e00-\u9fff](?!小)[\u4e00-\u9fff](?:时(?![间候期代刻])|期间)")
 # 或, 及 go on with what is forbidden before: 不得携带食品，或在馆内吸烟.
 _CLAUSE_END = re.compile(r"[，,；;。！？!?\n](?!\s*(?:或|以及|及|并))")
 _SENTENCE_END = re.compile(r"[。！？!?\n]")
 # ZK-880B, v1.5, qwen2.5-coder: a whole name each; another ending is another thing.
 CODE = re.compile(r"(?<![a-z0-9])[a-z][a-z0-9]*(?:[-_.+][a-z0-9]+)*")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MEASURED = re.compile(r"(\d[\d.]*)([^\W\d])")
 _DATE = re.compile(r"(?<!\d)(?:\d+年\d+月(?:\d+日)?|\d+月\d+日)")
 _QUOTED = re.compile("[“《「『]([^”》」』]{2,})[”》」』]")
@@ -140,6 +155,8 @@ def contradicts(claim: Claim, evidence: str, pieces: list[Piece]) -> bool:
     return (
         not _has_exact(claim, evidence)
         or _differs_in_denial(claim.text, evidence)
+        or _differs_in_bound(claim, evidence)
+        or _comes_before_its_condition(claim, pieces, evidence)
         or any(_is_of_another(claim, one, other, evidence) for one, other in pairwise(pieces))
     )
 
@@ -235,6 +252,33 @@ def _weight(pieces: list[str]) -> int:
 
 def _without(text: str, pieces: list[str]) -> list[str]:
     return re.split("|".join(map(re.escape, pieces)), text) if pieces else [text]
+
+
+def _differs_in_bound(claim: Claim, evidence: str) -> bool:
+    """Whether a number is 超过 or 不足 in one and simply is in the other."""
+    for match in _NUMBER.finditer(claim.text):
+        there = {_bound(evidence, n) for n in _NUMBER.finditer(evidence) if n.group() == match.group()}
+        if there and _bound(claim.text, match) not in there:
+            return True
+    return False
+
+
+def _bound(text: str, number: re.Match[str]) -> int:
+    """1 for 超过 and its like, -1 for 不足, 0 for the plain number."""
+    before, start = text[: number.start()], number.end()
+    return next((sign for sign in _BOUNDS if _BEFORE[sign].search(before) or _BEHIND[sign].match(text, start)), 0)
+
+
+def _comes_before_its_condition(claim: Claim, pieces: list[Piece], evidence: str) -> bool:
+    """Whether a number stands in a clause before the one that the claim limits it to: 五公里 in 限速五公里，转弯时三公里."""
+    ends = [match.start() for match in _CLAUSE_END.finditer(evidence)]
+    numbers = [piece for piece in pieces if _NUMBER.search(claim.text, piece.start, piece.end)]
+    for condition in _CONDITION.findall(claim.text):
+        place = evidence.find(condition)
+        begin = max((end for end in ends if end < place), default=-1)
+        if place >= 0 and any(max(piece.places) < begin for piece in numbers):
+            return True
+    return False
 
 
 def has_other_role(said: str, evidence: str) -> bool:

@@ -224,3 +224,22 @@ def test_what_the_passage_forbids_is_not_supported(passage: str, wrong: str, rig
     question = f"{wrong[:-1]}吗？"
     assert support_of(wrong, [hit(1, passage)], question)[0].rank is None
     assert support_of(right, [hit(1, passage)], question)[0].rank == 1
+
+
+@pytest.mark.parametrize(
+    ("passage", "wrong", "right"),
+    [
+        ("东湖大桥的桥塔高度超过一百二十米。", "东湖大桥的桥塔高度是120米。", "东湖大桥的桥塔高度超过120米。"),
+        ("馆藏古籍不足三万册。", "馆藏古籍有三万册。", "馆藏古籍不足3万册。"),
+        ("冷库里最多存放40箱。", "冷库里至少存放40箱。", "冷库里最多存放40箱。"),
+        ("厂区内车辆限速五公里，转弯时限速三公里。", "车辆转弯时限速五公里。", "车辆转弯时限速三公里。"),
+    ],
+)
+def test_a_number_keeps_its_bound_and_its_condition(passage: str, wrong: str, right: str) -> None:
+    assert support_of(wrong, [hit(1, passage)])[0].rank is None
+    assert support_of(right, [hit(1, passage)])[0].rank == 1
+
+
+def test_a_period_of_history_is_no_condition() -> None:
+    passage = "元宵节在正月十五，又叫上元节，民间多认为它起于西汉时期的宫廷。"
+    assert support_of("元宵节在正月十五，起于西汉时期的宫廷。", [hit(1, passage)])[0].rank == 1
