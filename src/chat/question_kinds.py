@@ -51,8 +51,7 @@ def is_polar(question: str) -> bool:
 
 
 def is_read(question: str) -> bool:
-    """Whether the reader is asked for words that answer: also for reasons, ways, several things and yes or no, where its
-    silence decides nothing."""
+    """Whether the reader is asked for words that answer: also for reasons, ways, several things and yes or no."""
     asked = _asked(question)
     told = re.search(_TELL, asked) or _DEFINES.fullmatch(asked) or is_name(question) or compared(question)
     return has_span(question) or not told

@@ -35,6 +35,8 @@ MAX_TOP_K = 20
 KEEP_ODDS = 0.1
 # Chosen on CMRC's trial questions and the dev half of our look-alikes for at most one wrong refusal in 25 (NOTES.md).
 MIN_ANSWERABLE = 0.1
+# Reasons, ways and lists are more than the words that the reader points at, so it is less sure of them; see NOTES.md.
+OPEN_SHARE = 0.5
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
 
@@ -137,7 +139,7 @@ class ChatService:
             yield Read(hits, span, evidence.answerable, clock.lap("read"))
             if span is not None:
                 found = _Found(question, hits, _that_answer(hits, span), span, quoted(span, hits))
-            elif has_span(question):
+            elif evidence.answerable < (least_answerable(question, self._least(options)) or 0.0):
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
         if found is None:
@@ -287,6 +289,14 @@ class _Found:
     relevant: Sequence[Hit] = ()
     span: Span | None = None
     quote: Quote | None = None
+
+
+def least_answerable(question: str, threshold: float) -> float | None:
+    """The reader's probability below which nothing is answered, given that for a few words of a passage; None where its
+    silence decides nothing: yes or no, and what it is not asked."""
+    if has_span(question):
+        return threshold
+    return threshold * OPEN_SHARE if is_read(question) and not is_polar(question) else None
 
 
 def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:

@@ -147,7 +147,7 @@ def read_output(path: Path) -> list[Record]:
         except (ValueError, TypeError, KeyError, RecursionError):
             complete = False
         if not complete:
-            raise _unlike_ours(path, f" 第 {number} 行")
+            raise InputError(f"{path} 第 {number} 行不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
         records.append(record)
     return records
 
@@ -165,11 +165,7 @@ def _resume(path: Path) -> set[str]:
     whole = content.rfind(b"\n") + 1
     tail = content[whole:]
     if not done and not tail.startswith(_LINE_START[: len(tail)]):
-        raise _unlike_ours(path)
+        raise InputError(f"{path} 不是抽取的结果，无法接着写；请换一个输出文件或先移走它")
     if tail:
         os.truncate(path, whole)
     return done
-
-
-def _unlike_ours(path: Path, where: str = "") -> InputError:
-    return InputError(f"{path}{where}不是抽取的结果，无法接着写；请换一个输出文件或先移走它")

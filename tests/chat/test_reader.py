@@ -99,6 +99,23 @@ def test_the_threshold_is_the_readers(retriever) -> None:
     assert not ask(chat(retriever, FakeReader({"2011年5月": 0.05})), min_score=0.0).refused
 
 
+@pytest.mark.parametrize(
+    ("question", "probability", "refused"),
+    [
+        ("云溪大桥是哪年通车的？", 0.06, True),
+        ("云溪大桥为什么通车？", 0.06, False),
+        ("云溪大桥为什么通车？", 0.04, True),
+        ("云溪大桥怎么通车？", 0.04, True),
+        ("云溪大桥通车了吗？", 0.01, False),
+    ],
+)
+def test_reasons_and_ways_need_half_the_probability_and_yes_or_no_none(
+    retriever, question: str, probability: float, refused: bool
+) -> None:
+    answer = ask(chat(retriever, FakeReader({"2011年5月": probability})), question)
+    assert (answer.refused, answer.answerable) == (refused, probability)
+
+
 def test_passages_are_read_best_first_and_no_more_than_needed(retriever) -> None:
     reader = FakeReader({"2011年5月": 0.95})
     answer = ask(chat(retriever, reader))

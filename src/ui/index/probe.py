@@ -8,10 +8,9 @@ import pandas as pd  # type: ignore[import-untyped]
 
 from src.caller import Caller
 from src.chat.prompt import build_messages
-from src.chat.question_kinds import has_span
 from src.chat.quote import best_sentence
 from src.chat.reader import Evidence, finished
-from src.chat.service import ChatOptions
+from src.chat.service import ChatOptions, least_answerable
 from src.errors import YuanZhiError
 from src.runtime import MIN_SCORE
 from src.search.explain import Explained, Explanation
@@ -110,7 +109,7 @@ class Probe:
                 lines = [verdict.answer_line(found, read, words)]
             else:
                 found = found.with_readings({hit.rank: hit.stages.read or 0.0 for hit in evidence.hits})
-                lines = [verdict.read_line(evidence, runtime.threshold, words)]
+                lines = [verdict.read_line(evidence, least_answerable(query, runtime.threshold) or 0.0, words)]
                 read = [hit for hit in evidence.hits if evidence.span and hit.rank == evidence.span.rank]
             if wanted.strip():
                 bases = [base for base in (own, runtime.local_base if runtime.is_local else None) if base]
@@ -135,7 +134,7 @@ class Probe:
     def _read(self, found: Explanation, limit: int, caller: Caller) -> Evidence | None:
         """What the reader makes of the passages that the chat would look at; None where the chat does not ask it."""
         reader, query = self._context.runtime.reader, found.query
-        if reader is None or query.mode != "hybrid" or not has_span(query.text):
+        if reader is None or query.mode != "hybrid" or least_answerable(query.text, 1.0) is None:
             return None
         hits = [Hit(c.chunk, c.score, c.rank, c.stages, own=c.extra) for c in found.candidates[:limit]]
         return finished(reader.read(query.text, hits, caller, every=True)) if hits else None
