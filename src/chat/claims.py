@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from src.chat.numbers import canonical, values
 from src.search.terms import fold
@@ -157,6 +157,7 @@ def contradicts(claim: Claim, evidence: str, pieces: list[Piece]) -> bool:
         or _differs_in_denial(claim.text, evidence)
         or _differs_in_bound(claim, evidence)
         or _comes_before_its_condition(claim, pieces, evidence)
+        or _is_of_the_clause_before(claim, pieces, evidence)
         or any(_is_of_another(claim, one, other, evidence) for one, other in pairwise(pieces))
     )
 
@@ -279,6 +280,35 @@ def _comes_before_its_condition(claim: Claim, pieces: list[Piece], evidence: str
         if place >= 0 and any(max(piece.places) < begin for piece in numbers):
             return True
     return False
+
+
+def _is_of_the_clause_before(claim: Claim, pieces: list[Piece], evidence: str) -> bool:
+    """Whether what is said stands in a clause before the one that begins with its subject, and both clauses are made
+    alike: 二楼是阅览室, where 一楼是阅览室，二楼是书库."""
+    theirs, starts = _clause_spans(evidence), {start for start, _ in _clause_spans(claim.text)}
+    for number, first in enumerate(pieces):
+        begun = [span for span in theirs if span[0] in first.places]
+        if first.start not in starts or len(begun) < len(first.places):
+            continue
+        rest = takewhile(lambda piece: piece.start not in starts, pieces[number + 1 :])
+        before = [
+            span for piece in rest for span in theirs if span[0] <= max(piece.places) < span[1] <= begun[0][0]
+        ]
+        alike = _joints(evidence[slice(*begun[0])]) if begun else set()
+        if any(alike & _joints(evidence[slice(*one)]) for one in before):
+            return True
+    return False
+
+
+def _joints(text: str) -> set[str]:
+    """Neighbouring characters of which one carries meaning, as 楼是 does."""
+    return {one + other for one, other in pairwise(text) if not FUNCTION.issuperset((one, other))}
+
+
+def _clause_spans(text: str) -> list[tuple[int, int]]:
+    ends = [match.span() for match in _CLAUSE_END.finditer(text)]
+    starts = [0, *(end for _, end in ends)]
+    return list(zip(starts, [*(start for start, _ in ends), len(text)], strict=True))
 
 
 def has_other_role(said: str, evidence: str) -> bool:

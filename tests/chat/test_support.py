@@ -248,3 +248,29 @@ def test_a_number_keeps_its_bound_and_its_condition(passage: str, wrong: str, ri
 def test_a_period_of_history_is_no_condition() -> None:
     passage = "元宵节在正月十五，又叫上元节，民间多认为它起于西汉时期的宫廷。"
     assert support_of("元宵节在正月十五，起于西汉时期的宫廷。", [hit(1, passage)])[0].rank == 1
+
+
+@pytest.mark.parametrize(
+    ("passage", "wrong", "right"),
+    [
+        ("一楼是阅览室，二楼是书库。", "二楼是阅览室。", "二楼是书库。"),
+        ("普通件三天送达，加急件次日送达。", "加急件三天送达。", "加急件次日送达。"),
+        ("正式工每月休八天。实习生每月休四天。", "实习生每月休八天。", "实习生每月休四天。"),
+        ("夜间行车限速六十公里，雨天时限速四十公里。", "雨天限速六十公里。", "雨天限速四十公里。"),
+    ],
+)
+def test_what_is_said_of_the_one_is_not_said_of_its_like_behind_it(passage: str, wrong: str, right: str) -> None:
+    assert support_of(wrong, [hit(1, passage)])[0].rank is None
+    assert support_of(right, [hit(1, passage)])[0].rank == 1
+
+
+@pytest.mark.parametrize(
+    ("passage", "sentence"),
+    [
+        ("因为受暴雨影响，比赛取消。", "比赛因暴雨取消。"),
+        ("一楼是阅览室，二楼是书库。", "二楼是书库，一楼是阅览室。"),
+        ("2011年成立，公司总部在杭州。", "公司成立于2011年。"),
+    ],
+)
+def test_another_order_of_the_clauses_says_the_same(passage: str, sentence: str) -> None:
+    assert support_of(sentence, [hit(1, passage)])[0].rank == 1
