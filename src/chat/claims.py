@@ -272,12 +272,11 @@ def _bound(text: str, number: re.Match[str]) -> int:
 
 def _comes_before_its_condition(claim: Claim, pieces: list[Piece], evidence: str) -> bool:
     """Whether a number stands in a clause before the one that the claim limits it to: 五公里 in 限速五公里，转弯时三公里."""
-    ends = [match.start() for match in _CLAUSE_END.finditer(evidence)]
     numbers = [piece for piece in pieces if _NUMBER.search(claim.text, piece.start, piece.end)]
     for condition in _CONDITION.findall(claim.text):
         place = evidence.find(condition)
-        begin = max((end for end in ends if end < place), default=-1)
-        if place >= 0 and any(max(piece.places) < begin for piece in numbers):
+        begin = max((start for start, _ in _clause_spans(evidence) if start <= place), default=0)
+        if any(max(piece.places) < begin for piece in numbers):
             return True
     return False
 
@@ -285,7 +284,8 @@ def _comes_before_its_condition(claim: Claim, pieces: list[Piece], evidence: str
 def _is_of_the_clause_before(claim: Claim, pieces: list[Piece], evidence: str) -> bool:
     """Whether what is said stands in a clause before the one that begins with its subject, and both clauses are made
     alike: 二楼是阅览室, where 一楼是阅览室，二楼是书库."""
-    theirs, starts = _clause_spans(evidence), {start for start, _ in _clause_spans(claim.text)}
+    theirs = _clause_spans(evidence)
+    starts = {start for start, _ in _clause_spans(claim.text)}
     for number, first in enumerate(pieces):
         begun = [span for span in theirs if span[0] in first.places]
         if first.start not in starts or len(begun) < len(first.places):

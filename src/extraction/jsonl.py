@@ -139,8 +139,12 @@ def read_output(path: Path) -> list[Record]:
     Raises:
         InputError: some line is not a result.
     """
+    return _records(path, path.read_bytes())
+
+
+def _records(path: Path, content: bytes) -> list[Record]:
     records = []
-    for number, row in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, row in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             record = json.loads(row)
             complete = "entities" in record and key_of(record["id"]) is not None
@@ -160,8 +164,8 @@ def _resume(path: Path) -> set[str]:
     """
     if not path.exists():
         return set()
-    done = {key_of(record["id"]) for record in read_output(path)}
     content = path.read_bytes()
+    done = {key_of(record["id"]) for record in _records(path, content)}
     whole = content.rfind(b"\n") + 1
     tail = content[whole:]
     if not done and not tail.startswith(_LINE_START[: len(tail)]):
