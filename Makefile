@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 serve: $(VENV)/.app
 	$(BIN)/python app.py $(ARGS)
 
-test: $(VENV)/.dev chromium
+test: $(VENV)/.dev chromium libreoffice
 	$(BIN)/python -m pytest $(ARGS)
 
 test-fast: $(VENV)/.dev
@@ -44,6 +44,13 @@ chromium:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	  apt-get update -qq && apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } || \
 	  echo "没有 chromium：浏览器测试会跳过。Debian/Ubuntu 上请运行 sudo apt-get install chromium fonts-noto-cjk"
+
+# Its tests are skipped where it is missing.
+.PHONY: libreoffice
+libreoffice:
+	@command -v soffice >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends libreoffice-writer-nogui \
+	  libreoffice-impress-nogui libreoffice-calc-nogui >/dev/null; } || echo "没有 LibreOffice：读 .doc 和 .ppt 的测试会跳过"
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache artifacts

@@ -15,14 +15,21 @@ _AS_PNG = "请另存为 png 或 jpg"
 _UNPACK = "请解压后加入里面的文件"
 # Kinds that people will try, and what cures each.
 CURES = {
-    **dict.fromkeys((".doc", ".docm", ".dot", ".dotx", ".wps", ".pages"), _AS_DOCX),
-    **dict.fromkeys((".ppt", ".pptm", ".pps", ".ppsx", ".dps", ".odp", ".key"), _AS_PPTX),
+    **dict.fromkeys((".doc", ".docm", ".dot", ".dotx", ".dotm", ".wps", ".pages"), _AS_DOCX),
+    **dict.fromkeys((".ppt", ".pptm", ".pps", ".ppsx", ".dps", ".key"), _AS_PPTX),
     **dict.fromkeys((".xls", ".xlsm", ".xlsb", ".et", ".numbers"), _AS_XLSX),
     **dict.fromkeys((".gif", ".heic", ".svg", ".avif"), _AS_PNG),
     **dict.fromkeys((".zip", ".rar", ".7z", ".tar", ".gz", ".tgz"), _UNPACK),
     **dict.fromkeys((".mobi", ".azw3", ".ofd", ".caj", ".xps"), "请另存为 pdf"),
     ".msg": "请用邮件软件另存为 eml",
     ".mhtml": "请另存为 html",
+}
+
+# What LibreOffice, where it is installed, makes of other kinds (``src/ingest/office.py``).
+CONVERTED = {
+    **dict.fromkeys((".doc", ".dot", ".wps", ".docm", ".dotx", ".dotm"), ".docx"),
+    **dict.fromkeys((".ppt", ".pps", ".dps", ".pptm", ".ppsx"), ".pptx"),
+    **dict.fromkeys((".et", ".xlsm", ".xlsb"), ".xlsx"),
 }
 
 _SIGNATURES = (
@@ -80,6 +87,19 @@ def check_kind(data: bytes, suffix: str, name: str) -> None:
         raise KnowledgeError(f"{name} 的后缀是 {suffix}，{found}；请改对后缀，或用原来的软件重新保存")
     if kind and not (kind in _SHORT and b"\0" not in data[:4096]):
         raise KnowledgeError(f"{name} 不是文本文件，内容其实是 {_shown(kind)}；请改对后缀再试")
+
+
+def check_convertible(data: bytes, suffix: str, name: str) -> None:
+    """Refuse to convert a file that is no office document of its suffix's sort, old (OLE) or new (a package).
+
+    Raises:
+        KnowledgeError: with what the content is and what to do.
+    """
+    kind, becomes = kind_of(data), CONVERTED.get(suffix)
+    # Much that is called .doc is rich text.
+    if kind not in ("ole", suffix, becomes) and (kind, becomes) != (".rtf", ".docx"):
+        found = f"内容其实是 {_shown(kind)}" if kind else "内容不是这种格式，或文件开头已损坏"
+        raise KnowledgeError(f"{name} 的后缀是 {suffix}，{found}；请改对后缀，或用原来的软件重新保存")
 
 
 def _shown(kind: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from src.ingest.kinds import IMAGES
 from src.ingest.locate import Box, Span
+from src.ingest.office import SLIDES, program
 from src.ingest.types import Chunk
 
 PICTURED = (".pdf", *IMAGES)
@@ -73,7 +74,8 @@ class PagePicture:
 
 def is_pictured(file: str) -> bool:
     """Whether the pages of files of this name can be shown."""
-    return Path(file).suffix.lower() in PICTURED
+    suffix = Path(file).suffix.lower()
+    return suffix in PICTURED or (suffix in SLIDES and program() is not None)
 
 
 def has_picture(chunk: Chunk) -> bool:

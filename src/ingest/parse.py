@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from src.errors import KnowledgeError
 from src.ingest.kinds import CURES, check_kind
 from src.ingest.limits import KNOWLEDGE_LIMITS, Limits
+from src.ingest.office import convertible_kinds
 from src.ingest.readers import READERS, TABLE_READERS, Place, function_at
 from src.ingest.readers.sections import MAX_TITLE_CHARS
 from src.ingest.report import Documents, reporting
@@ -90,7 +91,7 @@ def knowledge_files(paths: Sequence[Path | str]) -> list[tuple[Path, str]]:
 
 def readable_kinds() -> str:
     """The suffixes that are read, for messages and for the page's file picker."""
-    return " ".join(READERS)
+    return " ".join([*READERS, *convertible_kinds()])
 
 
 def _titled(documents: list[Document], suffix: str, name: str) -> list[Document]:
@@ -195,7 +196,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             if not path.is_file() or any(part.startswith(".") for part in path.relative_to(root).parts):
                 continue
             # What Office and WPS leave beside a file that is open.
-            if path.suffix.lower() in READERS and not path.name.startswith("~$"):
+            if path.suffix.lower() in (*READERS, *convertible_kinds()) and not path.name.startswith("~$"):
                 yield root, path
             else:
                 logger.info("跳过 %s：能读的格式有 %s", path, readable_kinds())

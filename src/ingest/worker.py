@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import hashlib
 import json
 import logging
 import os
@@ -15,10 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal, cast
 
 from src.errors import KnowledgeError
 from src.ingest.limits import KNOWLEDGE_LIMITS, UPLOAD_LIMITS, Limits
+from src.ingest.office import SLIDES, converted, slides_as_pdf
 from src.ingest.pages import PagePicture, Wanted
 from src.ingest.parse import read_file
 from src.ingest.readers import PLAIN
@@ -36,6 +39,7 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL
 # Files that may be finished before their turn to be given out comes, for each worker.
 _AHEAD = 4
 GRACE_S = 1.0
+KEPT_PDFS = 4
 
 
 class ParserPool:
@@ -55,6 +59,7 @@ class ParserPool:
         self._free: queue.LifoQueue[_Parser] = queue.LifoQueue()
         for parser in self._parsers:
             self._free.put(parser)
+        self._pdfs: dict[str, bytes] = {}
 
     def read(self, path: Path, name: str | None = None) -> Documents:
         """``read_file`` in a process apart; waits until one is free.
@@ -82,6 +87,8 @@ class ParserPool:
             KnowledgeError: as ``page_pictures``, and as ``read``.
         """
         page = {**vars(wanted), "spans": [list(span) for span in wanted.spans]}
+        if Path(name).suffix.lower() in SLIDES:
+            file, name = self._pdf(file, name), f"{name}.pdf"
         if isinstance(file, bytes):
             more = {"page": page, "data": base64.b64encode(file).decode("ascii")}
             items, _ = self._read("page", Path(name), name, more)
@@ -89,10 +96,25 @@ class ParserPool:
             items, _ = self._read("page", file, name, {"page": page})
         return [PagePicture.from_json(item) for item in items]
 
+    def _pdf(self, file: Path | bytes, name: str) -> bytes:
+        """Slides as PDF; of the last ones that were asked for it is kept, as making it takes seconds."""
+        data = file if isinstance(file, bytes) else file.read_bytes()
+        key = hashlib.sha256(data).hexdigest()
+        if key not in self._pdfs:
+            with TemporaryDirectory() as folder:
+                path = Path(folder) / f"slides{Path(name).suffix.lower()}"
+                path.write_bytes(data)
+                pdf = slides_as_pdf(path, name, self.limits)
+            self._pdfs = dict([*list(self._pdfs.items())[1 - KEPT_PDFS :], (key, pdf)])
+        return self._pdfs[key]
+
     def _read(self, kind: Kind, path: Path, name: str | None, more: Mapping[str, Any] = EMPTY) -> Answer:
         parser = self._free.get()
         try:
-            return parser.read(kind, path, name or path.name, self.limits, more)
+            if kind == "page":
+                return parser.read(kind, path, name or path.name, self.limits, more)
+            with converted(path, name or path.name, self.limits) as readable:
+                return parser.read(kind, readable, name or path.name, self.limits, more)
         finally:
             self._free.put(parser)
 

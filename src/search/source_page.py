@@ -95,7 +95,7 @@ class SourcePages:
 def _wanted(stored: StoredChunk, spans: Sequence[Span], recognise: bool) -> Wanted:
     chunk = stored.chunk
     if not has_picture(chunk) or chunk.page is None:
-        raise InputError(f"{stored.file} 没有可以显示的页：能看原页的是 PDF 和图片")
+        raise InputError(f"{stored.file} 没有可以显示的页：能看原页的是 PDF、图片和（装有 LibreOffice 时）幻灯片")
     if any(not 0 <= start < end <= len(chunk.text) for start, end in spans):
         raise InputError(f"start 和 end 应在这一段的文字里（0 到 {len(chunk.text)}），且 start 小于 end")
     return Wanted(chunk.page, chunk.text, chunk.start, tuple(spans), recognise)

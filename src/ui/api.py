@@ -171,7 +171,7 @@ def build(context: Context) -> None:
         own: bool | None = None,
         request: gr.Request | None = None,
     ) -> dict[str, Any]:
-        """一个段落所在的那一页：图片，和框住它（或其中几个字）的方框；PDF 和图片才有。
+        """一个段落所在的那一页：图片，和框住它（或其中几个字）的方框；PDF、图片和（装有 LibreOffice 时）幻灯片才有。
         The page of a passage as a picture, with boxes around it or around some of its words; of PDFs and pictures.
 
         Args:

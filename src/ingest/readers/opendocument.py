@@ -66,7 +66,7 @@ def read_slides(data: bytes, name: str, limits: Limits) -> Iterator[Document]:
                 lines.append(text)
         title = lines[0] if len(lines) > 1 and len(lines[0]) <= MAX_TITLE_CHARS else ""
         if text := "\n".join(lines[1:] if title else lines):
-            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title, text)
+            yield Document(f"{name}:p{number}", f"{name} 第 {number} 页", title, text, number)
 
 
 def _body(data: bytes, name: str, limits: Limits, kind: str) -> Any:
