@@ -106,7 +106,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     train.add_argument("--output", type=Path, required=True, metavar="DIR", help="适配器目录")
     train.add_argument("--dev", type=Path, metavar="FILE", help="验证数据；不填从 --data 里留出 5%%")
-    train.add_argument("--start-from", type=Path, metavar="DIR", help="reader：从这个阅读适配器接着训练；不填从头")
+    train.add_argument("--start-from", type=Path, metavar="DIR", help="从这个适配器接着训练；不填从头")
     add_recipe_arguments(train)
     help_text = "量好坏：检索、回答、抽取"
     evaluate = commands.add_parser("evaluate", help=help_text, description=help_text)
@@ -272,14 +272,13 @@ def _train(given: argparse.Namespace, settings: Settings) -> None:
     if isinstance(recipe, ReaderRecipe):
         _train_reader(recipe, given, settings)
         return
-    if given.start_from is not None:
-        raise SettingsError("--task resume 没有这些参数：--start-from")
     if len(given.data) > 1:
         raise SettingsError(f"--task resume 只用一个数据文件，收到 {len(given.data)} 个")
     from src.runtime import Runtime  # noqa: PLC0415
     from src.training.run import train  # noqa: PLC0415
 
-    about = train(Runtime(settings).trainable_model(), recipe, given.data[0], given.output, dev_path=given.dev)
+    model = Runtime(settings).trainable_model()
+    about = train(model, recipe, given.data[0], given.output, dev_path=given.dev, start_from=given.start_from)
     if os.environ.get("RANK", "0") == "0":  # under torchrun every process comes here
         print(
             f"已存到 {given.output}；验证 F1 {100 * about['scores']['dev_f1']:.2f}。用法：--adapter {given.output}"

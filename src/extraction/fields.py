@@ -40,6 +40,7 @@ _DEGREE = re.compile(
     r"\b(?:e?mba|mpa|ll?m|jd|[bm]\.?(?:a|s|sc|eng)|ph\.?d|bachelor|master|doctor|diploma|degree|college)",
     re.IGNORECASE,
 )
+_CLAUSE_ENDS = re.compile("[,，;；。]")
 _LISTED = re.compile(r"[、]")
 _CLOSES = {"《": "》", "（": "）", "(": ")", "“": "”"}
 _LATIN = re.compile(r"[A-Za-z]+")
@@ -124,7 +125,7 @@ def _whole(field: Field, value: str) -> Iterator[Span]:
         return
     start = field.start
     pieces = []
-    first = value.split(",")[0].rstrip()
+    first = _CLAUSE_ENDS.split(value)[0].rstrip()
     if first != value and _LATIN_VALUE.fullmatch(first) and field.label in (*_ONE_VALUE, "职位"):
         value = first  # Master of Science, Zhejiang University: the tagger tells the rest
     for piece in _LISTED.split(value):

@@ -12,13 +12,12 @@ from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from tqdm import tqdm
 
-from src.errors import InputError, ModelError
+from src.errors import InputError
 from src.models.reading import (
     HEAD_FILE,
     MAX_SPAN_TOKENS,
@@ -28,7 +27,8 @@ from src.models.reading import (
     hidden_states,
     load_head,
 )
-from src.training.lora import add_lora
+from src.training.lora import add_lora, start_lora
+from src.training.optimizer import MasterAdamW
 from src.training.questions import Window
 from src.training.recipe import ReaderRecipe
 
@@ -103,34 +103,6 @@ def loss_of(model: Any, head: PointerHead, batch: Sequence[Example], depth: int)
     return total / max(1, count)
 
 
-class MasterAdamW(torch.optim.AdamW):
-    """AdamW on float32 copies of 16-bit weights: a step is smaller than their last digit."""
-
-    def __init__(self, weights: Sequence[Tensor], head: Sequence[Tensor], recipe: ReaderRecipe) -> None:
-        self.weights = list(weights)
-        self.masters = [weight.detach().float().clone().requires_grad_() for weight in weights]
-        groups = [
-            {"params": self.masters, "lr": recipe.learning_rate},
-            {"params": list(head), "lr": recipe.head_rate},
-        ]
-        super().__init__(groups, weight_decay=recipe.weight_decay)
-        self.rates = [group["lr"] for group in self.param_groups]
-
-    def update(self, share: float) -> None:
-        """One step at ``share`` of the learning rates."""
-        for weight, master in zip(self.weights, self.masters, strict=True):
-            master.grad = None if weight.grad is None else weight.grad.float()
-            weight.grad = None
-        torch.nn.utils.clip_grad_norm_(self.masters, 1.0)
-        for group, rate in zip(self.param_groups, self.rates, strict=True):
-            group["lr"] = rate * share
-        self.step()
-        self.zero_grad()
-        with torch.no_grad():
-            for weight, master in zip(self.weights, self.masters, strict=True):
-                weight.copy_(master)
-
-
 def add_reader(model: Any, recipe: ReaderRecipe) -> tuple[Any, PointerHead]:
     """``model`` with a new LoRA adapter in the model's own dtype, and a new head.
 
@@ -171,7 +143,13 @@ def learn(
     peft, head = add_reader(model, recipe)
     if start_from:
         _start(start_from, peft, head)
-    optimizer = MasterAdamW([p for p in peft.parameters() if p.requires_grad], list(head.parameters()), recipe)
+    optimizer = MasterAdamW(
+        [
+            {"params": [p for p in peft.parameters() if p.requires_grad], "max_norm": 1.0},
+            {"params": list(head.parameters())},
+        ],
+        weight_decay=recipe.weight_decay,
+    )
     curve: list[dict[str, float]] = []
     first = _resume(output / CHECKPOINT, peft, head, optimizer, curve)
     if first:
@@ -181,7 +159,10 @@ def learn(
     for step in tqdm(range(first, steps), initial=first, total=steps, unit="步", disable=None):
         loss = loss_of(peft, head, made[step], recipe.depth)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.update(min(1.0, (step + 1) / recipe.warmup_steps) * max(0.02, 1 - step / steps))
+        share = min(1.0, (step + 1) / recipe.warmup_steps) * max(0.02, 1 - step / steps)
+        for group, rate in zip(optimizer.param_groups, (recipe.learning_rate, recipe.head_rate), strict=True):
+            group["lr"] = rate * share
+        optimizer.step()
         losses.append(float(loss.detach()))
         tokens += sum(len(one.row.ids) for one in made[step])
         if len(losses) == 20 or step == steps - 1:
@@ -201,15 +182,8 @@ def learn(
 
 
 def _start(folder: Path, model: Any, head: PointerHead) -> None:
-    """Raises ModelError: the adapter has other matrices than ``model``, or its head is missing or another one."""
-    try:
-        weights = load_file(folder / "adapter_model.safetensors")
-        own = get_peft_model_state_dict(model)
-        if {name: value.shape for name, value in weights.items()} != {n: v.shape for n, v in own.items()}:
-            raise ValueError("层或秩不同")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"不能从 {folder} 接着训练：{' '.join(str(error).split())[:200]}") from error
-    set_peft_model_state_dict(model, weights)
+    """Raises ModelError: as ``start_lora``; or the head is missing or another one."""
+    start_lora(folder, model)
     head.load_state_dict(load_head(folder / HEAD_FILE, model.config.hidden_size, model.device).state_dict())
 
 
@@ -228,7 +202,6 @@ def _save(
         "step": step,
         "adapter": get_peft_model_state_dict(model),
         "head": head.state_dict(),
-        "masters": optimizer.masters,
         "optimizer": optimizer.state_dict(),
         "curve": json.dumps(list(curve)),
     }
@@ -244,9 +217,6 @@ def _resume(path: Path, model: Any, head: PointerHead, optimizer: MasterAdamW, c
     state = torch.load(path, map_location="cpu", weights_only=True)
     set_peft_model_state_dict(model, state["adapter"])
     head.load_state_dict(state["head"])
-    with torch.no_grad():
-        for master, stored in zip(optimizer.masters, state["masters"], strict=True):
-            master.copy_(stored)
     optimizer.load_state_dict(state["optimizer"])
     curve.extend(json.loads(state["curve"]))
     return int(state["step"])

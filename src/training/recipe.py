@@ -60,18 +60,23 @@ class Recipe(_Checked):
     alpha: int = _option(32, "LoRA 的 alpha", least=1)
     dropout: float = _option(0.1, "LoRA 的 dropout", least=0, below=1)
     learning_rate: float = _option(5e-5, "学习率，线性降到 0", above=0)
+    weight_decay: float = _option(0.0, "权重衰减", least=0, below=1)
     batch_size: int = _option(12, "每个设备每步的例数", least=1)
     accumulate: int = _option(1, "攒几步更新一次", least=1)
     max_tokens: int = _option(384, "更长的例子整条不用（从不截断），会报告有几条", least=16)
     warmup: float = _option(0.0, "学习率上升的步数所占的比例，小于 1", least=0, below=1)
     join: float = _option(0.0, "另加由相邻 2 到 4 条连成的例子，它们的条数与总条数之比（labels）", least=0, most=10)
+    forms: float = _option(
+        0.0, "另加由几条的实体排成的“标签：值”一类的表，它们的条数与总条数之比（labels）", least=0, most=10
+    )
     dev_limit: int = _option(0, "每轮之后最多量几条验证数据，0 为全部", least=0)
     seed: int = _option(42, "随机种子", least=0, below=2**32)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.join and self.format == "json":
-            raise SettingsError("--join 只用于 --format labels")
+        for name in ("join", "forms"):
+            if getattr(self, name) and self.format == "json":
+                raise SettingsError(f"{option(name)} 只用于 --format labels")
 
 
 @dataclass(frozen=True)

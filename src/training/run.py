@@ -1,9 +1,11 @@
 """One training run of a resume adapter: data in, a served-as-it-is adapter folder out."""
 
+import json
 import logging
 import random
 import time
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,22 @@ import psutil
 import torch
 from transformers import TrainingArguments
 
-from src.errors import InputError
+from src.errors import InputError, ModelError
 from src.evaluation.extraction import score
 from src.extraction.labelled import Labelled
 from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
 from src.extraction.windows import MAX_WINDOW_CHARS
-from src.models.adapters import AdapterManifest, fingerprint
+from src.models.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
 from src.models.engine import Engine
 from src.models.tagging import EchoEncoder
 from src.training.data import Data, join, read_data
 from src.training.encode import Encoded, collate, encode_answer, encode_labels
-from src.training.folder import claim, finish, last_checkpoint, processes, sha256
-from src.training.lora import add_lora
+from src.training.folder import WEIGHTS_FILE, claim, finish, last_checkpoint, processes, sha256
+from src.training.forms import forms
+from src.training.lora import add_lora, start_lora
+from src.training.optimizer import MasterAdamW
 from src.training.recipe import Recipe, command_of
 from src.training.trainer import AdapterTrainer, MeasureMissed
 
@@ -34,27 +38,42 @@ log = logging.getLogger(__name__)
 ADAPTER = "default"  # PEFT's own name
 # What a killed run loses at most; on two cores six minutes.
 _SAVE_STEPS = 50
+# Of one forward pass: with more the largest products of matrices no longer fit into the cache, and take twice as long.
+_CPU_TOKENS = 640
 _HELD_OUT_SHARE, _HELD_OUT_MAX = 0.05, 200
 
 
-def train(local: Engine, recipe: Recipe, data_path: Path, output: Path, *, dev_path: Path | None) -> dict[str, Any]:
+def train(
+    local: Engine,
+    recipe: Recipe,
+    data_path: Path,
+    output: Path,
+    *,
+    dev_path: Path | None,
+    start_from: Path | None = None,
+) -> dict[str, Any]:
     """Train a LoRA adapter of ``local``, which must be dense, and put it into ``output`` with its manifest, card and
     curve. A run that was killed goes on from its last epoch when it is started again in the same way.
+
+    Args:
+        start_from: an adapter of the same base, kind and rank, whose training goes on.
 
     Returns:
         What the manifest holds beside the base: data, recipe, scores.
 
     Raises:
         InputError: the data cannot be used, or ``output`` belongs to another run.
-        ModelError: the base model cannot be trained.
+        ModelError: the base model cannot be trained, or ``start_from`` is another kind of adapter.
     """
     assert local.path is not None
+    before = _before(start_from, local, recipe) if start_from else None
     data, dev = _split(read_data(data_path), dev_path, recipe)
     about: dict[str, Any] = {
         "data": {"file": data_path.name, "sha256": sha256(data_path), "texts": len(data.texts)},
         "dev": {"file": dev_path.name if dev_path else data_path.name, "texts": len(dev)},
         "recipe": asdict(recipe),
-        "command": command_of(recipe, [data_path], dev_path, output),
+        "started_from": before,
+        "command": command_of(recipe, [data_path], dev_path, output, start_from),
     }
     marks = recipe.format == "labels"
     manifest = AdapterManifest(
@@ -71,7 +90,7 @@ def train(local: Engine, recipe: Recipe, data_path: Path, output: Path, *, dev_p
     claim(
         output,
         {
-            **{name: dict(about[name]) for name in ("data", "dev", "recipe")},
+            **{name: copy(about[name]) for name in ("data", "dev", "recipe", "started_from")},
             "dev_sha256": sha256(dev_path) if dev_path else None,
             "base": manifest.fingerprint,
             "dtype": str(local.model.dtype),
@@ -86,7 +105,11 @@ def train(local: Engine, recipe: Recipe, data_path: Path, output: Path, *, dev_p
     longest = max(len(row.ids) for row in kept)
     together = 1 if processes() == 1 else recipe.batch_size
     checkpointing = together * longest > room
+    if local.model.device.type == "cpu":
+        room = min(room, _CPU_TOKENS)
     add_adapter(local, recipe)
+    if start_from:
+        start_lora(start_from, local.model)
     local.describe_adapter(ADAPTER, manifest)
     measuring_s = 0.0
 
@@ -106,6 +129,7 @@ def train(local: Engine, recipe: Recipe, data_path: Path, output: Path, *, dev_p
         train_dataset=[{"input_ids": row.ids, "positions": row.positions, "targets": row.targets} for row in kept],
         eval_dataset=[{}],  # measured by ``measure``
         data_collator=collate,
+        **_optimizer(local, recipe),
     )
     trainer.add_callback(MeasureMissed(trainer))
     started = time.perf_counter()
@@ -150,7 +174,10 @@ def _split(data: Data, dev_path: Path | None, recipe: Recipe) -> tuple[Data, lis
 def _encode(local: Engine, data: Data, recipe: Recipe) -> list[Encoded]:
     if recipe.format == "labels":
         encoder = EchoEncoder(local.prompt_format.encode, len(TAGS))
-        return [encode_labels(encoder, text) for text in [*data.texts, *_joined(data.texts, recipe)]]
+        return [
+            encode_labels(encoder, text)
+            for text in [*data.texts, *_joined(data.texts, recipe), *forms(data.texts, recipe.forms, recipe.seed)]
+        ]
     end = local.tokenizer.eos_token_id
     return [
         encode_answer(local.prompt_format, end, data.template.messages(text.text), answer)
@@ -176,11 +203,37 @@ def _joined(texts: Sequence[Labelled], recipe: Recipe) -> list[Labelled]:
 def add_adapter(local: Engine, recipe: Recipe) -> None:
     """A new LoRA adapter, which changes nothing yet; the base is frozen.
 
+    On a CPU it has the model's own dtype (float32 ones would cast every activation twice), and attention is the plain
+    one: the backward pass of torch's fused one takes four times as long there in bfloat16.
+
     Raises:
         ModelError: the model has no such projections.
     """
-    local.model = add_lora(local.model, recipe, dropout=recipe.dropout)
+    on_cpu = local.model.device.type == "cpu"
+    if on_cpu:
+        local.model.set_attn_implementation("eager")
+    local.model = add_lora(local.model, recipe, dropout=recipe.dropout, autocast_adapter_dtype=not on_cpu)
     local.adapters = (ADAPTER,)
+
+
+def _before(folder: Path, local: Engine, recipe: Recipe) -> dict[str, Any]:
+    """What the card says of the adapter whose training goes on.
+
+    Raises:
+        ModelError: it cannot be read, or belongs to another base or another kind.
+    """
+    assert local.path is not None
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.format != recipe.format:
+        raise ModelError(f"{folder} 里没有 --format {recipe.format} 的适配器，不能从它接着训练")
+    if manifest.fingerprint != fingerprint(local.path):
+        raise ModelError(f"{folder} 是在 {manifest.base} 上训练的，不能用在 {local.name} 上")
+    told = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    return {
+        "name": folder.resolve().name,
+        "sha256": sha256(folder / WEIGHTS_FILE),
+        "epochs": told.get("recipe", {}).get("epochs"),
+    }
 
 
 def measure_f1(local: Engine, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:
@@ -203,10 +256,11 @@ def _arguments(
         per_device_train_batch_size=recipe.batch_size,
         gradient_accumulation_steps=recipe.accumulate,
         learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
         warmup_steps=recipe.warmup,
         activation_checkpointing=checkpointing,
-        bf16=dtype == torch.bfloat16,
-        fp16=dtype == torch.float16,
+        bf16=dtype == torch.bfloat16 and not on_cpu,
+        fp16=dtype == torch.float16 and not on_cpu,
         use_cpu=on_cpu,
         logging_steps=10,
         eval_strategy="epoch",
@@ -220,6 +274,12 @@ def _arguments(
         seed=recipe.seed,
         ddp_find_unused_parameters=False,
     )
+
+
+def _optimizer(local: Engine, recipe: Recipe) -> dict[str, Any]:
+    if local.model.device.type != "cpu":
+        return {}
+    return {"optimizer_cls_and_kwargs": (MasterAdamW, {"lr": recipe.learning_rate})}
 
 
 def _room_tokens(local: Engine) -> int:

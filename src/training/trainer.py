@@ -146,9 +146,10 @@ class MeasureMissed(TrainerCallback):  # type: ignore[misc]
 
 
 def split(inputs: dict[str, Tensor], tokens: int) -> Iterator[dict[str, Tensor]]:
-    """A collated batch in parts of whole examples."""
+    """A collated batch in parts of whole examples, about equally large."""
     count, length = inputs["input_ids"].shape
-    step = max(1, tokens // length)
+    parts = math.ceil(count / max(1, tokens // length))
+    step = math.ceil(count / parts)
     for start in range(0, count, step):
         mine = (inputs["rows"] >= start) & (inputs["rows"] < start + step)
         yield {

@@ -16,7 +16,7 @@ from src.models.reading import HEAD_FILE, PointerHead, ReaderEncoder, hidden_sta
 from src.training import reader
 from src.training.lookalikes import news
 from src.training.questions import Target, Window
-from src.training.reader import MasterAdamW, batches, encode, learn, learned, loss_of
+from src.training.reader import batches, encode, learn, learned, loss_of
 from src.training.recipe import ReaderRecipe
 from tests.tiny import tiny_checkpoint, tiny_tokenizer
 
@@ -185,32 +185,6 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
         for name, value in whole.items():
             torch.testing.assert_close(killed[name], value, atol=0, rtol=0)
     assert any(value.any() for name, value in load_file(tmp_path / "killed" / WEIGHTS).items() if "lora_B" in name)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_steps_on_float32_copies_are_those_of_adamw(dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    start, goal, inputs = torch.randn(4, 4).to(dtype), torch.randn(8, 4), torch.randn(8, 4)
-    recipe = ReaderRecipe(learning_rate=1e-4, head_rate=1e-3)
-    ours, theirs = start.clone().requires_grad_(), start.float().clone().requires_grad_()
-    our_head, their_head = (torch.ones(4, requires_grad=True) for _ in range(2))
-    master = MasterAdamW([ours], [our_head], recipe)
-    plain = torch.optim.AdamW(
-        [{"params": [theirs], "lr": 1e-4}, {"params": [their_head], "lr": 1e-3}], weight_decay=recipe.weight_decay
-    )
-    for _ in range(30):
-        ((inputs @ ours.float() * our_head - goal) ** 2).mean().backward()
-        # The gradient is that of the rounded weight; the plain optimizer is given the same one.
-        assert ours.grad is not None
-        theirs.grad, their_head.grad = ours.grad.float().clone(), our_head.grad.clone()
-        torch.nn.utils.clip_grad_norm_([theirs], 1.0)
-        plain.step()
-        master.update(1.0)
-        assert ours.grad is None
-    torch.testing.assert_close(master.masters[0], theirs)
-    torch.testing.assert_close(our_head, their_head)
-    torch.testing.assert_close(ours, theirs.to(dtype))
-    assert not torch.equal(ours, start)
 
 
 def test_what_cannot_be_learned_is_said(model: Any, encoder: ReaderEncoder, tmp_path: Path) -> None:
