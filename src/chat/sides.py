@@ -8,6 +8,8 @@ from src.chat.attributes import ATTRIBUTE
 from src.chat.requests import ASKED, LEAD
 from src.search.terms import fold
 
+# 两座桥里，A 和 B 哪座更长.
+_AMONG = re.compile(r"(?:在|从)?(?:这|那)?[两二三四五几]\w{1,6}?(?:里面?|中间?|之间|当中|之中)(?!的)[，,]?")
 # Compiled at the first question.
 _compiled = cache(re.compile)
 _COURTESY = re.compile(LEAD)
@@ -37,7 +39,7 @@ _COMPARED = (
 _SPLIT = re.compile(_AND)
 # What comes with the last of the things, or behind them.
 _TOGETHER = re.compile(
-    r"(?:(?<![第十百千\d一二三四五六七八九])(?:这|那)?[两二三四几][个种座条所家本位款者类]?\w{0,3}|等)$"
+    r"(?:(?<![第十百千\d一二三四五六七八九])(?:这|那)?(?:两[个种座条所家本位款者类]?|[二三四几][个种座条所家本位款者类])\w{0,3}|等)$"
 )
 _HOW_MUCH = re.compile(rf"(?:的?{ATTRIBUTE})?(?:{_MORE})*(?:成立|创办|建成|多少.*)?$")
 _NO_THING = re.compile(f"{ASKED}|甚么|[是被把了着因]|来自|属于")
@@ -50,6 +52,7 @@ def compared(question: str) -> tuple[str, ...] | None:
     if len(folded) != len(text) or len(text) > 200:
         return None
     begin = found.end() if (found := _COURTESY.match(folded)) else 0
+    begin = found.end() if (found := _AMONG.match(folded, begin)) else begin
     for pattern in _COMPARED:
         if match := _compiled(pattern).fullmatch(folded, begin):
             things = _things(text, match)
@@ -114,7 +117,8 @@ def sides(question: str, things: Sequence[str]) -> list[str]:
     """A question for each of ``things``; a bare name where nothing is asked that a few words could answer."""
     if _DIFFER.search(question):
         return list(things)
-    rest = question
+    begin = found.end() if (found := _COURTESY.match(fold(question))) else 0
+    rest = question[found.end() :] if (found := _AMONG.match(question, begin)) else question
     for thing in things:
         rest = rest.replace(thing, "", 1)
     asked = rest if _SPAN.search(rest) and asks_each(rest) else ""
