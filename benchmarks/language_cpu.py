@@ -194,27 +194,62 @@ def measure(way: str, args: argparse.Namespace, reference: Path) -> dict[str, An
     return result | compare(model, text, reference)
 
 
+Complete = Callable[[dict[str, Any]], dict[str, Any]]
+
+
 def measure_llama(args: argparse.Namespace, reference: Path) -> dict[str, Any]:
+    """llama.cpp as a wheel."""
     import xllamacpp
 
-    free, copy, text = prompts(args)
     start = time.perf_counter()
     params = xllamacpp.CommonParams()
     params.model.path = str(args.gguf)
     params.n_ctx, params.n_parallel, params.warmup, params.verbosity = 2048, 1, True, -1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = args.threads
     server = xllamacpp.Server(params)
-    result: dict[str, Any] = {"load": time.perf_counter() - start, "warm": 0.0}
+    result = {"load": time.perf_counter() - start, "warm": 0.0}
+    result |= ask_llama(args, reference, server.handle_completions)
+    return result | {"rss": peak()}
+
+
+def measure_llama_server(args: argparse.Namespace, reference: Path) -> dict[str, Any]:
+    """llama.cpp's server, built from source for this processor."""
+    import httpx
+    import psutil
+
+    start = time.perf_counter()
+    address = "http://127.0.0.1:8099"
+    command = [str(args.llama_server), "-m", str(args.gguf), "-c", "2048", "-np", "1", "-t", str(args.threads)]
+    process = subprocess.Popen([*command, "--port", "8099"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=address, timeout=300, trust_env=False) as client:
+            while process.poll() is None:
+                try:
+                    if client.get("/health").is_success:
+                        break
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.02)
+            result = {"load": time.perf_counter() - start, "warm": 0.0}
+            result |= ask_llama(args, reference, lambda body: client.post("/v1/completions", json=body).json())
+            return result | {"rss": psutil.Process(process.pid).memory_info().rss >> 20}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def ask_llama(args: argparse.Namespace, reference: Path, complete: Complete) -> dict[str, Any]:
+    free, copy, text = prompts(args)
+    result: dict[str, Any] = {}
 
     def ask(ids: list[int], count: int, cached: bool = False) -> dict[str, Any]:
         body = {"prompt": ids, "n_predict": count, "temperature": 0.0, "logprobs": 1}
-        return server.handle_completions(body | {"cache_prompt": cached})
+        return complete(body | {"cache_prompt": cached})
 
     runs = [ask(free[0].tolist(), args.tokens)["timings"] for _ in range(args.runs + 1)]
     result["ttft"] = min(r["prompt_ms"] for r in runs) / 1000
     result["decode"] = max(r["predicted_per_second"] for r in runs)
     result["copy"] = ask(copy[0].tolist(), 64)["timings"]["predicted_per_second"]
-    result["rss"] = peak()
     ids, best = text[0].tolist(), torch.load(reference).argmax(-1).tolist()
     answers = (ask(ids[: i + 1], 1, cached=True)["choices"][0] for i in range(len(ids)))
     same = [a["logprobs"]["content"][0]["id"] == b for a, b in zip(answers, best, strict=True)]
@@ -253,7 +288,7 @@ def line(way: str, r: dict[str, Any]) -> str:
     return f"| {' | '.join([way, *cells])} |"
 
 
-PEERS = {"llama.cpp": measure_llama, "openvino": measure_openvino}
+PEERS = {"llama.cpp": measure_llama, "llama-server": measure_llama_server, "openvino": measure_openvino}
 
 
 def main() -> None:
@@ -261,6 +296,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--gguf", type=Path)
     parser.add_argument("--openvino", type=Path, help="a GGUF file with Q8_0 or Q4_0 only")
+    parser.add_argument("--llama-server", type=Path, help="the program, built from source (NOTES.md says how)")
     parser.add_argument("--untied", type=Path)
     parser.add_argument("--ways", default=",".join([*WAYS, *PEERS]))
     parser.add_argument("--threads", type=int, default=2)
@@ -286,6 +322,7 @@ def main() -> None:
                 "bf16-untied": args.untied,
                 "gguf-packed": args.gguf,
                 "llama.cpp": args.gguf,
+                "llama-server": args.llama_server and args.gguf,
                 "openvino": args.openvino,
             }
             if way in needs and needs[way] is None:

@@ -256,7 +256,7 @@ def test_the_command_line_trains_a_reader(
         ),
         (["--data", "a", "--max-steps", "3"], 2, "--task resume 没有这些参数：--max-steps"),
         (["--data", "a", "b"], 2, "只用一个数据文件"),
-        (["--data", "a", "--start-from", "b"], 2, "--task resume 没有这些参数：--start-from"),
+        (["--data", "a", "--start-from", "elsewhere"], 1, "elsewhere 里没有 --format json 的适配器"),
         (["--task", "reader", "--data", "a", "--start-from", "nowhere"], 1, "nowhere"),
         (["--task", "reader", "--data", "a", "--epochs", "0.5"], 2, "--epochs 应为不小于 1 的整数，收到 0.5"),
         (["--task", "reader", "--data", "a", "--epochs", "many"], 2, "应为数"),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from src.errors import InputError, SettingsError
+from src.errors import InputError, ModelError, SettingsError
 from src.extraction.service import ExtractionService
 from src.models.adapters import read_manifest
 from src.models.engine import Engine, load_engine
@@ -100,6 +100,39 @@ def test_marking_is_learned(folder: Path, data: Path, tmp_path: Path) -> None:
     recipe = Recipe(format="labels", epochs=60, learning_rate=0.02, rank=8, alpha=16, dropout=0.0, warmup=0.1)
     about = train(load(folder), recipe, data, tmp_path / "adapter", dev_path=data)
     assert about["scores"]["dev_f1"] > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_training_goes_on_from_another_adapter(folder: Path, data: Path, tmp_path: Path, dtype: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    recipe = Recipe(format="labels", epochs=1, learning_rate=1e-2, rank=4, seed=1)
+    train(load(folder, dtype), recipe, data, first, dev_path=data)
+    # A step so small moves nothing that can be seen: what is left is what it began with.
+    still = Recipe(
+        format="labels", epochs=1, learning_rate=1e-9, rank=4, seed=2, weight_decay=0.1, forms=0.5, join=0.5
+    )
+    about = train(load(folder, dtype), still, data, second, dev_path=data, start_from=first)
+    told, found = (load_file(output / "adapter_model.safetensors") for output in (first, second))
+    assert any(value.any() for name, value in told.items() if "lora_B" in name)
+    for name, value in told.items():
+        torch.testing.assert_close(found[name], value, atol=1e-4, rtol=1e-2)
+    assert about["data"]["examples"] > len(ROWS)
+    assert about["started_from"]["name"] == "first"
+    card = (second / "README.md").read_text("utf-8")
+    assert "从 first（" in card
+    assert "--start-from first" in card
+    for other, kind in (
+        (Recipe(format="json", rank=4), "--format json"),
+        (Recipe(format="labels", rank=8), "层或秩不同"),
+    ):
+        with pytest.raises(ModelError, match=kind):
+            train(load(folder), other, data, tmp_path / f"third{other.rank}", dev_path=data, start_from=first)
+    manifest = json.loads((first / "yuanzhi.json").read_text("utf-8"))
+    (first / "yuanzhi.json").write_text(
+        json.dumps({**manifest, "base": {"name": "另一个", "fingerprint": "0"}}), "utf-8"
+    )
+    with pytest.raises(ModelError, match="不能用在"):
+        train(load(folder), recipe, data, tmp_path / "fourth", dev_path=data, start_from=first)
 
 
 def started(folder: Path, data: Path, output: Path) -> "subprocess.Popen[bytes]":
@@ -240,7 +273,16 @@ def test_what_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rank": 0}, {"epochs": 0}, {"learning_rate": float("nan")}, {"dropout": 1.0}, {"join": -1.0}]
+    "wrong",
+    [
+        {"rank": 0},
+        {"epochs": 0},
+        {"learning_rate": float("nan")},
+        {"dropout": 1.0},
+        {"join": -1.0},
+        {"forms": 1.0},
+        {"weight_decay": 1.0, "format": "labels"},
+    ],
 )
 def test_a_recipe_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(SettingsError):
