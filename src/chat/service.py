@@ -14,7 +14,7 @@ from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retr
 from src.chat.lookup import Lookup
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question_english import is_latin
-from src.chat.question_kinds import has_span, is_polar, is_read
+from src.chat.question_kinds import has_span, is_polar, is_read, name_of
 from src.chat.quote import best_sentence
 from src.chat.reader import Reader, brief, quoted, repeats, says
 from src.chat.sides import asks_each, compared, sides
@@ -25,6 +25,7 @@ from src.errors import InputError
 from src.ingest.clean import clean
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.search import Retriever, check_top_k
+from src.search.terms import fold
 from src.search.types import Collection, Hit
 
 MAX_MESSAGE_CHARS = 2000
@@ -140,6 +141,15 @@ class ChatService:
             if span is not None:
                 found = _Found(question, hits, _that_answer(hits, span), span, quoted(span, hits))
             elif evidence.answerable < (least_answerable(question, self._least(options)) or 0.0):
+                yield Finished(refused=True, timings_ms=clock.timings_ms)
+                return
+        elif self._reader is not None and (asked_of := defining(question, hits)):
+            evidence = yield from self._reader.read(asked_of, hits, caller)
+            if caller.stopped:
+                return
+            hits = evidence.hits
+            yield Read(hits, None, evidence.answerable, clock.lap("read"))
+            if evidence.answerable < OPEN_SHARE * self._least(options):
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
         if found is None:
@@ -297,6 +307,23 @@ def least_answerable(question: str, threshold: float) -> float | None:
     if has_span(question):
         return threshold
     return threshold * OPEN_SHARE if is_read(question) and not is_polar(question) else None
+
+
+def defining(question: str, hits: Sequence[Hit]) -> str | None:
+    """What the reader is asked about a name that is to be told about and that none of the passages has: the search knows
+    a name's likes, and is sure of some. None where a passage has it, or nothing of the kind is asked; an English name may
+    be written in Chinese there.
+
+    Where nothing of a name is told the reader gives 0.02 at most, where something is 0.7 and more (NOTES.md).
+    """
+    name = name_of(question)
+    if not hits or name is None or is_latin(question):
+        return None
+    bare = "".join(filter(str.isalnum, name))
+    texts = (fold(f"{hit.chunk.title} {hit.chunk.text}") for hit in hits)
+    if any(bare in "".join(filter(str.isalnum, text)) for text in texts):
+        return None
+    return f"什么是{name}？"
 
 
 def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:

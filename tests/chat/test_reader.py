@@ -141,6 +141,24 @@ def test_what_has_no_short_answer_is_not_read(retriever) -> None:
     assert (answer.answerable, answer.span, answer.refused) == (None, None, False)
 
 
+@pytest.mark.parametrize("question", ["介绍一下云溪大桥公园", "说说云溪大桥公园", "云溪大桥二号", "什么是云溪公园大桥？"])
+@pytest.mark.parametrize(("probability", "refused"), [(0.04, True), (0.06, False), (0.9, False)])
+def test_of_a_name_that_no_passage_has_the_reader_says_whether_it_is_told_of(
+    retriever, question: str, probability: float, refused: bool
+) -> None:
+    reader = FakeReader({"2011年5月": probability, "2014年": 0.01, "每天六点": 0.01})
+    answer = ask(chat(retriever, reader), question)
+    assert (answer.refused, answer.answerable, answer.span) == (refused, probability, None)
+    assert reader.read_texts
+
+
+def test_of_a_name_that_a_passage_has_and_in_another_language_nothing_is_read(retriever) -> None:
+    for question in ("什么是云溪公园？", "云溪隧道"):
+        reader = FakeReader({"2011年5月": 0.01})
+        assert ask(chat(retriever, reader), question).answerable is None
+        assert not reader.read_texts
+
+
 def test_waiting_is_passed_on_and_a_stop_ends_the_reading(retriever) -> None:
     reader = FakeReader({"2011年5月": 0.2}, queued=3)
     assert Queued(3) in list(chat(retriever, reader).ask(QUESTION))

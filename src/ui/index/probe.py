@@ -10,7 +10,7 @@ from src.caller import Caller
 from src.chat.prompt import build_messages
 from src.chat.quote import best_sentence
 from src.chat.reader import Evidence, finished
-from src.chat.service import ChatOptions, least_answerable
+from src.chat.service import OPEN_SHARE, ChatOptions, defining, least_answerable
 from src.errors import YuanZhiError
 from src.runtime import MIN_SCORE
 from src.search.explain import Explained, Explanation
@@ -105,11 +105,13 @@ class Probe:
             call.gave(None, len(found.candidates))
             read = verdict.given(found, limit)
             evidence = self._read(found, limit, call.caller)
-            if evidence is None:
+            least = least_answerable(query, runtime.threshold)
+            if evidence is not None:
+                found = found.with_readings({hit.rank: hit.stages.read or 0.0 for hit in evidence.hits})
+            if evidence is None or (least is None and evidence.answerable >= OPEN_SHARE * runtime.threshold):
                 lines = [verdict.answer_line(found, read, words)]
             else:
-                found = found.with_readings({hit.rank: hit.stages.read or 0.0 for hit in evidence.hits})
-                lines = [verdict.read_line(evidence, least_answerable(query, runtime.threshold) or 0.0, words)]
+                lines = [verdict.read_line(evidence, least or OPEN_SHARE * runtime.threshold, words)]
                 read = [hit for hit in evidence.hits if evidence.span and hit.rank == evidence.span.rank]
             if wanted.strip():
                 bases = [base for base in (own, runtime.local_base if runtime.is_local else None) if base]
@@ -134,10 +136,11 @@ class Probe:
     def _read(self, found: Explanation, limit: int, caller: Caller) -> Evidence | None:
         """What the reader makes of the passages that the chat would look at; None where the chat does not ask it."""
         reader, query = self._context.runtime.reader, found.query
-        if reader is None or query.mode != "hybrid" or least_answerable(query.text, 1.0) is None:
+        if reader is None or query.mode != "hybrid":
             return None
         hits = [Hit(c.chunk, c.score, c.rank, c.stages, own=c.extra) for c in found.candidates[:limit]]
-        return finished(reader.read(query.text, hits, caller, every=True)) if hits else None
+        asked = query.text if least_answerable(query.text, 1.0) is not None else defining(query.text, hits)
+        return finished(reader.read(asked, hits, caller, every=True)) if hits and asked else None
 
     def search_again(self, query: str, wanted: str, mode: str, top_k: float, request: gr.Request) -> Any:
         """For the controls beside the box, which say nothing while it is empty."""
