@@ -111,8 +111,11 @@ def settled(text: str, spans: Sequence[Span]) -> list[Span]:
     whole = filter(None, (_whole_words(text, span) for span in spans))
     kept = [span for span in _joined(text, list(whole)) if not _overlaps(span, taken) and not _is_mistaken(span)]
     kept += added
+    peoples = list(_PEOPLE.finditer(text))
+    places = {match.span() for match in peoples}  # 门巴族 is no place
+    kept = [replace(span, label="种族") if (span.start, span.end) in places else span for span in kept]
     known = [(span.start, span.end) for span in kept]
-    for match in _PEOPLE.finditer(text):
+    for match in peoples:
         people = Span("种族", match.group(), *match.span())
         if not _overlaps(people, [*taken, *known]):
             kept.append(people)

@@ -27,6 +27,8 @@ def found(text: str, *guessed: tuple[str, str]) -> list[tuple[str, str]]:
         ("国籍：新加坡\n学历：博士\n专业：园艺学", [("国籍", "新加坡"), ("教育背景", "博士"), ("专业", "园艺学")]),
         ("姓名：罗小安 性别：女 民族：侗族 电话：0571-5550136", [("姓名", "罗小安"), ("种族", "侗族")]),
         ("姓名：石某；工号：K07；部门：后勤", [("姓名", "石某")]),
+        ("职位/Title：Senior Software Engineer，就职于Acme公司", [("职位", "Senior Software Engineer")]),
+        ("Degree: Master of Science；Major: Physics", [("教育背景", "Master of Science"), ("专业", "Physics")]),
         ("姓　名：钱　多多\n籍　贯：云南大理", [("姓名", "钱　多多"), ("地名", "云南大理")]),
         ("应聘岗位: 会计、出纳", [("职位", "会计"), ("职位", "出纳")]),
         ("Name: Anna Berg\nNationality: Swedish", [("姓名", "Anna Berg"), ("国籍", "Swedish")]),
@@ -90,6 +92,7 @@ def test_peoples_are_known_between_marks_only() -> None:
     text = "尼玛，男，门巴族；阿依，女，维吾尔族。曾任延边朝鲜族自治州水族馆馆长，外族。"
     assert found(text) == [("种族", "门巴族"), ("种族", "维吾尔族")]
     assert found("尼玛，男，门巴族", ("种族", "门巴族")) == [("种族", "门巴族")]
+    assert found("尼玛，男，门巴族", ("地名", "门巴族")) == [("种族", "门巴族")]
 
 
 def test_an_address_holds_no_name() -> None:
