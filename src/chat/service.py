@@ -1,5 +1,6 @@
 """RAG chat: standalone question -> retrieve -> read -> prompt -> stream -> support of each sentence, as events."""
 
+import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -41,6 +42,10 @@ OPEN_SHARE = 0.5
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
 
+# Of a name that is told about: 年假制度 is of 年假.
+_GENERAL = re.compile(
+    "(?:相关|有关|具体|管理)?(?:制度|规定|办法|标准|流程|政策|情况|信息|简介|概况|内容|要求|说明|资料|知识|规则|条例|方法|原理|概念|定义|历史|特点|问题)+$"
+)
 # Of things that are compared and of which the reader finds nothing, the best passage of each is quoted if the search is so sure.
 MIN_SIDE = 0.4
 
@@ -311,7 +316,8 @@ def least_answerable(question: str, threshold: float) -> float | None:
 
 def defining(question: str, hits: Sequence[Hit]) -> str | None:
     """What the reader is asked about a name that is to be told about and that none of the passages has: the search knows
-    a name's likes, and is sure of some. None where a passage has it, or nothing of the kind is asked; an English name may
+    a name's likes, and is sure of some. None where a passage has it or its parts (a rule that is told about has no
+    definition there, and the reader finds none), or nothing of the kind is asked; an English name may
     be written in Chinese there.
 
     Where nothing of a name is told the reader gives 0.02 at most, where something is 0.7 and more (NOTES.md).
@@ -319,11 +325,24 @@ def defining(question: str, hits: Sequence[Hit]) -> str | None:
     name = name_of(question)
     if not hits or name is None or is_latin(question):
         return None
-    bare = "".join(filter(str.isalnum, name))
-    texts = (fold(f"{hit.chunk.title} {hit.chunk.text}") for hit in hits)
-    if any(bare in "".join(filter(str.isalnum, text)) for text in texts):
+    bare = _bare(name)
+    bare = _GENERAL.sub("", bare) or bare
+    if any(_has_parts(_bare(fold(f"{hit.chunk.title} {hit.chunk.text}")), bare) for hit in hits):
         return None
     return f"什么是{name}？"
+
+
+def _has_parts(text: str, name: str) -> bool:
+    """Whether the name stands in the text, in one or in parts of two characters and more: 年终奖|发放|办法."""
+    reached = {0}
+    for end in range(2, len(name) + 1):
+        if any(start in reached and name[start:end] in text for start in range(end - 1)):
+            reached.add(end)
+    return len(name) in reached
+
+
+def _bare(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:

@@ -154,8 +154,15 @@ def test_of_a_name_that_no_passage_has_the_reader_says_whether_it_is_told_of(
     assert reader.read_texts
 
 
-def test_of_a_name_that_a_passage_has_and_in_another_language_nothing_is_read(retriever) -> None:
-    for question in ("什么是云溪公园？", "云溪隧道"):
+def test_of_a_name_that_a_passage_has_nothing_is_read(retriever) -> None:
+    # The parts of the last ones stand in one passage.
+    for question in (
+        "什么是云溪公园？",
+        "云溪隧道",
+        "介绍一下云溪大桥通车",
+        "云溪公园开门",
+        "介绍一下云溪公园管理制度",
+    ):
         reader = FakeReader({"2011年5月": 0.01})
         assert ask(chat(retriever, reader), question).answerable is None
         assert not reader.read_texts
