@@ -46,6 +46,10 @@ MIN_READ = 0.5
 _GENERAL = re.compile(
     "(?:相关|有关|具体|管理)?(?:制度|规定|办法|标准|流程|政策|情况|信息|简介|概况|内容|要求|说明|资料|知识|规则|条例|方法|原理|概念|定义|历史|特点|问题)+$"
 )
+# Such a name is one piece: what tells of 深圳 and of another 大学 tells nothing of 深圳大学.
+_PROPER = re.compile(
+    "(?:大学|学院|学校|中学|小学|医院|公司|集团|银行|图书馆|博物馆|研究[所院]|出版社|大桥|隧道|机场|车站|公园|[省市县镇村岛])$"
+)
 # Of things that are compared and of which the reader finds nothing, the best passage of each is quoted if the search is so sure.
 MIN_SIDE = 0.4
 
@@ -327,7 +331,8 @@ def defining(question: str, hits: Sequence[Hit]) -> str | None:
         return None
     bare = _bare(name)
     bare = _GENERAL.sub("", bare) or bare
-    if any(_has_parts(_bare(fold(f"{hit.chunk.title} {hit.chunk.text}")), bare) for hit in hits):
+    has = str.__contains__ if _PROPER.search(bare) else _has_parts
+    if any(has(_bare(fold(f"{hit.chunk.title} {hit.chunk.text}")), bare) for hit in hits):
         return None
     return f"什么是{name}？"
 

@@ -142,7 +142,7 @@ def test_what_has_no_short_answer_is_not_read(retriever) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["介绍一下云溪大桥公园", "说说云溪大桥公园", "云溪大桥二号", "什么是云溪公园大桥？"]
+    "question", ["介绍一下云溪大桥公园", "说说云溪大桥公园", "云溪大桥二号", "什么是横跨大桥？"]
 )
 @pytest.mark.parametrize(("probability", "refused"), [(0.04, True), (0.06, False), (0.9, False)])
 def test_of_a_name_that_no_passage_has_the_reader_says_whether_it_is_told_of(
