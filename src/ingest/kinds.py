@@ -25,7 +25,7 @@ CURES = {
     ".mhtml": "请另存为 html",
 }
 
-# What LibreOffice, where it is installed, makes of other kinds (``src/ingest/office.py``).
+# What LibreOffice, where it is installed, makes of other kinds (``src/ingest/libreoffice.py``).
 CONVERTED = {
     **dict.fromkeys((".doc", ".dot", ".wps", ".docm", ".dotx", ".dotm"), ".docx"),
     **dict.fromkeys((".ppt", ".pps", ".dps", ".pptm", ".ppsx"), ".pptx"),

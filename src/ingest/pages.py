@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from src.ingest.kinds import IMAGES
+from src.ingest.libreoffice import SLIDES, program
 from src.ingest.locate import Box, Span
-from src.ingest.office import SLIDES, program
 from src.ingest.types import Chunk
 
 PICTURED = (".pdf", *IMAGES)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from src.errors import KnowledgeError
 from src.ingest.kinds import CURES, check_kind
+from src.ingest.libreoffice import convertible_kinds
 from src.ingest.limits import KNOWLEDGE_LIMITS, Limits
-from src.ingest.office import convertible_kinds
 from src.ingest.readers import READERS, TABLE_READERS, Place, function_at
 from src.ingest.readers.sections import MAX_TITLE_CHARS
 from src.ingest.report import Documents, reporting

@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal, cast
 
 from src.errors import KnowledgeError
+from src.ingest.libreoffice import SLIDES, converted, slides_as_pdf
 from src.ingest.limits import KNOWLEDGE_LIMITS, UPLOAD_LIMITS, Limits
-from src.ingest.office import SLIDES, converted, slides_as_pdf
 from src.ingest.pages import PagePicture, Wanted
 from src.ingest.parse import read_file
 from src.ingest.readers import PLAIN
