@@ -83,8 +83,7 @@ def check_kind(data: bytes, suffix: str, name: str) -> None:
     if suffix in BINARY:
         if kind == expected:
             return
-        found = f"内容其实是 {_shown(kind)}" if kind else "内容不是这种格式，或文件开头已损坏"
-        raise KnowledgeError(f"{name} 的后缀是 {suffix}，{found}；请改对后缀，或用原来的软件重新保存")
+        raise _another_kind(kind, suffix, name)
     if kind and not (kind in _SHORT and b"\0" not in data[:4096]):
         raise KnowledgeError(f"{name} 不是文本文件，内容其实是 {_shown(kind)}；请改对后缀再试")
 
@@ -98,8 +97,12 @@ def check_convertible(data: bytes, suffix: str, name: str) -> None:
     kind, becomes = kind_of(data), CONVERTED.get(suffix)
     # Much that is called .doc is rich text.
     if kind not in ("ole", suffix, becomes) and (kind, becomes) != (".rtf", ".docx"):
-        found = f"内容其实是 {_shown(kind)}" if kind else "内容不是这种格式，或文件开头已损坏"
-        raise KnowledgeError(f"{name} 的后缀是 {suffix}，{found}；请改对后缀，或用原来的软件重新保存")
+        raise _another_kind(kind, suffix, name)
+
+
+def _another_kind(kind: str, suffix: str, name: str) -> KnowledgeError:
+    found = f"内容其实是 {_shown(kind)}" if kind else "内容不是这种格式，或文件开头已损坏"
+    return KnowledgeError(f"{name} 的后缀是 {suffix}，{found}；请改对后缀，或用原来的软件重新保存")
 
 
 def _shown(kind: str) -> str:

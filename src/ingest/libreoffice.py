@@ -18,7 +18,7 @@ from threading import Lock
 
 from src.errors import KnowledgeError
 from src.ingest.kinds import CONVERTED, check_convertible
-from src.ingest.limits import Limits
+from src.ingest.limits import Limits, read_within
 
 logger = logging.getLogger(__name__)
 
@@ -66,28 +66,28 @@ def converted(path: Path, name: str, limits: Limits) -> Iterator[Path]:
     if wanted is None or program() is None:
         yield path
         return
-    with _made(path, name, wanted, limits) as made:
+    with _made(read_within(path, name, limits), path.suffix.lower(), name, wanted, limits) as made:
         yield made
 
 
-def slides_as_pdf(path: Path, name: str, limits: Limits) -> bytes:
-    """A presentation as PDF, a page a slide, hidden ones too.
+def slides_as_pdf(data: bytes, name: str, limits: Limits) -> bytes:
+    """A presentation as PDF, a page a slide, hidden ones too; the name's suffix is its kind.
 
     Raises:
         KnowledgeError: as ``converted``.
     """
-    with _made(path, name, ".pdf", limits, _TO_PDF) as made:
+    with _made(data, Path(name).suffix.lower(), name, ".pdf", limits, _TO_PDF) as made:
         return made.read_bytes()
 
 
 @contextmanager
-def _made(path: Path, name: str, wanted: str, limits: Limits, how: str = "") -> Iterator[Path]:
-    """``path`` as a file of the kind ``wanted``, a suffix; ``how``: the filter and its options."""
-    _check(path, name, limits)
+def _made(data: bytes, suffix: str, name: str, wanted: str, limits: Limits, how: str = "") -> Iterator[Path]:
+    """What is of the kind ``suffix`` as a file of the kind ``wanted``; ``how``: the filter and its options."""
+    check_convertible(data, suffix, name)
     with TemporaryDirectory(prefix="yuan-office-") as folder:
         home = Path(folder)
-        source = home / f"given{path.suffix.lower()}"  # a name of our own: theirs may begin with a dash
-        shutil.copyfile(path, source)
+        source = home / f"given{suffix}"  # a name of our own: theirs may begin with a dash
+        source.write_bytes(data)
         _write_profile(home / "profile")
         with _TURN:
             _run(home, source, wanted.removeprefix(".") + how, limits, name)
@@ -95,20 +95,6 @@ def _made(path: Path, name: str, wanted: str, limits: Limits, how: str = "") -> 
         if not made.is_file():
             raise KnowledgeError(f"{name} 打不开：可能加了密码或已损坏；请用 Office 或 WPS 另存为 {wanted[1:]}")
         yield made
-
-
-def _check(path: Path, name: str, limits: Limits) -> None:
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            begin = file.read(4096)
-        if size > limits.max_file_bytes:
-            raise KnowledgeError(
-                f"{name} 有 {size / 1e6:.1f} MB，上限是 {limits.max_file_bytes / 1e6:.0f} MB；请拆成几个文件"
-            )
-        check_convertible(begin if begin[:2] != b"PK" else path.read_bytes(), path.suffix.lower(), name)
-    except OSError as error:
-        raise KnowledgeError(f"{name} 打不开：{error.strerror or error}；请检查路径和权限") from error
 
 
 def _write_profile(folder: Path) -> None:

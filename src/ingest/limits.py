@@ -1,6 +1,10 @@
 """What one file may cost."""
 
+import stat
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+from src.errors import KnowledgeError
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,22 @@ UPLOAD_LIMITS = Limits(
 PAGE_LIMITS = replace(
     KNOWLEDGE_LIMITS, max_ocr_pages=UPLOAD_LIMITS.max_ocr_pages, max_seconds=60.0, max_memory_bytes=3_000_000_000
 )
+
+
+def read_within(path: Path, name: str, limits: Limits) -> bytes:
+    """The content of a file.
+
+    Raises:
+        KnowledgeError: it is too large, no plain file, or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise KnowledgeError(f"{name} 不是普通文件；请给出文件本身")
+        if status.st_size > limits.max_file_bytes:
+            raise KnowledgeError(
+                f"{name} 有 {status.st_size / 1e6:.1f} MB，上限是 {limits.max_file_bytes / 1e6:.0f} MB；请拆成几个文件"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise KnowledgeError(f"{name} 打不开：{error.strerror or error}；请检查路径和权限") from error

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 from src.errors import KnowledgeError
 from src.ingest.kinds import CURES, check_kind
 from src.ingest.libreoffice import convertible_kinds
-from src.ingest.limits import KNOWLEDGE_LIMITS, Limits
+from src.ingest.limits import KNOWLEDGE_LIMITS, Limits, read_within
 from src.ingest.readers import READERS, TABLE_READERS, Place, function_at
 from src.ingest.readers.sections import MAX_TITLE_CHARS
 from src.ingest.report import Documents, reporting
@@ -118,7 +117,7 @@ def _parse(
     if suffix not in readers:
         cure = CURES.get(suffix) or f"能读的格式有 {' '.join(readers)}"
         raise KnowledgeError(f"{name}：不支持 {path.suffix or '没有后缀的文件'}；{cure}")
-    data = _bytes(path, name, limits)
+    data = read_within(path, name, limits)
     if not data:
         raise KnowledgeError(f"{name} 是空的（0 字节）；请换一个文件，或重新导出")
     check_kind(data, suffix, name)
@@ -131,21 +130,6 @@ def _parse(
     except Exception as error:  # whatever a foreign parser says of a damaged file
         logger.info("%s 解析失败", name, exc_info=True)
         raise KnowledgeError(f"{name} 已损坏或不是完整的 {suffix} 文件；请用原来的软件打开后重新保存") from error
-
-
-def _bytes(path: Path, name: str, limits: Limits) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise KnowledgeError(f"{name} 不是普通文件；请给出文件本身")
-        if status.st_size > limits.max_file_bytes:
-            raise KnowledgeError(
-                f"{name} 有 {status.st_size / 1e6:.1f} MB，上限是 {limits.max_file_bytes / 1e6:.0f} MB；请拆成几个文件"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise KnowledgeError(f"{name} 打不开：{error.strerror or error}；请检查路径和权限") from error
-    return data
 
 
 def _within(documents: Iterator[Document], name: str, limits: Limits) -> Iterator[Document]:
@@ -186,6 +170,7 @@ def _unique_name(path: Path, root: Path, used: set[str]) -> str:
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """(path that was given, file) in order; hidden files and unreadable kinds of a folder are left out."""
+    kinds = (*READERS, *convertible_kinds())
     for root in paths:
         if not root.exists():
             raise KnowledgeError(f"知识文件 {root} 不存在；请检查 --knowledge 的路径")
@@ -196,7 +181,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             if not path.is_file() or any(part.startswith(".") for part in path.relative_to(root).parts):
                 continue
             # What Office and WPS leave beside a file that is open.
-            if path.suffix.lower() in (*READERS, *convertible_kinds()) and not path.name.startswith("~$"):
+            if path.suffix.lower() in kinds and not path.name.startswith("~$"):
                 yield root, path
             else:
                 logger.info("跳过 %s：能读的格式有 %s", path, readable_kinds())

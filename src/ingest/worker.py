@@ -16,7 +16,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any, Literal, cast
 
 from src.errors import KnowledgeError
@@ -100,19 +99,14 @@ class ParserPool:
         """Slides as PDF; of the last ones that were asked for it is kept, as making it takes seconds."""
         data = file if isinstance(file, bytes) else file.read_bytes()
         key = hashlib.sha256(data).hexdigest()
-        if key not in self._pdfs:
-            with TemporaryDirectory() as folder:
-                path = Path(folder) / f"slides{Path(name).suffix.lower()}"
-                path.write_bytes(data)
-                pdf = slides_as_pdf(path, name, self.limits)
-            self._pdfs = dict([*list(self._pdfs.items())[1 - KEPT_PDFS :], (key, pdf)])
-        return self._pdfs[key]
+        pdf = self._pdfs.get(key) or slides_as_pdf(data, name, self.limits)
+        others = [(other, kept) for other, kept in self._pdfs.items() if other != key]
+        self._pdfs = dict([*others[1 - KEPT_PDFS :], (key, pdf)])
+        return pdf
 
     def _read(self, kind: Kind, path: Path, name: str | None, more: Mapping[str, Any] = EMPTY) -> Answer:
         parser = self._free.get()
         try:
-            if kind == "page":
-                return parser.read(kind, path, name or path.name, self.limits, more)
             with converted(path, name or path.name, self.limits) as readable:
                 return parser.read(kind, readable, name or path.name, self.limits, more)
         finally:

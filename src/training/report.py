@@ -71,11 +71,7 @@ def _resume(manifest: AdapterManifest, about: dict[str, Any]) -> tuple[str, str,
     facts = {
         "做法": "逐字标注（一次前向，不生成）" if manifest.format == "labels" else "生成 JSON",
         "数据": f"{data['file']}，{data['texts']} 条（sha256 `{data['sha256'][:16]}…`），用于训练的 {data['examples']} 例",
-        **(
-            {"接着": f"从 {before['name']}（sha256 `{before['sha256'][:16]}…`，{before['epochs']:g} 轮）训练下去"}
-            if before
-            else {}
-        ),
+        **({"接着": f"从 {before['name']}（sha256 `{before['sha256'][:16]}…`）训练下去"} if before else {}),
         "验证": f"{dev['file']}，{dev['texts']} 条，实体级 micro F1（边界与类别都对）**{100 * scores['dev_f1']:.2f}**",
     }
     epochs = "\n".join(f"| {row['epoch']:g} | {100 * row['dev_f1']:.2f} |" for row in scores["epochs"])

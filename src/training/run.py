@@ -1,6 +1,5 @@
 """One training run of a resume adapter: data in, a served-as-it-is adapter folder out."""
 
-import json
 import logging
 import random
 import time
@@ -21,7 +20,7 @@ from src.extraction.schema import Extraction
 from src.extraction.service import ExtractionService
 from src.extraction.tagging import TAGS
 from src.extraction.windows import MAX_WINDOW_CHARS
-from src.models.adapters import MANIFEST_FILE, AdapterManifest, fingerprint, read_manifest
+from src.models.adapters import AdapterManifest, fingerprint, read_manifest
 from src.models.engine import Engine
 from src.models.tagging import EchoEncoder
 from src.training.data import Data, join, read_data
@@ -228,12 +227,7 @@ def _before(folder: Path, local: Engine, recipe: Recipe) -> dict[str, Any]:
         raise ModelError(f"{folder} 里没有 --format {recipe.format} 的适配器，不能从它接着训练")
     if manifest.fingerprint != fingerprint(local.path):
         raise ModelError(f"{folder} 是在 {manifest.base} 上训练的，不能用在 {local.name} 上")
-    told = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    return {
-        "name": folder.resolve().name,
-        "sha256": sha256(folder / WEIGHTS_FILE),
-        "epochs": told.get("recipe", {}).get("epochs"),
-    }
+    return {"name": folder.resolve().name, "sha256": sha256(folder / WEIGHTS_FILE)}
 
 
 def measure_f1(local: Engine, manifest: AdapterManifest, dev: Sequence[Labelled]) -> float:

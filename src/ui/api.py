@@ -172,7 +172,8 @@ def build(context: Context) -> None:
         request: gr.Request | None = None,
     ) -> dict[str, Any]:
         """一个段落所在的那一页：图片，和框住它（或其中几个字）的方框；PDF、图片和（装有 LibreOffice 时）幻灯片才有。
-        The page of a passage as a picture, with boxes around it or around some of its words; of PDFs and pictures.
+        The page of a passage as a picture, with boxes around it or around some of its words; of PDFs, pictures and
+        (where LibreOffice is installed) slides.
 
         Args:
             chunk_id: 段落的 chunk_id。The passage's chunk_id.

@@ -53,7 +53,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _as(path: Path, suffix: str, folder: Path) -> Path:
     """``path`` as LibreOffice saves it in an old format."""
-    with libreoffice._made(path, path.name, suffix, UPLOAD_LIMITS) as made:
+    with libreoffice._made(path.read_bytes(), path.suffix, path.name, suffix, UPLOAD_LIMITS) as made:
         target = folder / f"{path.stem}{suffix}"
         target.write_bytes(made.read_bytes())
     return target
