@@ -9,6 +9,7 @@ from src.caller import Caller
 from src.chat.claims import CODE
 from src.chat.numbers import canonical
 from src.chat.question_english import is_latin
+from src.chat.question_kinds import name_of
 from src.chat.rows import Row, row_asked_for
 from src.chat.types import Quote, Span
 from src.ingest.split import sentence_spans
@@ -20,6 +21,14 @@ from src.search.types import Hit
 
 # A passage that answers with this probability ends the reading: the ones behind it are less likely to be better.
 ENOUGH = 0.6
+# Of a name that is told about: 年假制度 is of 年假.
+_GENERAL = re.compile(
+    "(?:相关|有关|具体|管理)?(?:制度|规定|办法|标准|流程|政策|情况|信息|简介|概况|内容|要求|说明|资料|知识|规则|条例|方法|原理|概念|定义|历史|特点|问题)+$"
+)
+# Such a name is one piece: what tells of 深圳 and of another 大学 tells nothing of 深圳大学.
+_PROPER = re.compile(
+    "(?:大学|学院|学校|中学|小学|医院|公司|集团|银行|图书馆|博物馆|研究[所院]|出版社|大桥|隧道|机场|车站|公园|[省市县镇村岛])$"
+)
 # What stands before an answer where questions are listed with theirs.
 _LABELS = "答案问题资料"
 OTHER_NAME, OTHER_CODE = 0.5, 0.05
@@ -122,6 +131,34 @@ def _named(question: str, passage: str) -> float:
     missing = {name for name in asked if name not in there and name.replace("-", "") not in there}
     codes = any(any(map(str.isdigit, name)) for name in missing)
     return OTHER_CODE if codes else OTHER_NAME if missing else 1.0
+
+
+def defining(question: str, hits: Sequence[Hit]) -> str | None:
+    """What the reader is asked about a name that is to be told about and that none of the passages has: the search knows
+    a name's likes, and is sure of some. None where a passage has it or its parts (a rule that is told about has no
+    definition there, and the reader finds none), or nothing of the kind is asked; an English name may
+    be written in Chinese there.
+
+    Where nothing of a name is told the reader gives 0.02 at most, where something is 0.7 and more (NOTES.md).
+    """
+    name = name_of(question)
+    if not hits or name is None or is_latin(question):
+        return None
+    bare = _bare(name)
+    bare = _GENERAL.sub("", bare) or bare
+    has = str.__contains__ if _PROPER.search(bare) else _has_parts
+    if any(has(_bare(f"{hit.chunk.title} {hit.chunk.text}"), bare) for hit in hits):
+        return None
+    return f"什么是{name}？"
+
+
+def _has_parts(text: str, name: str) -> bool:
+    """Whether the name stands in the text, in one or in parts of two characters and more: 年终奖|发放|办法."""
+    reached = {0}
+    for end in range(2, len(name) + 1):
+        if any(start in reached and name[start:end] in text for start in range(end - 1)):
+            reached.add(end)
+    return len(name) in reached
 
 
 def finished(reading: Generator[Queued, None, Evidence]) -> Evidence:

@@ -1,6 +1,5 @@
 """RAG chat: standalone question -> retrieve -> read -> prompt -> stream -> support of each sentence, as events."""
 
-import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -15,9 +14,9 @@ from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retr
 from src.chat.lookup import Lookup
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question_english import is_latin
-from src.chat.question_kinds import has_span, is_polar, is_read, name_of
+from src.chat.question_kinds import has_span, is_polar, is_read
 from src.chat.quote import best_sentence
-from src.chat.reader import Reader, brief, quoted, repeats, says
+from src.chat.reader import Reader, brief, defining, quoted, repeats, says
 from src.chat.sides import asks_each, compared, sides
 from src.chat.support import support_of
 from src.chat.types import Quote, Span, Support
@@ -26,7 +25,6 @@ from src.errors import InputError
 from src.ingest.clean import clean
 from src.models.base import GenerationOptions, LanguageModel, Message
 from src.search.search import Retriever, check_top_k
-from src.search.terms import fold
 from src.search.types import Collection, Hit
 
 MAX_MESSAGE_CHARS = 2000
@@ -42,14 +40,6 @@ OPEN_SHARE = 0.5
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
 
-# Of a name that is told about: 年假制度 is of 年假.
-_GENERAL = re.compile(
-    "(?:相关|有关|具体|管理)?(?:制度|规定|办法|标准|流程|政策|情况|信息|简介|概况|内容|要求|说明|资料|知识|规则|条例|方法|原理|概念|定义|历史|特点|问题)+$"
-)
-# Such a name is one piece: what tells of 深圳 and of another 大学 tells nothing of 深圳大学.
-_PROPER = re.compile(
-    "(?:大学|学院|学校|中学|小学|医院|公司|集团|银行|图书馆|博物馆|研究[所院]|出版社|大桥|隧道|机场|车站|公园|[省市县镇村岛])$"
-)
 # Of things that are compared and of which the reader finds nothing, the best passage of each is quoted if the search is so sure.
 MIN_SIDE = 0.4
 
@@ -316,38 +306,6 @@ def least_answerable(question: str, threshold: float) -> float | None:
     if has_span(question):
         return threshold
     return threshold * OPEN_SHARE if is_read(question) and not is_polar(question) else None
-
-
-def defining(question: str, hits: Sequence[Hit]) -> str | None:
-    """What the reader is asked about a name that is to be told about and that none of the passages has: the search knows
-    a name's likes, and is sure of some. None where a passage has it or its parts (a rule that is told about has no
-    definition there, and the reader finds none), or nothing of the kind is asked; an English name may
-    be written in Chinese there.
-
-    Where nothing of a name is told the reader gives 0.02 at most, where something is 0.7 and more (NOTES.md).
-    """
-    name = name_of(question)
-    if not hits or name is None or is_latin(question):
-        return None
-    bare = _bare(name)
-    bare = _GENERAL.sub("", bare) or bare
-    has = str.__contains__ if _PROPER.search(bare) else _has_parts
-    if any(has(_bare(fold(f"{hit.chunk.title} {hit.chunk.text}")), bare) for hit in hits):
-        return None
-    return f"什么是{name}？"
-
-
-def _has_parts(text: str, name: str) -> bool:
-    """Whether the name stands in the text, in one or in parts of two characters and more: 年终奖|发放|办法."""
-    reached = {0}
-    for end in range(2, len(name) + 1):
-        if any(start in reached and name[start:end] in text for start in range(end - 1)):
-            reached.add(end)
-    return len(name) in reached
-
-
-def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
 
 
 def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:

@@ -51,14 +51,19 @@ def compared(question: str) -> tuple[str, ...] | None:
     folded = fold(text)
     if len(folded) != len(text) or len(text) > 200:
         return None
-    begin = found.end() if (found := _COURTESY.match(folded)) else 0
-    begin = found.end() if (found := _AMONG.match(folded, begin)) else begin
+    begin = _begin(folded)
     for pattern in _COMPARED:
         if match := _compiled(pattern).fullmatch(folded, begin):
             things = _things(text, match)
             if len(things) > 1 and all(map(_is_thing, things)):
                 return tuple(things)
     return None
+
+
+def _begin(folded: str) -> int:
+    """Where the question itself begins, behind courtesies and 两座桥里."""
+    begin = found.end() if (found := _COURTESY.match(folded)) else 0
+    return found.end() if (found := _AMONG.match(folded, begin)) else begin
 
 
 def asks_each(question: str) -> bool:
@@ -117,8 +122,7 @@ def sides(question: str, things: Sequence[str]) -> list[str]:
     """A question for each of ``things``; a bare name where nothing is asked that a few words could answer."""
     if _DIFFER.search(question):
         return list(things)
-    begin = found.end() if (found := _COURTESY.match(fold(question))) else 0
-    rest = question[found.end() :] if (found := _AMONG.match(question, begin)) else question
+    rest = question[_begin(fold(question)) :]
     for thing in things:
         rest = rest.replace(thing, "", 1)
     asked = rest if _SPAN.search(rest) and asks_each(rest) else ""

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from src.errors import ModelError
+from src.training.folder import WEIGHTS_FILE
 from src.training.recipe import ReaderRecipe, Recipe
 
 # The course's seven projections.
@@ -55,7 +56,7 @@ def start_lora(folder: Path, model: Any) -> None:
         ModelError: the adapter has other matrices than ``model``, or cannot be read.
     """
     try:
-        weights = load_file(folder / "adapter_model.safetensors")
+        weights = load_file(folder / WEIGHTS_FILE)
         own = get_peft_model_state_dict(model)
         if {name: value.shape for name, value in weights.items()} != {n: v.shape for n, v in own.items()}:
             raise ValueError("层或秩不同")
@@ -66,7 +67,7 @@ def start_lora(folder: Path, model: Any) -> None:
 
 class PooledDropout(nn.Module):
     """Dropout whose masks are pieces, at random places, of one that is drawn once: on a CPU torch's own, which draws a
-    number for each element, takes a third of a training step (`python -m benchmarks.training`).
+    number for each element, takes a third of a training step (NOTES.md).
 
     Args:
         p: the share that is dropped, in [0, 1).

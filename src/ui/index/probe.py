@@ -9,8 +9,8 @@ import pandas as pd  # type: ignore[import-untyped]
 from src.caller import Caller
 from src.chat.prompt import build_messages
 from src.chat.quote import best_sentence
-from src.chat.reader import Evidence, finished
-from src.chat.service import OPEN_SHARE, ChatOptions, defining, least_answerable
+from src.chat.reader import Evidence, defining, finished
+from src.chat.service import OPEN_SHARE, ChatOptions, least_answerable
 from src.errors import YuanZhiError
 from src.runtime import MIN_SCORE
 from src.search.explain import Explained, Explanation
