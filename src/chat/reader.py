@@ -3,13 +3,13 @@
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal, cast
 
 from src.caller import Caller
 from src.chat.claims import CODE
 from src.chat.numbers import canonical
 from src.chat.question_english import is_latin
-from src.chat.question_kinds import name_of
+from src.chat.question_kinds import has_span, is_polar, is_read, name_of
 from src.chat.rows import Row, row_asked_for
 from src.chat.types import Quote, Span
 from src.ingest.split import sentence_spans
@@ -32,11 +32,15 @@ _PROPER = re.compile(
 # What stands before an answer where questions are listed with theirs.
 _LABELS = "答案问题资料"
 OTHER_NAME, OTHER_CODE = 0.5, 0.05
+# Reasons, ways and lists are more than the words that the reader points at, so it is less sure of them; see NOTES.md.
+OPEN_SHARE = 0.5
 # A sentence of so many characters is read at a glance.
 LONG = 40
 _CLAUSE_END = re.compile(r"[，,；;。！？\n]")
 # Of the span's characters, how many an answer must have to say it.
 MIN_SAID = 0.8
+# The words that were read answer; or passages are judged by the search's scores; or nothing is answered.
+Decision = Literal["span", "search", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,28 @@ def _named(question: str, passage: str) -> float:
     missing = {name for name in asked if name not in there and name.replace("-", "") not in there}
     codes = any(any(map(str.isdigit, name)) for name in missing)
     return OTHER_CODE if codes else OTHER_NAME if missing else 1.0
+
+
+def read_as(question: str, hits: Sequence[Hit]) -> str | None:
+    """What the reader is asked of the passages found: the question, or what a name is that none of them has; None where
+    it is not asked."""
+    if not hits:
+        return None
+    return question if is_read(question) else defining(question, hits)
+
+
+def decide(question: str, evidence: Evidence, threshold: float) -> Decision:
+    """What is done with what has been read, ``threshold`` being the least probability of words that answer."""
+    if evidence.span is not None and evidence.answerable >= threshold and is_read(question):
+        return "span"
+    return "refuse" if evidence.answerable < least_answerable(question, threshold) else "search"
+
+
+def least_answerable(question: str, threshold: float) -> float:
+    """The probability below which nothing is answered: 0 for yes or no, where the reader's silence decides nothing."""
+    if is_polar(question):
+        return 0.0
+    return threshold if has_span(question) else threshold * OPEN_SHARE
 
 
 def defining(question: str, hits: Sequence[Hit]) -> str | None:

@@ -14,9 +14,9 @@ from src.chat.events import Delta, Event, Finished, Quoted, Read, Replaced, Retr
 from src.chat.lookup import Lookup
 from src.chat.prompt import COURSE, Prompt, build_messages
 from src.chat.question_english import is_latin
-from src.chat.question_kinds import has_span, is_polar, is_read
+from src.chat.question_kinds import is_polar
 from src.chat.quote import best_sentence
-from src.chat.reader import Reader, brief, defining, quoted, repeats, says
+from src.chat.reader import Reader, brief, decide, quoted, read_as, repeats, says
 from src.chat.sides import asks_each, compared, sides
 from src.chat.support import support_of
 from src.chat.types import Quote, Span, Support
@@ -35,8 +35,6 @@ MAX_TOP_K = 20
 KEEP_ODDS = 0.1
 # Chosen on CMRC's trial questions and the dev half of our look-alikes for at most one wrong refusal in 25 (NOTES.md).
 MIN_ANSWERABLE = 0.1
-# Reasons, ways and lists are more than the words that the reader points at, so it is less sure of them; see NOTES.md.
-OPEN_SHARE = 0.5
 # Beside the passage that answers, one that answers this probably is given to the model too.
 MIN_READ = 0.5
 
@@ -130,27 +128,18 @@ class ChatService:
             return
         yield Retrieved(hits, clock.lap("retrieve"))
         found: _Found | None = None
-        if self._reader is not None and hits and is_read(question):
-            evidence = yield from self._reader.read(question, hits, caller)
-            if caller.stopped:
-                return
-            span = evidence.span if evidence.answerable >= self._least(options) else None
-            hits = evidence.hits
-            yield Read(hits, span, evidence.answerable, clock.lap("read"))
-            if span is not None:
-                found = _Found(question, hits, _that_answer(hits, span), span, quoted(span, hits))
-            elif evidence.answerable < (least_answerable(question, self._least(options)) or 0.0):
-                yield Finished(refused=True, timings_ms=clock.timings_ms)
-                return
-        elif self._reader is not None and (asked_of := defining(question, hits)):
+        if self._reader is not None and (asked_of := read_as(question, hits)):
             evidence = yield from self._reader.read(asked_of, hits, caller)
             if caller.stopped:
                 return
-            hits = evidence.hits
-            yield Read(hits, None, evidence.answerable, clock.lap("read"))
-            if evidence.answerable < OPEN_SHARE * self._least(options):
+            decision, hits = decide(question, evidence, self._least(options)), evidence.hits
+            span = evidence.span if decision == "span" else None
+            yield Read(hits, span, evidence.answerable, clock.lap("read"))
+            if decision == "refuse":
                 yield Finished(refused=True, timings_ms=clock.timings_ms)
                 return
+            if span is not None:
+                found = _Found(question, hits, _that_answer(hits, span), span, quoted(span, hits))
         if found is None:
             relevant = worth_reading(hits, threshold)
             if not relevant:
@@ -298,14 +287,6 @@ class _Found:
     relevant: Sequence[Hit] = ()
     span: Span | None = None
     quote: Quote | None = None
-
-
-def least_answerable(question: str, threshold: float) -> float | None:
-    """The reader's probability below which nothing is answered, given that for a few words of a passage; None where its
-    silence decides nothing: yes or no, and what it is not asked."""
-    if has_span(question):
-        return threshold
-    return threshold * OPEN_SHARE if is_read(question) and not is_polar(question) else None
 
 
 def _that_answer(hits: Sequence[Hit], span: Span) -> list[Hit]:

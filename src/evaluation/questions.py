@@ -95,10 +95,11 @@ def spread(questions: Sequence[T], n: int) -> list[T]:
 
 
 def read_questions(path: Path) -> tuple[list[Document], list[Question]]:
-    """SQuAD's JSON (each passage one document, no titles), or JSON lines of ours.
+    """SQuAD's JSON (each passage one document, no titles), or JSON lines.
 
     JSON lines hold documents ``{"doc_id", "text", "title"?}`` and questions
-    ``{"question", "doc_id", "group"?, "answers"?}``.
+    ``{"question", "doc_id", "group"?, "answers"?}``; or what the reader learns from, ``{"context", "question", "answers":
+    [{"text", …}, …], "title"?}``, of which a question without an answer is left out.
 
     Raises:
         InputError: the file cannot be read, has another layout, or asks for a document that is not there.
@@ -146,14 +147,29 @@ def _read_squad(path: Path) -> tuple[list[Document], list[Question]]:
 def _read_jsonl(path: Path) -> tuple[list[Document], list[Question]]:
     documents: list[Document] = []
     questions: list[Question] = []
-    for number, row in read_jsonl(path, required={"doc_id": str}):
-        if isinstance(row.get("text"), str):
-            documents.append(Document(row["doc_id"], path.name, str(row.get("title", "")), row["text"]))
-        elif isinstance(row.get("question"), str) and row["question"].strip():
-            question = Question(row["question"], row["doc_id"], str(row.get("group", "")), _listed(row))
-            if not all(isinstance(answer, str) for answer in question.answers):
+    passages: dict[str, str] = {}
+    for number, row in read_jsonl(path, required={}):
+        doc_id, text = row.get("doc_id"), row.get("text")
+        question = row["question"] if isinstance(row.get("question"), str) else ""
+        if isinstance(context := row.get("context"), str):
+            if context not in passages:
+                passages[context] = str(len(passages))
+                documents.append(Document(passages[context], path.name, str(row.get("title", "")), context))
+            try:
+                answers = _answers(row)
+            except (KeyError, TypeError, AttributeError) as error:
+                raise InputError(f'{path} 第 {number} 行的 answers 应为 [{{"text", …}}, …]') from error
+            if question.strip() and answers:
+                questions.append(Question(question, passages[context], answers=answers))
+        elif not isinstance(doc_id, str):
+            raise InputError(f"{path} 第 {number} 行缺少文字的 doc_id（或 context）")
+        elif isinstance(text, str):
+            documents.append(Document(doc_id, path.name, str(row.get("title", "")), text))
+        elif question.strip():
+            answers = _listed(row)
+            if not all(isinstance(answer, str) for answer in answers):
                 raise InputError(f"{path} 第 {number} 行的 answers 应为文字的列表")
-            questions.append(question)
+            questions.append(Question(question, doc_id, str(row.get("group", "")), answers))
         else:
             raise InputError(f"{path} 第 {number} 行既没有文档的 text，也没有问题的 question")
     return documents, questions

@@ -8,7 +8,7 @@ import pytest
 from src.caller import ANYONE, Caller
 from src.chat.answer import Answer
 from src.chat.events import Finished, Queued, Read, Replaced, Retrieved
-from src.chat.reader import Evidence, Reader, brief, finished, quoted, says
+from src.chat.reader import Evidence, Reader, brief, decide, finished, quoted, says
 from src.chat.service import ChatOptions, ChatService
 from src.chat.types import Span
 from src.errors import Busy, ModelError
@@ -114,6 +114,21 @@ def test_reasons_and_ways_need_half_the_probability_and_yes_or_no_none(
 ) -> None:
     answer = ask(chat(retriever, FakeReader({"2011年5月": probability})), question)
     assert (answer.refused, answer.answerable) == (refused, probability)
+
+
+@pytest.mark.parametrize(
+    ("question", "decisions"),
+    [
+        ("馆长是谁？", ["refuse", "refuse", "span"]),
+        ("怎么借书？", ["refuse", "search", "span"]),
+        ("可以借书吗？", ["search", "search", "span"]),
+        ("什么是蓝鲸？", ["refuse", "search", "search"]),
+    ],
+)
+def test_one_rule_for_chat_and_inspector(question: str, decisions: list[str]) -> None:
+    read = [Evidence((), Span(1, "甲", 0, 1, p), p) for p in (0.04, 0.07, 0.2)]
+    assert [decide(question, evidence, 0.1) for evidence in read] == decisions
+    assert decide("馆长是谁？", Evidence((), None, 0.0), 0.1) == "refuse"
 
 
 def test_passages_are_read_best_first_and_no_more_than_needed(retriever) -> None:

@@ -25,6 +25,23 @@ def test_answers_are_read_from_both_layouts(tmp_path) -> None:
         read_questions(lines)
 
 
+def test_what_the_reader_learns_from_is_measured_too(tmp_path) -> None:
+    path = tmp_path / "a.jsonl"
+    asked = [("甲建于1927年。", "哪年？", [{"text": "1927年", "start": 3}]), ("甲建于1927年。", "谁建的？", []), ("乙", "什么？", [{"text": "乙"}])]  # fmt: skip
+    rows = [json.dumps({"context": c, "question": q, "answers": a, "title": "题"}) for c, q, a in asked]
+    path.write_text("\n".join(rows), "utf-8")
+    documents, questions = read_questions(path)
+    assert [(one.doc_id, one.title, one.text) for one in documents] == [
+        ("0", "题", "甲建于1927年。"),
+        ("1", "题", "乙"),
+    ]
+    assert questions == [Question("哪年？", "0", answers=("1927年",)), Question("什么？", "1", answers=("乙",))]
+    for answers in ([3], 3, [{"start": 0}], [{"text": 3}]):
+        path.write_text(json.dumps({"context": "甲", "question": "?", "answers": answers}), "utf-8")
+        with pytest.raises(InputError, match="第 1 行"):
+            read_questions(path)
+
+
 def test_questions_are_spread_evenly() -> None:
     questions = [Question(str(i), "0") for i in range(10)]
     assert [q.text for q in spread(questions, 3)] == ["0", "3", "6"]

@@ -9,8 +9,8 @@ import pandas as pd  # type: ignore[import-untyped]
 from src.caller import Caller
 from src.chat.prompt import build_messages
 from src.chat.quote import best_sentence
-from src.chat.reader import Evidence, defining, finished
-from src.chat.service import OPEN_SHARE, ChatOptions, least_answerable
+from src.chat.reader import Evidence, decide, finished, least_answerable, read_as
+from src.chat.service import ChatOptions
 from src.errors import YuanZhiError
 from src.runtime import MIN_SCORE
 from src.search.explain import Explained, Explanation
@@ -105,14 +105,18 @@ class Probe:
             call.gave(None, len(found.candidates))
             read = verdict.given(found, limit)
             evidence = self._read(found, limit, call.caller)
-            least = least_answerable(query, runtime.threshold)
             if evidence is not None:
                 found = found.with_readings({hit.rank: hit.stages.read or 0.0 for hit in evidence.hits})
-            if evidence is None or (least is None and evidence.answerable >= OPEN_SHARE * runtime.threshold):
+            decision = "search" if evidence is None else decide(query, evidence, runtime.threshold)
+            if evidence is None or decision == "search":
                 lines = [verdict.answer_line(found, read, words)]
             else:
-                lines = [verdict.read_line(evidence, least or OPEN_SHARE * runtime.threshold, words)]
-                read = [hit for hit in evidence.hits if evidence.span and hit.rank == evidence.span.rank]
+                is_span = decision == "span"
+                least = runtime.threshold if is_span else least_answerable(query, runtime.threshold)
+                lines = [verdict.read_line(evidence, least, words)]
+                read = [
+                    hit for hit in evidence.hits if is_span and evidence.span and hit.rank == evidence.span.rank
+                ]
             if wanted.strip():
                 bases = [base for base in (own, runtime.local_base if runtime.is_local else None) if base]
                 lines.append(verdict.expected_line(found, limit, wanted.strip(), bases, words))
@@ -139,8 +143,8 @@ class Probe:
         if reader is None or query.mode != "hybrid":
             return None
         hits = [Hit(c.chunk, c.score, c.rank, c.stages, own=c.extra) for c in found.candidates[:limit]]
-        asked = query.text if least_answerable(query.text, 1.0) is not None else defining(query.text, hits)
-        return finished(reader.read(asked, hits, caller, every=True)) if hits and asked else None
+        asked = read_as(query.text, hits)
+        return finished(reader.read(asked, hits, caller, every=True)) if asked else None
 
     def search_again(self, query: str, wanted: str, mode: str, top_k: float, request: gr.Request) -> Any:
         """For the controls beside the box, which say nothing while it is empty."""
