@@ -42,6 +42,7 @@ from src.models.fair_queue import FairQueue, too_slow
 from src.models.generate import Step, TextStream, generate
 from src.models.grammar import GrammarConstraint, grammar_tokenizer
 from src.models.loading import load_model
+from src.models.one_thread import OneThread
 from src.models.prompts import ChatTemplateFormat, PromptFormat
 from src.models.reading import HEAD_FILE, Packed, PointerHead, Read, ReaderEncoder, load_head, read
 from src.models.tagging import (
@@ -104,7 +105,7 @@ class Engine:
     def __post_init__(self) -> None:
         self._graphs: GraphDecoder | None = None
         self._graphs_free = threading.Lock()
-        self.run_on(lambda compute: compute)
+        self.run_on(OneThread("model"))
         self.manifests: dict[str, AdapterManifest] = {}
         self.reader_encoder = ReaderEncoder(self._tokenize)
         self._encoders: dict[str, EchoEncoder] = {}
