@@ -180,7 +180,10 @@ def build(directory: Path, texts: list[str], real: np.ndarray, asked: np.ndarray
     folder = directory / "files"
     folder.mkdir()
     for first in range(0, size, FILE_CHUNKS):
-        (folder / f"{first:08}.txt").write_text("\n".join(texts[first : first + FILE_CHUNKS]), "utf-8")
+        # Each a document: as lines of a .txt file they would be taken for paragraphs that are wrapped.
+        rows = enumerate(texts[first : first + FILE_CHUNKS], first)
+        lines = (json.dumps({"id": str(number), "text": text}, ensure_ascii=False) for number, text in rows)
+        (folder / f"{first:08}.jsonl").write_text("\n".join(lines), "utf-8")
     base = KnowledgeBase(Known(threads, full), directory)
     start = time.perf_counter()
     sync(base, find_files([folder]))
