@@ -8,8 +8,8 @@
 
 All three are generators: whoever closes one or sets ``caller.stop`` frees the model within one token of an answer, or
 one pass over a batch. A request has the model to itself while it runs, because switching adapters in PEFT is not
-thread-safe; requests wait in ``FairQueue``. Many users at once are the business of a server (``src/models/server.py``):
-batching them here was tried and did not pay, see NOTES.md.
+thread-safe; requests wait in ``FairQueue`` and are computed on one thread (``OneThread``). Many users at once are the
+business of a server (``src/models/server.py``): batching them here was tried and did not pay, see NOTES.md.
 
 Limits: prompt and answer together ``context_tokens``; an answer ``answer_s``; the queue's are its arguments.
 """
