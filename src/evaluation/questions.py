@@ -152,9 +152,11 @@ def _read_jsonl(path: Path) -> tuple[list[Document], list[Question]]:
         doc_id, text = row.get("doc_id"), row.get("text")
         question = row["question"] if isinstance(row.get("question"), str) else ""
         if isinstance(context := row.get("context"), str):
+            if "question" not in row:
+                raise InputError(f"{path} 第 {number} 行有 context，缺少 question")
             if context not in passages:
                 passages[context] = str(len(passages))
-                documents.append(Document(passages[context], path.name, str(row.get("title", "")), context))
+                documents.append(Document(passages[context], path.name, _title(row), context))
             try:
                 answers = _answers(row)
             except (KeyError, TypeError, AttributeError) as error:
@@ -164,7 +166,7 @@ def _read_jsonl(path: Path) -> tuple[list[Document], list[Question]]:
         elif not isinstance(doc_id, str):
             raise InputError(f"{path} 第 {number} 行缺少文字的 doc_id（或 context）")
         elif isinstance(text, str):
-            documents.append(Document(doc_id, path.name, str(row.get("title", "")), text))
+            documents.append(Document(doc_id, path.name, _title(row), text))
         elif question.strip():
             answers = _listed(row)
             if not all(isinstance(answer, str) for answer in answers):
@@ -173,6 +175,11 @@ def _read_jsonl(path: Path) -> tuple[list[Document], list[Question]]:
         else:
             raise InputError(f"{path} 第 {number} 行既没有文档的 text，也没有问题的 question")
     return documents, questions
+
+
+def _title(row: dict[str, Any]) -> str:
+    title = row.get("title")
+    return "" if title is None else str(title)
 
 
 def _answers(qa: dict[str, Any]) -> tuple[str, ...]:

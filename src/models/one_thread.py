@@ -4,7 +4,7 @@ OpenMP keeps a team of threads, and torch and glibc their buffers, for every thr
 for each of a server's forty (NOTES.md). A model serves one request at a time, so one thread is enough.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -20,7 +20,9 @@ class OneThread:
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    def __call__(self, compute: Callable[Given, Iterator[Item]]) -> Callable[Given, Generator[Item, None, None]]:
+    def __call__(
+        self, compute: Callable[Given, Generator[Item, None, None]]
+    ) -> Callable[Given, Generator[Item, None, None]]:
         """``compute`` there; what it raises is raised here, and who closes the generator closes that of ``compute``."""
 
         def run(*args: Given.args, **options: Given.kwargs) -> Generator[Item, None, None]:
@@ -29,12 +31,11 @@ class OneThread:
                 while (item := self._pool.submit(next, steps, _END).result()) is not _END:
                     yield item  # type: ignore[misc]
             finally:
-                if close := getattr(steps, "close", None):
-                    self._run(close)
+                self._close(steps.close)
 
         return run
 
-    def _run(self, close: Callable[[], None]) -> None:
+    def _close(self, close: Callable[[], None]) -> None:
         try:
             closed = self._pool.submit(close)
         except RuntimeError:  # the interpreter ends, and has ended the thread

@@ -36,6 +36,13 @@ def test_what_the_reader_learns_from_is_measured_too(tmp_path) -> None:
         ("1", "题", "乙"),
     ]
     assert questions == [Question("哪年？", "0", answers=("1927年",)), Question("什么？", "1", answers=("乙",))]
+    path.write_text(
+        json.dumps({"context": "甲", "question": "?", "answers": [{"text": "甲"}], "title": None}), "utf-8"
+    )
+    assert read_questions(path)[0][0].title == ""
+    path.write_text('{"context": "甲"}', "utf-8")
+    with pytest.raises(InputError, match="第 1 行有 context，缺少 question"):
+        read_questions(path)
     for answers in ([3], 3, [{"start": 0}], [{"text": 3}]):
         path.write_text(json.dumps({"context": "甲", "question": "?", "answers": answers}), "utf-8")
         with pytest.raises(InputError, match="第 1 行"):

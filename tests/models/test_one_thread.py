@@ -1,7 +1,7 @@
 """What a model computes, on one thread whoever asks."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 import pytest
@@ -25,7 +25,7 @@ def test_every_step_is_computed_on_the_same_thread_whoever_asks() -> None:
 def test_who_closes_it_early_closes_what_is_computed_there() -> None:
     closed: list[int] = []
 
-    def compute() -> Iterator[int]:
+    def compute() -> Generator[int, None, None]:
         try:
             yield threading.get_ident()
             yield 2
@@ -41,7 +41,7 @@ def test_who_closes_it_early_closes_what_is_computed_there() -> None:
 def test_errors_come_through_and_the_thread_goes_on() -> None:
     thread = OneThread("model")
 
-    def fails() -> Iterator[int]:
+    def fails() -> Generator[int, None, None]:
         yield 1
         raise ValueError("NaN")
 
@@ -49,13 +49,13 @@ def test_errors_come_through_and_the_thread_goes_on() -> None:
     assert next(steps) == 1
     with pytest.raises(ValueError, match="NaN"):
         next(steps)
-    assert list(thread(lambda: iter([3]))()) == [3]
+    assert list(thread(lambda: (number for number in [3]))()) == [3]
 
 
 def test_steps_are_computed_when_they_are_asked_for() -> None:
     made: list[int] = []
 
-    def compute() -> Iterator[int]:
+    def compute() -> Generator[int, None, None]:
         for number in range(3):
             made.append(number)
             yield number
@@ -70,7 +70,7 @@ def test_steps_are_computed_when_they_are_asked_for() -> None:
 def test_after_the_thread_has_ended_closing_still_closes() -> None:
     thread, closed = OneThread("model"), []
 
-    def compute() -> Iterator[int]:
+    def compute() -> Generator[int, None, None]:
         try:
             yield 1
         finally:

@@ -110,13 +110,12 @@ class Probe:
             decision = "search" if evidence is None else decide(query, evidence, runtime.threshold)
             if evidence is None or decision == "search":
                 lines = [verdict.answer_line(found, read, words)]
+            elif decision == "span":
+                lines = [verdict.read_line(evidence, runtime.threshold, words)]
+                read = [hit for hit in evidence.hits if evidence.span and hit.rank == evidence.span.rank]
             else:
-                is_span = decision == "span"
-                least = runtime.threshold if is_span else least_answerable(query, runtime.threshold)
-                lines = [verdict.read_line(evidence, least, words)]
-                read = [
-                    hit for hit in evidence.hits if is_span and evidence.span and hit.rank == evidence.span.rank
-                ]
+                lines = [verdict.read_line(evidence, least_answerable(query, runtime.threshold), words)]
+                read = []
             if wanted.strip():
                 bases = [base for base in (own, runtime.local_base if runtime.is_local else None) if base]
                 lines.append(verdict.expected_line(found, limit, wanted.strip(), bases, words))
